@@ -1,0 +1,49 @@
+# make demo   sets everything up and shows the library at work
+# make test   sets everything up and runs lint, types and tests
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The lower bound of pyproject.toml, and a version between it and the newest, which `make test` runs.
+MATRIX := 5.2.0 5.17.0
+
+export HF_HUB_OFFLINE = 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: demo test test-matrix lint format efficiency clean
+
+demo: $(READY)
+	$(BIN)/python examples/first_steps.py
+
+test: lint
+	$(BIN)/pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The core tests on older versions of transformers, each in an environment of its own.
+test-matrix: $(addprefix matrix-,$(MATRIX))
+
+matrix-%:
+	$(PYTHON) -m venv .matrix/$*
+	.matrix/$*/bin/pip install --quiet "torch==2.13.0" "transformers==$*" accelerate hypothesis pytest pytest-xdist -e .
+	.matrix/$*/bin/pytest -n 2 tests/core
+
+# The table of docs/results/efficiency.md; about an hour on two cores.
+efficiency: $(READY)
+	$(BIN)/python -m sharedllm_core.evaluation.efficiency --json runs/efficiency.json
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .matrix build dist

@@ -1,0 +1,125 @@
+"""Reading and checking what callers hand to the model: token ids, chunks, queries, lengths."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import InputError, TokenIdError, WindowError
+
+__all__ = ["Ids", "check_chunk", "check_ids", "check_window", "read_ids", "read_query", "tokens_to_generate"]
+
+#: Token ids of one text: a 1-D integer tensor (or [1, tokens]), or a sequence of whole numbers.
+Ids = Tensor | Sequence[int]
+
+_DEFAULT_MAX_LENGTH = 20  # of transformers' generate, prompt included
+
+
+def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
+    """`ids` as a 1-D tensor of int64.
+
+    Raises:
+        InputError: not whole numbers, or not one-dimensional.
+        TokenIdError: ids outside the vocabulary.
+    """
+    if isinstance(ids, Tensor):
+        tensor = ids
+    else:
+        tensor = torch.tensor(list(ids)) if len(ids) else torch.empty(0, dtype=torch.long)
+    if tensor.dim() == 2 and len(tensor) == 1:
+        tensor = tensor[0]
+    if tensor.dim() != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool:
+        raise InputError(
+            f"{what} is a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}; give 1-D whole token ids"
+        )
+    check_ids(tensor, vocab_size, what)
+    return tensor.long()
+
+
+def check_ids(ids: Tensor, vocab_size: int, what: str) -> None:
+    """Check that ids lie in the vocabulary.
+
+    Raises:
+        TokenIdError: one does not.
+    """
+    if not ids.numel():
+        return
+    smallest, largest = (int(bound) for bound in torch.aminmax(ids))
+    if smallest < 0 or largest >= vocab_size:
+        wrong = smallest if smallest < 0 else largest
+        raise TokenIdError(
+            f"{what} holds token id {wrong}, but the vocabulary has ids 0 to {vocab_size - 1}; "
+            "tokenise with the base model's own tokenizer"
+        )
+
+
+def check_chunk(ids: Tensor, number: int, chunk_tokens: int, *, may_be_empty: bool = True) -> None:
+    """Check the length of chunk number `number`.
+
+    Raises:
+        InputError: it is longer than `chunk_tokens`, or empty where it must not be.
+    """
+    if len(ids) > chunk_tokens:
+        raise InputError(
+            f"chunk {number} has {len(ids)} tokens and a chunk holds chunk_tokens={chunk_tokens}; "
+            "cut the text into more chunks"
+        )
+    if not len(ids) and not may_be_empty:
+        raise InputError(f"chunk {number} is empty and has no nodes; leave it out")
+
+
+def read_query(query_ids: Ids | None, vocab_size: int, window_tokens: int, policy: str) -> Tensor:
+    """The query's ids as a 1-D tensor.
+
+    Raises:
+        InputError: missing, empty, or not ids.
+        WindowError: longer than the window.
+    """
+    read = None if query_ids is None else read_ids(query_ids, vocab_size, "query_ids")
+    if read is None or not len(read):
+        fault = "missing" if read is None else "empty"
+        raise InputError(
+            f"policy {policy!r} compares nodes with the query, and query_ids is {fault}; "
+            "give the question's ids, or use policy='right'"
+        )
+    if len(read) > window_tokens:
+        raise WindowError(
+            f"the query has {len(read)} tokens and the base model's window {window_tokens}; give the question alone"
+        )
+    return read
+
+
+def check_window(
+    running_text: Tensor, seen: int, attention_mask: Tensor | None, window_tokens: int, new_tokens: int = 0
+) -> None:
+    """Check that running text [B, T, …] after `seen` cached tokens, with `new_tokens` to come, fits the window.
+
+    Raises:
+        WindowError: it does not, padding on the left not counted.
+    """
+    tokens = seen + running_text.shape[1]
+    if tokens + new_tokens <= window_tokens:
+        return
+    if attention_mask is not None and attention_mask.dim() == 2:
+        tokens = int(attention_mask.sum(dim=1).max())
+    if tokens + new_tokens > window_tokens:
+        asked = f" and {new_tokens} tokens to generate" if new_tokens else ""
+        room = window_tokens - tokens
+        less = f"ask for at most {room} new tokens, or " if new_tokens and room > 0 else ""
+        raise WindowError(
+            f"{tokens} tokens of running text{asked} do not fit the base model's window of {window_tokens}; "
+            f"{less}move older text to the past context"
+        )
+
+
+def tokens_to_generate(prompt: Tensor, generation_config: Any, kwargs: Mapping[str, Any]) -> int:
+    """How many tokens `generate` may add to `prompt` [B, T, …], by its arguments and its configuration."""
+
+    def setting(name: str) -> int | None:
+        value: int | None = kwargs.get(name)
+        return getattr(generation_config, name, None) if value is None else value
+
+    if (new_tokens := setting("max_new_tokens")) is not None:
+        return new_tokens
+    return max(0, (setting("max_length") or _DEFAULT_MAX_LENGTH) - prompt.shape[1])

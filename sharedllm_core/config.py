@@ -1,0 +1,176 @@
+"""`SharedLLMConfig`: every number of the method, checked once, in one place.
+
+The names are the paper's (arXiv 2603.04759). Nothing here knows torch or transformers; what depends on the base model
+(depth, window) is checked by `check_fits` when the two meet.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from .errors import ConfigError
+
+__all__ = ["KeyPositions", "SampleAt", "SharedLLMConfig", "known_policies"]
+
+SampleAt = Literal["interval_end", "interval_start"]
+KeyPositions = Literal["chunk", "local_plus_chunk"]
+
+_PAPER_LAYERS = 32  # the depth of LLaMA-2-7B, to which the paper's numbers of injected layers belong
+
+
+def known_policies() -> tuple[str, ...]:
+    """The selection policies there are: one file of `sharedllm_core/selection/` each, named like the policy."""
+    folder = Path(__file__).with_name("selection")
+    return tuple(sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedLLMConfig:
+    """The numbers of the method (paper, section 3).
+
+    Attributes:
+        injection_layers: M, how many layers, always the bottom ones, are injected and make up the lower model.
+        chunk_tokens: C, tokens in a chunk of past context. The last chunk of a document may be shorter.
+        tree_depth: h, levels of the context tree below the chunk, which is level 0.
+        compression_ratio: β, past tokens per retained state, overall (≥ 1).
+        policy: which half of a node is split further: `"similarity"` (to the query) or `"right"` (the most recent).
+        sample_at: which token of an interval is kept: its last (`"interval_end"`, which has seen the whole interval)
+            or its first (`"interval_start"`, the authors' code).
+        key_positions: `"chunk"`: keys carry the position of their chunk alone; `"local_plus_chunk"`: also their place
+            in the node (the authors' code).
+        query_position_offset: added to the running text's position, which is 1 + the largest chunk position.
+        split_noise_tokens: σ, standard deviation of the split point in tokens. Used in training mode only.
+
+    Raises:
+        ConfigError: a value is out of range; the message names value, limit and remedy.
+    """
+
+    injection_layers: int
+    chunk_tokens: int = 1024
+    tree_depth: int = 3
+    compression_ratio: float = 8
+    policy: str = "similarity"
+    sample_at: SampleAt = "interval_end"
+    key_positions: KeyPositions = "chunk"
+    query_position_offset: int = 0
+    split_noise_tokens: float = 4.0
+
+    def __post_init__(self) -> None:
+        self._check_whole("injection_layers", at_least=1)
+        self._check_whole("chunk_tokens", at_least=1)
+        self._check_whole("tree_depth", at_least=0)
+        self._check_whole("query_position_offset", at_least=0)
+        self._check_number("compression_ratio", at_least=1)
+        self._check_number("split_noise_tokens", at_least=0)
+        self._check_one_of("policy", known_policies())
+        self._check_one_of("sample_at", ("interval_end", "interval_start"))
+        self._check_one_of("key_positions", ("chunk", "local_plus_chunk"))
+        self._check_halves()
+        self._check_finest_level()
+
+    # ---------------------------------------------------------------------------------------------- presets
+
+    @classmethod
+    def language_modelling(cls, num_layers: int = _PAPER_LAYERS, **changes: Any) -> Self:
+        """The paper's language-modelling setting, M = 4 of 32 layers and policy `right`, scaled to `num_layers`."""
+        return cls(**{"injection_layers": _share_of(num_layers, 4), "policy": "right"} | changes)
+
+    @classmethod
+    def instruction(cls, num_layers: int = _PAPER_LAYERS, **changes: Any) -> Self:
+        """The paper's instruction-tuning setting, M = 16 of 32 and policy `similarity`, scaled to `num_layers`."""
+        return cls(**{"injection_layers": _share_of(num_layers, 16), "policy": "similarity"} | changes)
+
+    # ---------------------------------------------------------------------------------------------- derived
+
+    def level_compression_ratio(self, level: int) -> Fraction:
+        """α_w, tokens per state for a node retained at `level`: β (h+1) / 2^w, exactly."""
+        return Fraction(str(self.compression_ratio)) * (self.tree_depth + 1) / 2**level
+
+    @property
+    def longest_node_tokens(self) -> int:
+        """Tokens in the longest node that the lower model ever runs: half a chunk, or a whole one for depth 0."""
+        return self.chunk_tokens if self.tree_depth == 0 else ceil(self.chunk_tokens / 2)
+
+    def check_fits(self, num_layers: int, window_tokens: int) -> None:
+        """Check this configuration against a base model's depth and window.
+
+        Raises:
+            ConfigError: more injection layers than layers, or nodes longer than the window.
+        """
+        if self.injection_layers > num_layers:
+            raise ConfigError(
+                f"injection_layers={self.injection_layers}, but the base model has {num_layers} layers; "
+                f"use at most {num_layers}"
+            )
+        if self.longest_node_tokens > window_tokens:
+            raise ConfigError(
+                f"chunk_tokens={self.chunk_tokens} with tree_depth={self.tree_depth} gives nodes of "
+                f"{self.longest_node_tokens} tokens, but the base model's window is {window_tokens}; "
+                f"use chunk_tokens={window_tokens} or less"
+            )
+
+    # ---------------------------------------------------------------------------------------------- saving
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The configuration that `to_dict` wrote.
+
+        Raises:
+            ConfigError: a name that this version does not know, or a missing one.
+        """
+        names = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - names):
+            raise ConfigError(
+                f"unknown settings {unknown}; known are {sorted(names)}. "
+                "A checkpoint written by a newer sharedllm needs that version"
+            )
+        if "injection_layers" not in values:
+            raise ConfigError("injection_layers is missing; it has no default, give the number of injected layers")
+        return cls(**values)
+
+    # ---------------------------------------------------------------------------------------------- checks
+
+    def _check_whole(self, name: str, *, at_least: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+            raise ConfigError(f"{name}={value!r} is not a whole number of at least {at_least}; give one")
+
+    def _check_number(self, name: str, *, at_least: float) -> None:
+        value = getattr(self, name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not at_least <= value < float("inf"):
+            raise ConfigError(f"{name}={value!r} is not a finite number of at least {at_least}; give one")
+
+    def _check_one_of(self, name: str, choices: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in choices:
+            raise ConfigError(f"{name}={value!r} is not known; use one of {', '.join(map(repr, choices))}")
+
+    def _check_halves(self) -> None:
+        unit = 2**self.tree_depth
+        if self.chunk_tokens % unit:
+            depth = (self.chunk_tokens & -self.chunk_tokens).bit_length() - 1
+            raise ConfigError(
+                f"chunk_tokens={self.chunk_tokens} cannot be halved {self.tree_depth} times; "
+                f"use a multiple of {unit} or tree_depth={depth}"
+            )
+
+    def _check_finest_level(self) -> None:
+        finest = self.level_compression_ratio(self.tree_depth)
+        if finest < 1:
+            least = Fraction(2**self.tree_depth, self.tree_depth + 1)
+            raise ConfigError(
+                f"compression_ratio={self.compression_ratio} with tree_depth={self.tree_depth} asks for "
+                f"{float(1 / finest):.3g} states per token at the finest level, and there is only one; "
+                f"use compression_ratio={ceil(least)} or more, or a smaller tree_depth"
+            )
+
+
+def _share_of(num_layers: int, paper_layers: int) -> int:
+    return max(1, round(num_layers * paper_layers / _PAPER_LAYERS))

@@ -1,0 +1,60 @@
+"""Every error of the library. A message says what was given, which limit it met, and what to do about it.
+
+SharedLLMError
+├── ConfigError             a number of the method is wrong, or does not fit the base model
+├── UnsupportedBaseError    the base model's family or kind of RoPE is not supported
+├── CheckpointError         a checkpoint folder is not one, is incomplete, or belongs to another base
+├── InputError              chunks, queries, token ids or running text that cannot be read
+│   ├── TokenIdError            ids outside the vocabulary
+│   └── WindowError             more running text than the base model's window holds
+├── PastContextError        a past context that does not fit the model or the batch
+└── DeviceMemoryError       a single node does not fit into the device's memory
+"""
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DeviceMemoryError",
+    "InputError",
+    "PastContextError",
+    "SharedLLMError",
+    "TokenIdError",
+    "UnsupportedBaseError",
+    "WindowError",
+]
+
+
+class SharedLLMError(Exception):
+    """Anything that this library refuses or cannot do."""
+
+
+class ConfigError(SharedLLMError, ValueError):
+    """A number of the method is wrong in itself or does not fit the base model."""
+
+
+class UnsupportedBaseError(SharedLLMError, ValueError):
+    """The base model's family or kind of RoPE is not one that self-injection can be added to."""
+
+
+class CheckpointError(SharedLLMError, OSError):
+    """A checkpoint folder is missing, is not one, is incomplete, or belongs to another base model."""
+
+
+class InputError(SharedLLMError, ValueError):
+    """Token ids, chunks or a query that cannot be read."""
+
+
+class TokenIdError(InputError):
+    """Token ids outside the base model's vocabulary."""
+
+
+class WindowError(InputError):
+    """More running text than the base model's window holds."""
+
+
+class PastContextError(SharedLLMError, ValueError):
+    """A past context that was made by another model, or that does not fit the batch."""
+
+
+class DeviceMemoryError(SharedLLMError, MemoryError):
+    """The device has too little memory for the lower model to read even a single node."""

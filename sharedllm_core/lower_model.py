@@ -1,0 +1,245 @@
+"""The lower model: the upper model's own bottom M layers, run on nodes of past context (paper, section 3.1).
+
+It has no weights of its own. Nodes are run alone, positions from 0, in batches of equal length, so that nothing is
+ever padded. A batch holds at most `batch_tokens` tokens: what the lower model needs beyond the states that are kept
+does not grow with the past context. When the device runs out of memory, `batch_tokens` is halved and the batch is
+tried again.
+
+Two things are not computed because nobody reads them: the last of the M layers gives only keys and values, so its
+attention and MLP never run; a selection vector is a last token's, so the first layer's queries and MLP run for that
+token alone.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from .base_families import sliding_window
+from .config import SharedLLMConfig
+from .context_tree import Node
+from .downsampling import kept_tokens, num_states
+from .errors import DeviceMemoryError
+from .node_states import StateOrigin
+from .rotary import rotate
+
+__all__ = ["LowerModel", "PastTokens", "StateBatch"]
+
+# Suffixes: N nodes of a batch, L tokens of a node, E hidden size, K key/value heads, G query heads per key/value head,
+# D head size, S kept states of a node.
+
+DEFAULT_BATCH_TOKENS = 8192
+_SIGNATURE_ELEMENTS = 8  # of each weight
+
+_T = TypeVar("_T")
+
+
+class PastTokens:
+    """The token ids of several chunks, end to end on one device.
+
+    Args:
+        chunks: 1-D tensors of ids, none empty.
+        device: where the lower model reads them.
+    """
+
+    def __init__(self, chunks: Sequence[Tensor], device: torch.device) -> None:
+        self.lengths = [len(chunk) for chunk in chunks]
+        self._starts = [0, *accumulate(self.lengths)]
+        self._ids = torch.cat(list(chunks)).to(device)
+
+    def of_nodes(self, nodes: Sequence[Node]) -> Tensor:
+        """Ids [N, L] of nodes of equal length."""
+        first = torch.tensor([self._starts[node.chunk] + node.start for node in nodes], device=self._ids.device)
+        return self._ids[first[:, None] + torch.arange(nodes[0].length, device=self._ids.device)]
+
+
+@dataclass(frozen=True)
+class StateBatch:
+    """Kept states of some nodes: per layer keys (before RoPE) and values, each [N, K, S, D]."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+
+
+class LowerModel:
+    """The bottom layers of `backbone` as a reader of nodes.
+
+    Args:
+        backbone: the base model without its head: `embed_tokens`, `layers`, `norm`, `rotary_emb`.
+        method: the numbers of the method.
+
+    Attributes:
+        batch_tokens: the most tokens in a batch; halved for good when the device runs out of memory.
+    """
+
+    def __init__(self, backbone: Any, method: SharedLLMConfig) -> None:
+        self.backbone = backbone
+        self.method = method
+        self.batch_tokens = DEFAULT_BATCH_TOKENS
+
+    @property
+    def layers(self) -> list[Any]:
+        """The bottom M layers."""
+        return list(self.backbone.layers[: self.method.injection_layers])
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids are read."""
+        device: torch.device = self.backbone.embed_tokens.weight.device
+        return device
+
+    def origin(self) -> StateOrigin:
+        """The identity of the states that this model makes now."""
+        return StateOrigin(self.method, self.inv_freq, self._signature())
+
+    @property
+    def inv_freq(self) -> Tensor:
+        """The base model's original inverse frequencies [D/2], float32."""
+        frequencies: Tensor = self.backbone.rotary_emb.original_inv_freq
+        return frequencies.float()
+
+    def states(self, tokens: PastTokens, nodes: Sequence[Node]) -> Iterator[tuple[list[int], StateBatch]]:
+        """The kept states of `nodes`, batch by batch: which of the nodes, and their states."""
+
+        def shape(node: Node) -> Hashable:
+            return node.length, num_states(node.length, node.level, self.method)
+
+        return self._in_batches(nodes, shape, lambda batch: self._states(tokens.of_nodes(batch), batch[0]))
+
+    def selection_vectors(self, tokens: PastTokens, nodes: Sequence[Node]) -> Tensor:
+        """v(x) of each node [len(nodes), E]: its last token after the first layer and the final norm."""
+        rows: list[Tensor | None] = [None] * len(nodes)
+        batches = self._in_batches(nodes, lambda node: node.length, lambda batch: self._vectors(tokens.of_nodes(batch)))
+        for indices, vectors_NE in batches:
+            for index, vector_E in zip(indices, vectors_NE, strict=True):
+                rows[index] = vector_E
+        return torch.stack([row for row in rows if row is not None])
+
+    # ---------------------------------------------------------------------------------------------- one batch
+
+    def _states(self, ids_NL: Tensor, node: Node) -> StateBatch:
+        length = node.length
+        kept = kept_tokens(length, num_states(length, node.level, self.method), self.method.sample_at)
+        hidden_NLE = self.backbone.embed_tokens(ids_NL)
+        positions = torch.arange(length, device=hidden_NLE.device)[None]
+        rotation = self.backbone.rotary_emb(hidden_NLE, positions)
+        states = StateBatch([], [])
+        for number, layer in enumerate(self.layers):
+            hidden_NLE = hidden_NLE.to(_device(layer))
+            index = torch.tensor(kept, device=hidden_NLE.device)
+            kept_NSE = layer.input_layernorm(hidden_NLE.index_select(1, index))
+            states.keys.append(_keys(layer.self_attn, kept_NSE).transpose(1, 2))
+            states.values.append(_heads(layer.self_attn, layer.self_attn.v_proj(kept_NSE)).transpose(1, 2))
+            if number + 1 < self.method.injection_layers:
+                mask = self._causal_mask(number, hidden_NLE)
+                hidden_NLE = layer(hidden_NLE, attention_mask=mask, position_embeddings=rotation)
+        return states
+
+    def _vectors(self, ids_NL: Tensor) -> Tensor:
+        layer = self.backbone.layers[0]
+        attention = layer.self_attn
+        hidden_NLE = self.backbone.embed_tokens(ids_NL).to(_device(layer))
+        length = ids_NL.shape[1]
+        cos, sin = self.backbone.rotary_emb(hidden_NLE, torch.arange(length, device=hidden_NLE.device)[None])
+        normed_NLE = layer.input_layernorm(hidden_NLE)
+        last_NE = hidden_NLE[:, -1]
+        query_NKGD = _queries(attention, normed_NLE[:, -1])
+        query_NKGD = rotate(query_NKGD, cos[0, -1], sin[0, -1])
+        key_NKLD = rotate(_keys(attention, normed_NLE).transpose(1, 2), cos[0], sin[0])
+        value_NKLD = _heads(attention, attention.v_proj(normed_NLE)).transpose(1, 2)
+        if (window := sliding_window(self.backbone.config, 0)) is not None:
+            key_NKLD, value_NKLD = key_NKLD[:, :, -window:], value_NKLD[:, :, -window:]
+        mixed_NKGD = scaled_dot_product_attention(query_NKGD, key_NKLD, value_NKLD, scale=attention.scaling)
+        last_NE = last_NE + attention.o_proj(mixed_NKGD.flatten(1))
+        last_NE = last_NE + layer.mlp(layer.post_attention_layernorm(last_NE))
+        norm = self.backbone.norm
+        vectors: Tensor = norm(last_NE.to(norm.weight.device))
+        return vectors
+
+    def _causal_mask(self, layer: int, hidden_NLE: Tensor) -> Tensor | None:
+        """The mask that the attention implementation needs for causal attention within a node; mostly none."""
+        name = self.backbone.config._attn_implementation
+        length, device = hidden_NLE.shape[1], hidden_NLE.device
+        window = sliding_window(self.backbone.config, layer)
+        reaches_all = window is None or length <= window
+        if name.startswith("flash") or (name == "sdpa" and reaches_all):
+            return None
+        back = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
+        seen = back >= 0 if reaches_all else (back >= 0) & (back < window)
+        if name == "sdpa":
+            return seen[None, None]
+        lowest = torch.finfo(hidden_NLE.dtype).min
+        return torch.zeros_like(seen, dtype=hidden_NLE.dtype).masked_fill(~seen, lowest)[None, None]
+
+    # ---------------------------------------------------------------------------------------------- batching
+
+    def _in_batches(
+        self, nodes: Sequence[Node], shape: Callable[[Node], Hashable], run: Callable[[list[Node]], _T]
+    ) -> Iterator[tuple[list[int], _T]]:
+        groups: dict[Hashable, list[int]] = {}
+        for index, node in enumerate(nodes):
+            groups.setdefault(shape(node), []).append(index)
+        for members in groups.values():
+            done = 0
+            while done < len(members):
+                batch = members[done : done + max(1, self.batch_tokens // nodes[members[0]].length)]
+                try:
+                    result = run([nodes[i] for i in batch])
+                except RuntimeError as error:
+                    if not _is_out_of_memory(error):
+                        raise
+                    self._halve(len(batch), nodes[members[0]].length, error)
+                    continue
+                yield batch, result
+                done += len(batch)
+
+    def _halve(self, batch_nodes: int, node_tokens: int, error: RuntimeError) -> None:
+        if batch_nodes == 1:
+            raise DeviceMemoryError(
+                f"{self.device} has too little memory for the lower model to read one node of {node_tokens} tokens; "
+                "free memory, use smaller chunk_tokens, or another device"
+            ) from error
+        self.batch_tokens = batch_nodes // 2 * node_tokens
+
+    @torch.no_grad()
+    def _signature(self) -> Tensor:
+        parts: list[nn.Module] = [self.backbone.embed_tokens, *self.layers, self.backbone.norm]
+        weights = [weight for part in parts for weight in part.parameters()]
+        if any(weight.is_meta for weight in weights):
+            return torch.empty(0)
+        samples = []
+        for weight in weights:
+            step = max(1, weight.numel() // _SIGNATURE_ELEMENTS)
+            samples.append(weight.reshape(-1)[::step].float().cpu())
+        return torch.cat(samples)
+
+
+def _device(layer: nn.Module) -> torch.device:
+    return next(layer.parameters()).device
+
+
+def _heads(attention: Any, projected: Tensor) -> Tensor:
+    """[…, heads · D] → […, heads, D]."""
+    return projected.unflatten(-1, (-1, attention.head_dim))
+
+
+def _keys(attention: Any, normed: Tensor) -> Tensor:
+    """Keys before RoPE, […, K, D]."""
+    keys = _heads(attention, attention.k_proj(normed))
+    return attention.k_norm(keys) if hasattr(attention, "k_norm") else keys
+
+
+def _queries(attention: Any, normed_NE: Tensor) -> Tensor:
+    """Queries before RoPE of one token per node, [N, K, G, D]."""
+    queries = _heads(attention, attention.q_proj(normed_NE))
+    queries = attention.q_norm(queries) if hasattr(attention, "q_norm") else queries
+    return queries.unflatten(1, (-1, attention.num_key_value_groups))
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    # The CPU allocator raises a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)

@@ -1,0 +1,214 @@
+"""`PastContext`: the retained states of a whole past context, ready to be injected; and batches of them.
+
+Keys are rotated to their chunk positions once, when a past context is made. A past context belongs to one row of
+running text or to many: rows that share one share its states, so that beams, samples and questions over the same
+documents cost no copies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from .context_tree import Node
+from .downsampling import kept_tokens
+from .errors import PastContextError
+from .node_states import NodeStates, StateOrigin
+from .rotary import angles, rotate
+
+__all__ = ["PastContext", "PastContextBatch", "check_chunk_positions", "state_positions"]
+
+# Suffixes: K key/value heads, S retained states, D head size.
+
+
+@dataclass(frozen=True, eq=False)
+class PastContext:
+    """Retained states of all chunks, per injection layer (paper, section 3.3).
+
+    Attributes:
+        nodes: the retained nodes, chunk after chunk, coarse to fine, in the order of their states.
+        states_per_node: k of each of `nodes`.
+        chunk_positions: the position of each chunk.
+        keys: one tensor [K, S, D] per injection layer, rotated to the chunk positions.
+        values: one tensor [K, S, D] per injection layer.
+        origin: the model that made the states; `None` for a past context without any.
+    """
+
+    nodes: tuple[Node, ...]
+    states_per_node: tuple[int, ...]
+    chunk_positions: tuple[int, ...]
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    origin: StateOrigin | None
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A past context with nothing in it: the model answers as the base model would."""
+        return cls((), (), (), (), (), None)
+
+    @classmethod
+    def from_nodes(cls, states: Sequence[NodeStates], chunk_positions: Sequence[int] | None = None) -> Self:
+        """Join the retained nodes of several chunks.
+
+        Args:
+            states: one entry per chunk, its retained nodes only (see `SharedLLMForCausalLM.select_nodes`).
+            chunk_positions: the position of each chunk; 0 … n−1 by default.
+
+        Raises:
+            PastContextError: nodes of a chunk that overlap, states of different models, or a wrong number of positions.
+        """
+        positions = check_chunk_positions(len(states), chunk_positions)
+        if not states:
+            return cls.empty()
+        origin = states[0].origin
+        for number, entry in enumerate(states):
+            _check_tiling(number, entry.nodes)
+            if why := entry.origin.differs_from(origin):
+                raise PastContextError(
+                    f"the states of chunk {number} come from another model than those of chunk 0: {why}; "
+                    "encode all chunks with one model"
+                )
+        nodes = tuple(node._replace(chunk=i) for i, entry in enumerate(states) for node in entry.nodes)
+        counts = tuple(count for entry in states for count in entry.states_per_node)
+        cos, sin = angles(state_positions(nodes, counts, positions, origin), origin.inv_freq)
+        keys, values = [], []
+        for layer in range(states[0].keys.shape[0]):
+            keys_KSD = torch.cat([entry.keys[layer] for entry in states], dim=1)
+            keys.append(rotate(keys_KSD, cos.to(keys_KSD.device), sin.to(keys_KSD.device)))
+            values.append(torch.cat([entry.values[layer] for entry in states], dim=1))
+        return cls(nodes, counts, positions, tuple(keys), tuple(values), origin)
+
+    @staticmethod
+    def stack(rows: Sequence["PastContext | None"]) -> "PastContextBatch":
+        """A batch with one past context, or none, per row. Rows that are the same object share its states."""
+        distinct: dict[PastContext, int] = {}
+        numbers = [None if row is None else distinct.setdefault(row, len(distinct)) for row in rows]
+        return PastContextBatch(tuple(distinct), tuple(numbers))
+
+    @property
+    def num_states(self) -> int:
+        """S, retained states per layer and head."""
+        return sum(self.states_per_node)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all keys and values."""
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move or cast as `Tensor.to` does."""
+        move = [tuple(tensor.to(*args, **kwargs) for tensor in tensors) for tensors in (self.keys, self.values)]
+        return replace(self, keys=move[0], values=move[1])
+
+    @property
+    def query_position(self) -> int:
+        """P_Q, the one position of all running text: 1 + the largest position of a chunk with states, + the offset."""
+        assert self.origin is not None, "a past context without states has no position for queries"
+        largest = max(self.chunk_positions[node.chunk] for node in self.nodes)
+        return 1 + largest + self.origin.method.query_position_offset
+
+    @cached_property
+    def query_rotation(self) -> tuple[Tensor, Tensor]:
+        """Cosine and sine [1, D] of the queries' position."""
+        assert self.origin is not None
+        return angles(torch.tensor([self.query_position]), self.origin.inv_freq)
+
+
+@dataclass(frozen=True, eq=False)
+class PastContextBatch:
+    """Past contexts of the rows of a batch.
+
+    Attributes:
+        entries: the distinct past contexts.
+        rows: for each row the number of its entry, or `None` for a row without past context.
+    """
+
+    entries: tuple[PastContext, ...]
+    rows: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, past_context: "PastContext | PastContextBatch", batch_size: int) -> "PastContextBatch":
+        """The batch for `batch_size` rows; a single past context is shared by all of them.
+
+        Raises:
+            PastContextError: a batch of another size.
+        """
+        if isinstance(past_context, PastContext):
+            return cls((past_context,), (0,) * batch_size)
+        if not isinstance(past_context, PastContextBatch):
+            raise PastContextError(
+                f"past_context is a {type(past_context).__name__}; "
+                "give what encode_past_context or PastContext.stack returned"
+            )
+        if len(past_context.rows) != batch_size:
+            raise PastContextError(
+                f"the past context has {len(past_context.rows)} rows and the running text {batch_size}; "
+                "stack one past context, or None, per row"
+            )
+        return past_context
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all keys and values; shared ones count once."""
+        return sum(entry.nbytes for entry in self.entries)
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move or cast as `Tensor.to` does."""
+        return replace(self, entries=tuple(entry.to(*args, **kwargs) for entry in self.entries))
+
+    def repeat_interleave(self, repeats: int) -> Self:
+        """Each row `repeats` times in place, as `generate` does for beams and samples. No states are copied."""
+        return replace(self, rows=tuple(row for row in self.rows for _ in range(repeats)))
+
+    @cached_property
+    def groups(self) -> list[tuple[PastContext, list[int]]]:
+        """Each past context with states, and the rows that see it."""
+        rows: list[list[int]] = [[] for _ in self.entries]
+        for row, number in enumerate(self.rows):
+            if number is not None:
+                rows[number].append(row)
+        return [(entry, of) for entry, of in zip(self.entries, rows, strict=True) if of and entry.num_states]
+
+
+def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None) -> tuple[int, ...]:
+    """The positions to use: those given, one per chunk and none negative, or 0 … n−1.
+
+    Raises:
+        PastContextError: another number of positions than chunks, or a negative one.
+    """
+    if chunk_positions is None:
+        return tuple(range(num_chunks))
+    positions = tuple(int(position) for position in chunk_positions)
+    if len(positions) != num_chunks:
+        raise PastContextError(f"{len(positions)} chunk_positions for {num_chunks} chunks; give one per chunk")
+    if positions and min(positions) < 0:
+        raise PastContextError(f"chunk position {min(positions)} is negative; count from 0")
+    return positions
+
+
+def state_positions(
+    nodes: Sequence[Node], counts: Sequence[int], chunk_positions: Sequence[int], origin: StateOrigin
+) -> Tensor:
+    """P_K, the position [S] of each state: its chunk's, and in `local_plus_chunk` its place in the node added."""
+    position_N = torch.tensor([chunk_positions[node.chunk] for node in nodes], dtype=torch.long)
+    position_S = position_N.repeat_interleave(torch.tensor(counts, dtype=torch.long))
+    if origin.method.key_positions == "local_plus_chunk":
+        sample_at = origin.method.sample_at
+        places = [p for node, k in zip(nodes, counts, strict=True) for p in kept_tokens(node.length, k, sample_at)]
+        position_S = position_S + torch.tensor(places, dtype=torch.long)
+    return position_S
+
+
+def _check_tiling(chunk: int, nodes: Sequence[Node]) -> None:
+    spans = sorted((node.start, node.end) for node in nodes)
+    ends = accumulate((end for _, end in spans), max)
+    for (start, _), (reached, _) in zip(spans[1:], zip(ends, spans, strict=False), strict=False):
+        if start < reached:
+            raise PastContextError(
+                f"the {len(nodes)} nodes of chunk {chunk} overlap at token {start}, so its text would be injected more "
+                "than once; pass the states through select_nodes first"
+            )

@@ -1,0 +1,173 @@
+"""Loading and saving a model with injection: from a base, an adapter or a full checkpoint, and back.
+
+`checkpoint.py` knows the files; this knows the model's side of them.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, PreTrainedModel
+
+from . import checkpoint
+from .base_families import check_base, check_base_type
+from .config import SharedLLMConfig
+from .errors import CheckpointError
+from .model_config import SharedLLMModelConfig
+
+__all__ = ["Preset", "PretrainedMixin"]
+
+Preset = Literal["language_modelling", "instruction"]
+
+
+class PretrainedMixin(PreTrainedModel):
+    """`from_base`, `from_pretrained` and `save_adapter`; a full checkpoint is saved by `save_pretrained`."""
+
+    # `from_base` adds it; that a full checkpoint lacks none of it is checked before loading.
+    _keys_to_ignore_on_load_missing = [r"^injection\."]
+
+    def reset_injection(self) -> None:
+        """Set the injection to its starting values."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_base(cls, base: str | Path, config: SharedLLMConfig | Preset = "instruction", **kwargs: Any) -> Self:
+        """Add an untrained injection to a base model: until it is trained, it changes nothing.
+
+        Args:
+            base: folder or hub id of a Llama, Mistral, Qwen2 or Qwen3 checkpoint in safetensors.
+            config: the numbers of the method, or the name of a preset, scaled to the base's depth.
+            kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
+
+        Raises:
+            CheckpointError: not a checkpoint, or one that has an injection already.
+            UnsupportedBaseError: a family or kind of RoPE that is not supported.
+            ConfigError: numbers that do not fit the base.
+        """
+        folder = checkpoint.checkpoint_folder(base, **kwargs)
+        kind = checkpoint.model_type(folder)
+        if kind == SharedLLMModelConfig.model_type:
+            raise CheckpointError(f"{base} has an injection already; load it with from_pretrained")
+        check_base_type(kind)
+        text_config = AutoConfig.from_pretrained(folder)
+        check_base(text_config)
+        if isinstance(config, str):
+            config = _preset(config, text_config.num_hidden_layers)
+        config.check_fits(text_config.num_hidden_layers, text_config.max_position_embeddings)
+        model_config = SharedLLMModelConfig(text_config=text_config, method=config, base=str(base))
+        model, info = cls._load(folder, config=model_config, **kwargs)
+        model.reset_injection()
+        return (model, info) if kwargs.get("output_loading_info") else model
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *args: Any, base: str | Path | None = None, **kwargs: Any) -> Self:  # type: ignore[override]
+        """Load a full checkpoint or an adapter.
+
+        Args:
+            name: folder or hub id.
+            base: for an adapter, where its base model is now, if not where it was when the adapter was saved.
+            args, kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
+
+        Raises:
+            CheckpointError: not a checkpoint of this library, an incomplete or damaged one, or a base model with other
+                weights than the adapter's.
+        """
+        folder = checkpoint.checkpoint_folder(name, **kwargs)
+        if (kind := checkpoint.model_type(folder)) != SharedLLMModelConfig.model_type:
+            raise CheckpointError(f"{name} is a {kind!r} model without injection; add one with from_base")
+        if checkpoint.has_adapter(folder):
+            return cls._from_adapter(folder, base, **kwargs)
+        if base is not None:
+            raise CheckpointError(f"{name} is a full checkpoint and needs no base; leave base={str(base)!r} out")
+        model, info = cls._load(folder, *args, **kwargs)
+        checkpoint.check_names(folder, [key for key in model.state_dict() if key.startswith("injection.")])
+        return (model, info) if kwargs.get("output_loading_info") else model
+
+    @classmethod
+    def _load(cls, folder: Path, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
+        checkpoint.check_weights(folder)
+        kwargs = checkpoint.without_hub_arguments(kwargs) | {"output_loading_info": True, "use_safetensors": True}
+        try:
+            model, info = super().from_pretrained(folder, *args, **kwargs)
+        except SafetensorError as error:
+            raise CheckpointError(
+                f"the weights in {folder} are damaged ({error}); copy the checkpoint again"
+            ) from error
+        if missing := sorted(info["missing_keys"]):
+            raise CheckpointError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them; copy all its files")
+        if any(weight.is_meta for part in (model.injection, *model.lower_model.layers) for weight in part.parameters()):
+            raise CheckpointError(
+                "device_map keeps injected layers off the device, and they are needed to read past context; "
+                f"place model.layers.0 to .{model.method.injection_layers - 1} and injection on devices"
+            )
+        return model, info
+
+    @classmethod
+    def _from_adapter(cls, folder: Path, base: str | Path | None, **kwargs: Any) -> Self:
+        adapter = checkpoint.read_adapter(folder)
+        config = kwargs.pop("config", None) or SharedLLMModelConfig.from_pretrained(folder)
+        where = base or adapter.base
+        try:
+            base_folder = checkpoint.checkpoint_folder(where)
+        except CheckpointError as error:
+            raise CheckpointError(f"the adapter's base model: {error}; or say where it is now with base=…") from error
+        if (fingerprint := checkpoint.weights_fingerprint(base_folder)) != adapter.base_fingerprint:
+            raise CheckpointError(
+                f"the adapter in {folder} belongs to a base model with weights {adapter.base_fingerprint}, and {where} "
+                f"has {fingerprint}; give that base model with base=…"
+            )
+        tensors = checkpoint.read_adapter_tensors(folder, adapter)
+        loaded: Any = cls.from_base(where, config.method, **checkpoint.without_hub_arguments(kwargs))
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        own = model.state_dict()
+        for name, tensor in tensors.items():
+            if name not in own or own[name].shape != tensor.shape:
+                raise CheckpointError(
+                    f"{name} of the adapter in {folder} does not fit the model; copy the adapter again"
+                )
+            with torch.no_grad():
+                own[name].copy_(tensor)
+        return loaded
+
+    def save_adapter(self, folder: str | Path, base: str | Path | None = None, max_shard_size: str = "5GB") -> None:
+        """Save what was added to the base model: the injection, and upper layers that differ from the base's.
+
+        Args:
+            folder: where to; made if it is not there.
+            base: the base model, if not where `from_base` found it.
+            max_shard_size: of a file of weights.
+
+        Raises:
+            CheckpointError: the base model cannot be found, or bottom layers, embeddings or head were trained too.
+        """
+        where = base or self.config.base
+        if where is None:
+            raise CheckpointError("an adapter needs its base model, which is not known here; give base=…")
+        base_folder = checkpoint.checkpoint_folder(where)
+        state = self.state_dict()
+        tuned = checkpoint.tensors_that_differ(state, base_folder)
+        upper = tuple(
+            f"model.layers.{i}."
+            for i in range(self.config.method.injection_layers, self.config.text_config.num_hidden_layers)
+        )
+        if outside := [name for name in tuned if not name.startswith(upper)]:
+            raise CheckpointError(
+                f"{outside[0]} differs from the base model in {where}, and an adapter holds only the injection and "
+                "upper layers; save everything with save_pretrained"
+            )
+        tensors = {name: state[name] for name in state if name.startswith("injection.") or name in set(tuned)}
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        self.config.save_pretrained(target)
+        checkpoint.write_adapter(
+            target, tensors, str(where), checkpoint.weights_fingerprint(base_folder), max_shard_size
+        )
+
+
+def _preset(name: str, num_layers: int) -> SharedLLMConfig:
+    if name == "language_modelling":
+        return SharedLLMConfig.language_modelling(num_layers)
+    if name == "instruction":
+        return SharedLLMConfig.instruction(num_layers)
+    raise CheckpointError(f"config={name!r} is no preset; use 'language_modelling', 'instruction' or a SharedLLMConfig")
