@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .config import SharedLLMConfig
 from .errors import InputError, TokenIdError, WindowError
 
-__all__ = ["Ids", "check_chunk", "check_ids", "check_window", "read_ids", "read_query", "tokens_to_generate"]
+__all__ = ["Ids", "check_ids", "check_window", "read_chunk", "read_ids", "read_query", "tokens_to_generate"]
 
 #: Token ids of one text: a 1-D integer tensor (or [1, tokens]), or a sequence of whole numbers.
 Ids = Tensor | Sequence[int]
@@ -54,19 +55,24 @@ def check_ids(ids: Tensor, vocab_size: int, what: str) -> None:
         )
 
 
-def check_chunk(ids: Tensor, number: int, chunk_tokens: int, *, may_be_empty: bool = True) -> None:
-    """Check the length of chunk number `number`.
+def read_chunk(ids: Ids, number: int, vocab_size: int, method: SharedLLMConfig, window_tokens: int) -> Tensor:
+    """The ids of chunk number `number` as a 1-D tensor; it may be empty.
 
     Raises:
-        InputError: it is longer than `chunk_tokens`, or empty where it must not be.
+        InputError: not ids, more than `chunk_tokens`, or so many that a node is longer than the window.
     """
-    if len(ids) > chunk_tokens:
+    chunk = read_ids(ids, vocab_size, f"chunk {number}")
+    if len(chunk) > method.chunk_tokens:
         raise InputError(
-            f"chunk {number} has {len(ids)} tokens and a chunk holds chunk_tokens={chunk_tokens}; "
+            f"chunk {number} has {len(chunk)} tokens and a chunk holds chunk_tokens={method.chunk_tokens}; "
             "cut the text into more chunks"
         )
-    if not len(ids) and not may_be_empty:
-        raise InputError(f"chunk {number} is empty and has no nodes; leave it out")
+    if (longest := method.longest_node_tokens(len(chunk))) > window_tokens:
+        raise WindowError(
+            f"chunk {number} of {len(chunk)} tokens has a node of {longest}, and the base model's window is "
+            f"{window_tokens}; use a smaller chunk_tokens"
+        )
+    return chunk
 
 
 def read_query(query_ids: Ids | None, vocab_size: int, window_tokens: int, policy: str) -> Tensor:

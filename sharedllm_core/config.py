@@ -1,7 +1,7 @@
 """`SharedLLMConfig`: every number of the method, checked once, in one place.
 
-The names are the paper's (arXiv 2603.04759). Nothing here knows torch or transformers; what depends on the base model
-(depth, window) is checked by `check_fits` when the two meet.
+The names are the paper's (arXiv 2603.04759). Nothing here knows torch or transformers; what depends on the base model's depth
+is checked by `check_fits` when the two meet.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -88,27 +88,20 @@ class SharedLLMConfig:
         """α_w, tokens per state for a node retained at `level`: β (h+1) / 2^w, exactly."""
         return Fraction(str(self.compression_ratio)) * (self.tree_depth + 1) / 2**level
 
-    @property
-    def longest_node_tokens(self) -> int:
-        """Tokens in the longest node that the lower model ever runs: half a chunk, or a whole one for depth 0."""
-        return self.chunk_tokens if self.tree_depth == 0 else ceil(self.chunk_tokens / 2)
+    def longest_node_tokens(self, chunk_tokens: int) -> int:
+        """Tokens in the longest node that the lower model runs of a chunk: half of it, or all for a tree of depth 0."""
+        return chunk_tokens if self.tree_depth == 0 else ceil(chunk_tokens / 2)
 
-    def check_fits(self, num_layers: int, window_tokens: int) -> None:
-        """Check this configuration against a base model's depth and window.
+    def check_fits(self, num_layers: int) -> None:
+        """Check this configuration against a base model's depth.
 
         Raises:
-            ConfigError: more injection layers than layers, or nodes longer than the window.
+            ConfigError: more injection layers than layers.
         """
         if self.injection_layers > num_layers:
             raise ConfigError(
                 f"injection_layers={self.injection_layers}, but the base model has {num_layers} layers; "
                 f"use at most {num_layers}"
-            )
-        if self.longest_node_tokens > window_tokens:
-            raise ConfigError(
-                f"chunk_tokens={self.chunk_tokens} with tree_depth={self.tree_depth} gives nodes of "
-                f"{self.longest_node_tokens} tokens, but the base model's window is {window_tokens}; "
-                f"use chunk_tokens={window_tokens} or less"
             )
 
     # ---------------------------------------------------------------------------------------------- saving

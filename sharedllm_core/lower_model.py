@@ -32,7 +32,9 @@ __all__ = ["LowerModel", "PastTokens", "StateBatch"]
 # Suffixes: N nodes of a batch, L tokens of a node, E hidden size, K key/value heads, G query heads per key/value head,
 # D head size, S kept states of a node.
 
-DEFAULT_BATCH_TOKENS = 8192
+# Small batches stay in a processor's caches; accelerators want to be filled.
+_BATCH_TOKENS_CPU = 2048
+_BATCH_TOKENS_ACCELERATOR = 16384
 _SIGNATURE_ELEMENTS = 8  # of each weight
 
 _T = TypeVar("_T")
@@ -72,14 +74,23 @@ class LowerModel:
         backbone: the base model without its head: `embed_tokens`, `layers`, `norm`, `rotary_emb`.
         method: the numbers of the method.
 
-    Attributes:
-        batch_tokens: the most tokens in a batch; halved for good when the device runs out of memory.
     """
 
     def __init__(self, backbone: Any, method: SharedLLMConfig) -> None:
         self.backbone = backbone
         self.method = method
-        self.batch_tokens = DEFAULT_BATCH_TOKENS
+        self._batch_tokens: int | None = None
+
+    @property
+    def batch_tokens(self) -> int:
+        """The most tokens in a batch. Set it as you like; it is halved for good when the device runs out of memory."""
+        if self._batch_tokens is not None:
+            return self._batch_tokens
+        return _BATCH_TOKENS_CPU if self.device.type == "cpu" else _BATCH_TOKENS_ACCELERATOR
+
+    @batch_tokens.setter
+    def batch_tokens(self, tokens: int) -> None:
+        self._batch_tokens = tokens
 
     @property
     def layers(self) -> list[Any]:

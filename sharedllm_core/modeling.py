@@ -16,7 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from . import checks, past_encoding
 from .base_families import INJECTED_LAYERS, check_base
-from .errors import PastContextError
+from .errors import InputError, PastContextError
 from .injection import Inject, Injection
 from .lower_model import LowerModel
 from .model_config import SharedLLMModelConfig
@@ -54,7 +54,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         super().__init__(config)
         base, self.method = config.text_config, config.method
         check_base(base)
-        self.method.check_fits(base.num_hidden_layers, base.max_position_embeddings)
+        self.method.check_fits(base.num_hidden_layers)
         self.vocab_size = base.vocab_size
         self.model = AutoModel.from_config(base)
         for number in range(self.method.injection_layers):
@@ -93,9 +93,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             PastContextError: a wrong number of positions.
             DeviceMemoryError: not even a single node fits into the device's memory.
         """
-        read = [checks.read_ids(chunk, self.vocab_size, f"chunk {i}") for i, chunk in enumerate(chunks)]
-        for number, chunk in enumerate(read):
-            checks.check_chunk(chunk, number, self.method.chunk_tokens)
+        read = [self._read_chunk(chunk, number) for number, chunk in enumerate(chunks)]
         filled = [number for number, chunk in enumerate(read) if len(chunk)]
         if chunk_positions is not None:
             given = check_chunk_positions(len(read), chunk_positions)
@@ -120,9 +118,9 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             InputError: chunks that are empty, too long, not 1-D ids or outside the vocabulary.
             DeviceMemoryError: not even a single node fits into the device's memory.
         """
-        read = [checks.read_ids(chunk, self.vocab_size, f"chunk {i}") for i, chunk in enumerate(chunks)]
-        for number, chunk in enumerate(read):
-            checks.check_chunk(chunk, number, self.method.chunk_tokens, may_be_empty=False)
+        read = [self._read_chunk(chunk, number) for number, chunk in enumerate(chunks)]
+        if (empty := next((number for number, chunk in enumerate(read) if not len(chunk)), None)) is not None:
+            raise InputError(f"chunk {empty} is empty and has no nodes; leave it out")
         return past_encoding.encode_nodes(self.lower_model, read)
 
     @torch.no_grad()
@@ -135,11 +133,18 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         """
         return past_encoding.select_nodes(self.lower_model, states, self._query_vector(query_ids)) if states else []
 
+    def _read_chunk(self, ids: checks.Ids, number: int) -> Tensor:
+        return checks.read_chunk(ids, number, self.vocab_size, self.method, self._window_tokens)
+
+    @property
+    def _window_tokens(self) -> int:
+        window: int = self.config.text_config.max_position_embeddings
+        return window
+
     def _query_vector(self, query_ids: checks.Ids | None) -> Tensor | None:
         if not past_encoding.needs_query(self.method):
             return None
-        window = self.config.text_config.max_position_embeddings
-        query = checks.read_query(query_ids, self.vocab_size, window, self.method.policy)
+        query = checks.read_query(query_ids, self.vocab_size, self._window_tokens, self.method.policy)
         return past_encoding.query_vector(self.lower_model, query)
 
     # ---------------------------------------------------------------------------------------------- upper model
@@ -172,7 +177,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         running_text = input_ids if input_ids is not None else inputs_embeds
         seen = past_key_values.get_seq_length() if past_key_values is not None else 0
         if isinstance(seen, int) and running_text is not None:
-            checks.check_window(running_text, seen, attention_mask, self.config.text_config.max_position_embeddings)
+            checks.check_window(running_text, seen, attention_mask, self._window_tokens)
             if input_ids is not None and seen == 0:
                 checks.check_ids(input_ids, self.vocab_size, "input_ids")
         if past_context is not None and running_text is not None:
@@ -228,8 +233,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         prompts = (inputs, kwargs.get("input_ids"), kwargs.get("inputs_embeds"))
         if (prompt := next((p for p in prompts if p is not None), None)) is not None:
             new_tokens = checks.tokens_to_generate(prompt, generation_config or self.generation_config, kwargs)
-            window = self.config.text_config.max_position_embeddings
-            checks.check_window(prompt, 0, kwargs.get("attention_mask"), window, new_tokens)
+            checks.check_window(prompt, 0, kwargs.get("attention_mask"), self._window_tokens, new_tokens)
         return super().generate(inputs, generation_config, **kwargs)
 
     def _expand_inputs_for_generation(self, expand_size: int = 1, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ from transformers import AutoConfig, PreTrainedModel
 from . import checkpoint
 from .base_families import check_base, check_base_type
 from .config import SharedLLMConfig
-from .errors import CheckpointError
+from .errors import CheckpointError, ConfigError
 from .model_config import SharedLLMModelConfig
 
 __all__ = ["Preset", "PretrainedMixin"]
@@ -54,7 +54,7 @@ class PretrainedMixin(PreTrainedModel):
         check_base(text_config)
         if isinstance(config, str):
             config = _preset(config, text_config.num_hidden_layers)
-        config.check_fits(text_config.num_hidden_layers, text_config.max_position_embeddings)
+        config.check_fits(text_config.num_hidden_layers)
         model_config = SharedLLMModelConfig(text_config=text_config, method=config, base=str(base))
         model, info = cls._load(folder, config=model_config, **kwargs)
         model.reset_injection()
@@ -170,4 +170,4 @@ def _preset(name: str, num_layers: int) -> SharedLLMConfig:
         return SharedLLMConfig.language_modelling(num_layers)
     if name == "instruction":
         return SharedLLMConfig.instruction(num_layers)
-    raise CheckpointError(f"config={name!r} is no preset; use 'language_modelling', 'instruction' or a SharedLLMConfig")
+    raise ConfigError(f"config={name!r} is no preset; use 'language_modelling', 'instruction' or a SharedLLMConfig")

@@ -1,5 +1,7 @@
 """Tiny base models of every supported family, and random past contexts for them."""
 
+from dataclasses import replace
+
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -49,6 +51,10 @@ BASES = {
 METHOD = SharedLLMConfig(injection_layers=2, chunk_tokens=32, compression_ratio=4)
 
 
+def with_policy(policy):
+    return replace(METHOD, policy=policy)
+
+
 def make_base(name, folder, seed=0):
     """Save a base model with random weights that are large enough for its layers to matter."""
     torch.manual_seed(seed)
@@ -89,4 +95,5 @@ def chunks(*lengths, seed=0):
 
 def relative(a, b):
     """‖a − b‖ / ‖b‖ in float32."""
-    return float((a.float() - b.float()).norm() / b.float().norm())
+    a, b = a.detach().float(), b.detach().float()
+    return float((a - b).norm() / b.norm())

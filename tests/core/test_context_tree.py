@@ -1,0 +1,102 @@
+"""Pure tree arithmetic: no model, only a function that selects."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sharedllm_core import SharedLLMConfig
+from sharedllm_core.context_tree import Node, all_nodes, retained_nodes, split, whole_chunk
+from sharedllm_core.downsampling import kept_tokens, num_states
+
+lengths = st.lists(st.integers(1, 300), min_size=1, max_size=6)
+depths = st.integers(0, 6)
+noises = st.floats(-500, 500)
+
+
+def roots(lengths):
+    return [whole_chunk(i, length) for i, length in enumerate(lengths)]
+
+
+@given(lengths, depths, st.randoms(use_true_random=False), st.one_of(st.none(), noises))
+def test_retained_nodes_tile_every_chunk_whatever_is_selected(lengths, depth, random, noise):
+    select = lambda pairs: [random.random() < 0.5 for _ in pairs]  # noqa: E731
+    retained = retained_nodes(roots(lengths), depth, select, None if noise is None else lambda: noise)
+    for number, (length, nodes) in enumerate(zip(lengths, retained, strict=True)):
+        assert {node.chunk for node in nodes} == {number}
+        spans = sorted((node.start, node.end) for node in nodes)
+        assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
+        assert spans[-1][1] == length
+        assert all(start < end for start, end in spans)
+
+
+@given(lengths, st.integers(1, 6), st.randoms(use_true_random=False))
+def test_retained_nodes_go_from_coarse_to_fine(lengths, depth, random):
+    for nodes in retained_nodes(roots(lengths), depth, lambda pairs: [random.random() < 0.5 for _ in pairs]):
+        levels = [node.level for node in nodes]
+        assert levels == sorted(levels)
+        assert max(levels) <= depth
+
+
+@given(st.integers(0, 6))
+def test_a_full_chunk_has_one_node_per_level_and_two_at_the_last(depth):
+    (nodes,) = retained_nodes([whole_chunk(0, 1024)], depth, lambda pairs: [True] * len(pairs))
+    assert [node.level for node in nodes] == ([*range(1, depth + 1), depth] if depth else [0])
+    assert len(nodes) == depth + 1
+
+
+def test_the_right_half_is_split_further_when_it_is_selected():
+    (nodes,) = retained_nodes([whole_chunk(0, 16)], 3, lambda pairs: [True] * len(pairs))
+    assert nodes == [Node(0, 1, 0, 8), Node(0, 2, 8, 12), Node(0, 3, 12, 14), Node(0, 3, 14, 16)]
+
+
+def test_a_node_of_one_token_is_retained_at_the_level_it_has():
+    (nodes,) = retained_nodes([whole_chunk(0, 5)], 3, lambda pairs: [False] * len(pairs))
+    assert nodes == [Node(0, 1, 2, 5), Node(0, 2, 1, 2), Node(0, 2, 0, 1)]
+    assert retained_nodes([whole_chunk(0, 1)], 3, lambda pairs: []) == [[Node(0, 0, 0, 1)]]
+
+
+def test_the_policy_is_asked_once_per_level_for_all_chunks_and_not_at_the_last():
+    asked = []
+    retained_nodes(roots([64, 64, 10]), 3, lambda pairs: asked.append(len(pairs)) or [True] * len(pairs))
+    assert asked == [3, 3]
+
+
+@given(st.integers(2, 300), noises)
+def test_a_noisy_split_leaves_a_token_on_both_sides(length, noise):
+    left, right = split(Node(3, 1, 10, 10 + length), noise)
+    assert (left.start, left.end, right.end) == (10, right.start, 10 + length)
+    assert left.length >= 1
+    assert right.length >= 1
+    assert left.level == right.level == 2
+
+
+@given(st.integers(1, 300), st.integers(0, 5), st.randoms(use_true_random=False))
+def test_all_nodes_hold_whatever_any_policy_retains(length, depth, random):
+    chunk = whole_chunk(0, length)
+    (retained,) = retained_nodes([chunk], depth, lambda pairs: [random.random() < 0.5 for _ in pairs])
+    everything = all_nodes(chunk, depth)
+    assert set(retained) <= set(everything)
+    assert len(everything) == len(set(everything))
+
+
+def test_a_full_chunk_has_two_and_four_and_eight_nodes():
+    levels = [node.level for node in all_nodes(whole_chunk(0, 1024), 3)]
+    assert [levels.count(level) for level in (0, 1, 2, 3)] == [0, 2, 4, 8]
+
+
+@given(st.integers(1, 2000), st.integers(0, 3), st.sampled_from([4, 6.7, 8, 100]))
+def test_kept_tokens_are_spread_over_the_node(length, level, ratio):
+    config = SharedLLMConfig(injection_layers=1, compression_ratio=ratio)
+    states = num_states(length, level, config)
+    for sample_at, edge in (("interval_end", length - 1), ("interval_start", 0)):
+        kept = kept_tokens(length, states, sample_at)
+        assert len(kept) == states
+        assert kept == sorted(set(kept))
+        assert kept[-1 if sample_at == "interval_end" else 0] == edge
+        assert max((b - a for a, b in zip(kept, kept[1:], strict=False)), default=0) <= -(-length // states)
+
+
+@given(st.integers(1, 4000), st.integers(0, 3))
+def test_a_node_keeps_one_state_per_alpha_tokens_rounded_up(length, level):
+    states = num_states(length, level, SharedLLMConfig(injection_layers=1))
+    alpha = 32 // 2**level
+    assert (states - 1) * alpha < length <= states * alpha
