@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import save_torch_state_dict
+from huggingface_hub import save_torch_state_dict, snapshot_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers.utils import cached_file
 
 from .errors import CheckpointError
 
@@ -43,6 +42,7 @@ __all__ = [
 _ADAPTER = "sharedllm_adapter"
 _FORMAT = 1
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
+_HUB_FILES = ["*.json", "*.safetensors"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +74,13 @@ def checkpoint_folder(name: str | Path, **kwargs: Any) -> Path:
         raise CheckpointError(f"{name} is a file; give the checkpoint's folder")
     else:
         hub = {key: kwargs[key] for key in _HUB_ARGUMENTS if kwargs.get(key) is not None}
+        subfolder = hub.pop("subfolder", "")
         try:
-            found = cached_file(str(name), "config.json", **hub)
+            folder = Path(snapshot_download(str(name), allow_patterns=_HUB_FILES, **hub)) / subfolder
         except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"{name!s} is neither a folder nor a hub id that can be reached; check the path, or download it first"
             ) from error
-        folder = Path(str(found)).parent
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} is not a checkpoint: it has no config.json; give a folder of save_pretrained")
     return folder

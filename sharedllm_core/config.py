@@ -1,7 +1,7 @@
 """`SharedLLMConfig`: every number of the method, checked once, in one place.
 
-The names are the paper's (arXiv 2603.04759). Nothing here knows torch or transformers; what depends on the base model's depth
-is checked by `check_fits` when the two meet.
+The names are the paper's (arXiv 2603.04759). Nothing here knows torch or transformers; what depends on the base
+model's depth is checked by `check_fits` when the two meet.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -75,12 +75,14 @@ class SharedLLMConfig:
     @classmethod
     def language_modelling(cls, num_layers: int = _PAPER_LAYERS, **changes: Any) -> Self:
         """The paper's language-modelling setting, M = 4 of 32 layers and policy `right`, scaled to `num_layers`."""
-        return cls(**{"injection_layers": _share_of(num_layers, 4), "policy": "right"} | changes)
+        preset: dict[str, Any] = {"injection_layers": _share_of(num_layers, 4), "policy": "right"}
+        return cls(**preset | changes)
 
     @classmethod
     def instruction(cls, num_layers: int = _PAPER_LAYERS, **changes: Any) -> Self:
         """The paper's instruction-tuning setting, M = 16 of 32 and policy `similarity`, scaled to `num_layers`."""
-        return cls(**{"injection_layers": _share_of(num_layers, 16), "policy": "similarity"} | changes)
+        preset: dict[str, Any] = {"injection_layers": _share_of(num_layers, 16), "policy": "similarity"}
+        return cls(**preset | changes)
 
     # ---------------------------------------------------------------------------------------------- derived
 

@@ -45,9 +45,13 @@ class Injection(nn.Module):
     is_causal = False
     num_key_value_groups = 1
 
-    def __init__(self, layer: nn.Module, text_config: PreTrainedConfig) -> None:
+    q_proj: nn.Linear
+    q_norm: nn.Module | None
+    layernorm: nn.Module
+
+    def __init__(self, layer: Any, text_config: PreTrainedConfig) -> None:
         super().__init__()
-        attention: Any = layer.self_attn
+        attention = layer.self_attn
         self.config = text_config
         self.layer_idx = attention.layer_idx
         self.head_size = attention.head_dim
@@ -62,9 +66,9 @@ class Injection(nn.Module):
         self.o_proj = nn.Linear(width, text_config.hidden_size, bias=False, device=weight.device, dtype=weight.dtype)
 
     @torch.no_grad()
-    def reset(self, layer: nn.Module) -> None:
+    def reset(self, layer: Any) -> None:
         """Take the starting values: the weights of `layer`, and zeros for the output projection."""
-        attention: Any = layer.self_attn
+        attention = layer.self_attn
         self.q_proj.load_state_dict(attention.q_proj.state_dict())
         self.layernorm.load_state_dict(layer.post_attention_layernorm.state_dict())
         if self.q_norm is not None:
@@ -89,22 +93,31 @@ class Injection(nn.Module):
         return self.o_proj(mixed_BTE)
 
     def _mix(self, query_BTHD: Tensor, past: PastContext) -> Tensor:
-        device = query_BTHD.device
-        cos, sin = (part.to(device) for part in past.query_rotation)
+        cos, sin = (part.to(query_BTHD.device) for part in past.query_rotation)
         query = rotate(query_BTHD.flatten(0, 2), cos, sin).view_as(query_BTHD)
-        keys, values = past.keys[self.layer_idx].to(device), past.values[self.layer_idx].to(device)
+        keys, values = past.keys[self.layer_idx].to(query), past.values[self.layer_idx].to(query)
         dropout = self.attention_dropout if self.training else 0.0
-        return attend(self, query, keys, values, self.scaling, dropout).flatten(-2)
+        implementation = self.config._attn_implementation
+        return attend(self, implementation, query, keys, values, scaling=self.scaling, dropout=dropout).flatten(-2)
 
 
 def attend(
-    module: nn.Module, query_BTHD: Tensor, key_KSD: Tensor, value_KSD: Tensor, scaling: float, dropout: float = 0.0
+    module: nn.Module,
+    implementation: str,
+    query_BTHD: Tensor,
+    key_KSD: Tensor,
+    value_KSD: Tensor,
+    *,
+    scaling: float,
+    dropout: float = 0.0,
 ) -> Tensor:
-    """Attention of every query to every state, through transformers' attention interface: [B, T, H, D]."""
+    """Attention of every query to every state, [B, T, H, D], through transformers' attention interface.
+
+    `implementation` is one of its names (`eager`, `sdpa`, `flash_attention_2`, …); it reads `module`'s attributes.
+    """
     rows, tokens, heads, size = query_BTHD.shape
     kv_heads = len(key_KSD)
-    name = module.config._attn_implementation
-    function = eager_attention_forward if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
+    function = eager_attention_forward if implementation == "eager" else ALL_ATTENTION_FUNCTIONS[implementation]
     query_KQD = query_BTHD.view(rows, tokens, kv_heads, -1, size).permute(2, 0, 1, 3, 4).reshape(kv_heads, -1, size)
     mixed, _ = function(
         module,

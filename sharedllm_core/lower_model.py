@@ -12,6 +12,7 @@ token alone.
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -73,7 +74,6 @@ class LowerModel:
     Args:
         backbone: the base model without its head: `embed_tokens`, `layers`, `norm`, `rotary_emb`.
         method: the numbers of the method.
-
     """
 
     def __init__(self, backbone: Any, method: SharedLLMConfig) -> None:
@@ -107,10 +107,12 @@ class LowerModel:
         """The identity of the states that this model makes now."""
         return StateOrigin(self.method, self.inv_freq, self._signature())
 
-    @property
+    @cached_property
     def inv_freq(self) -> Tensor:
-        """The base model's original inverse frequencies [D/2], float32."""
-        frequencies: Tensor = self.backbone.rotary_emb.original_inv_freq
+        """The base model's original inverse frequencies [D/2], float32, on the CPU."""
+        # Made anew: the model's own buffer is rounded by model.to(torch.bfloat16).
+        with torch.device("cpu"):
+            frequencies: Tensor = type(self.backbone.rotary_emb)(config=self.backbone.config).original_inv_freq
         return frequencies.float()
 
     def states(self, tokens: PastTokens, nodes: Sequence[Node]) -> Iterator[tuple[list[int], StateBatch]]:
@@ -176,7 +178,8 @@ class LowerModel:
         name = self.backbone.config._attn_implementation
         length, device = hidden_NLE.shape[1], hidden_NLE.device
         window = sliding_window(self.backbone.config, layer)
-        reaches_all = window is None or length <= window
+        window = length if window is None else window
+        reaches_all = length <= window
         if name.startswith("flash") or (name == "sdpa" and reaches_all):
             return None
         back = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)

@@ -35,19 +35,18 @@ class SharedLLMModelConfig(PreTrainedConfig):
         base: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if text_config is None:
-            text_config = LlamaConfig()
-        elif isinstance(text_config, dict):
-            text_config = AutoConfig.for_model(**text_config)
+        base_config: Any = text_config or LlamaConfig()
+        if isinstance(base_config, dict):
+            base_config = AutoConfig.for_model(**base_config)
         if method is None:
-            method = SharedLLMConfig.instruction(text_config.num_hidden_layers)
+            method = SharedLLMConfig.instruction(base_config.num_hidden_layers)
         elif isinstance(method, dict):
             method = SharedLLMConfig.from_dict(method)
-        self.text_config = text_config
+        self.text_config = base_config
         self.method = method
         self.base = base
-        kwargs.setdefault("dtype", getattr(text_config, "dtype", None))
-        super().__init__(**{name: getattr(text_config, name, None) for name in _MIRRORED} | kwargs)
+        kwargs.setdefault("dtype", getattr(base_config, "dtype", None))
+        super().__init__(**{name: getattr(base_config, name, None) for name in _MIRRORED} | kwargs)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -43,7 +43,10 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
     config_class = SharedLLMModelConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
-    _no_split_modules = ["InjectedLayer", "Injection"]
+    _no_split_modules = [
+        "Injection",
+        *(kind.__name__ for layer in INJECTED_LAYERS.values() for kind in layer.__mro__[:3]),
+    ]
     _skip_keys_device_placement = ["past_key_values", "past_context", "inject"]
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -65,11 +68,6 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         self._accepted: WeakSet[PastContext] = WeakSet()
         self.post_init()
         self.reset_injection()
-
-    def reset_injection(self) -> None:
-        """Set the injection to its starting values: copies of the layers' weights and a zero output projection."""
-        for injection, layer in zip(self.injection, self.lower_model.layers, strict=True):
-            injection.reset(layer)
 
     # ---------------------------------------------------------------------------------------------- past context
 

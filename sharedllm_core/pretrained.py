@@ -8,12 +8,14 @@ from typing import Any, Literal, Self
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoConfig, PreTrainedModel
 
 from . import checkpoint
 from .base_families import check_base, check_base_type
 from .config import SharedLLMConfig
 from .errors import CheckpointError, ConfigError
+from .lower_model import LowerModel
 from .model_config import SharedLLMModelConfig
 
 __all__ = ["Preset", "PretrainedMixin"]
@@ -27,9 +29,14 @@ class PretrainedMixin(PreTrainedModel):
     # `from_base` adds it; that a full checkpoint lacks none of it is checked before loading.
     _keys_to_ignore_on_load_missing = [r"^injection\."]
 
+    injection: nn.ModuleList
+    lower_model: LowerModel
+
     def reset_injection(self) -> None:
-        """Set the injection to its starting values."""
-        raise NotImplementedError
+        """Set the injection to its starting values: copies of the layers' weights and a zero output projection."""
+        injections: Any = self.injection
+        for injection, layer in zip(injections, self.lower_model.layers, strict=True):
+            injection.reset(layer)
 
     @classmethod
     def from_base(cls, base: str | Path, config: SharedLLMConfig | Preset = "instruction", **kwargs: Any) -> Self:
@@ -58,10 +65,10 @@ class PretrainedMixin(PreTrainedModel):
         model_config = SharedLLMModelConfig(text_config=text_config, method=config, base=str(base))
         model, info = cls._load(folder, config=model_config, **kwargs)
         model.reset_injection()
-        return (model, info) if kwargs.get("output_loading_info") else model
+        return (model, info) if kwargs.get("output_loading_info") else model  # type: ignore[return-value]
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, *args: Any, base: str | Path | None = None, **kwargs: Any) -> Self:  # type: ignore[override]
+    def from_pretrained(cls, name: str | Path, *args: Any, base: str | Path | None = None, **kwargs: Any) -> Self:
         """Load a full checkpoint or an adapter.
 
         Args:
@@ -82,7 +89,7 @@ class PretrainedMixin(PreTrainedModel):
             raise CheckpointError(f"{name} is a full checkpoint and needs no base; leave base={str(base)!r} out")
         model, info = cls._load(folder, *args, **kwargs)
         checkpoint.check_names(folder, [key for key in model.state_dict() if key.startswith("injection.")])
-        return (model, info) if kwargs.get("output_loading_info") else model
+        return (model, info) if kwargs.get("output_loading_info") else model  # type: ignore[return-value]
 
     @classmethod
     def _load(cls, folder: Path, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
@@ -99,12 +106,12 @@ class PretrainedMixin(PreTrainedModel):
         if any(weight.is_meta for part in (model.injection, *model.lower_model.layers) for weight in part.parameters()):
             raise CheckpointError(
                 "device_map keeps injected layers off the device, and they are needed to read past context; "
-                f"place model.layers.0 to .{model.method.injection_layers - 1} and injection on devices"
+                f"place model.layers.0 to .{len(model.injection) - 1} and injection on devices"
             )
         return model, info
 
     @classmethod
-    def _from_adapter(cls, folder: Path, base: str | Path | None, **kwargs: Any) -> Self:
+    def _from_adapter(cls, folder: Path, base: str | Path | None, **kwargs: Any) -> Any:
         adapter = checkpoint.read_adapter(folder)
         config = kwargs.pop("config", None) or SharedLLMModelConfig.from_pretrained(folder)
         where = base or adapter.base

@@ -64,7 +64,9 @@ def run(probe: Probe) -> dict[str, Any]:
     )
     _decode(model, prefill(past_ids[: probe.chunk_tokens], prompt), 2)  # warm up
     _forget_peak(probe.device)
-    first_token, decoding, states = [], [], 0
+    first_token: list[float] = []
+    decoding: list[float] = []
+    states = 0
     started = time.perf_counter()
     while not first_token or (len(first_token) < probe.repeats and time.perf_counter() - started < probe.max_seconds):
         begin = _now(probe.device)

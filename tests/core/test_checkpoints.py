@@ -201,3 +201,13 @@ def test_generation_settings_of_the_base_are_kept(bases, tmp_path):
     settings = json.loads((tmp_path / "generation_config.json").read_text()) | {"eos_token_id": [2, 7]}
     (tmp_path / "generation_config.json").write_text(json.dumps(settings))
     assert tiny.untrained(tmp_path).generation_config.eos_token_id == [2, 7]
+
+
+def test_a_hub_id_is_read_from_the_hubs_cache_without_a_network(bases, tmp_path):
+    repository = tmp_path / "models--somebody--tiny"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    shutil.copytree(bases("llama"), repository / "snapshots" / ("0" * 40))
+    model = SharedLLMForCausalLM.from_base("somebody/tiny", tiny.METHOD, cache_dir=tmp_path)
+    assert model.config.base == "somebody/tiny"
+    assert_same(model.eval(), tiny.untrained(bases("llama")))

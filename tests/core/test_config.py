@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -61,7 +62,7 @@ def test_each_level_halves_the_ratio_and_the_retained_states_add_up(depth, ratio
         return
     config = SharedLLMConfig(injection_layers=1, tree_depth=depth, compression_ratio=ratio)
     alphas = [config.level_compression_ratio(level) for level in range(1, depth + 1)]
-    assert all(coarse == 2 * fine for coarse, fine in zip(alphas, alphas[1:], strict=False))
+    assert all(coarse == 2 * fine for coarse, fine in pairwise(alphas))
     lengths = [*(Fraction(1024, 2**level) for level in range(1, depth + 1)), Fraction(1024, 2**depth)]
     states = sum(length / alpha for length, alpha in zip(lengths, [*alphas, alphas[-1]], strict=True))
     assert Fraction(1024) / states == Fraction(str(ratio))

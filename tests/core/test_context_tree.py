@@ -1,5 +1,7 @@
 """Pure tree arithmetic: no model, only a function that selects."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,7 +94,7 @@ def test_kept_tokens_are_spread_over_the_node(length, level, ratio):
         assert len(kept) == states
         assert kept == sorted(set(kept))
         assert kept[-1 if sample_at == "interval_end" else 0] == edge
-        assert max((b - a for a, b in zip(kept, kept[1:], strict=False)), default=0) <= -(-length // states)
+        assert max((b - a for a, b in pairwise(kept)), default=0) <= -(-length // states)
 
 
 @given(st.integers(1, 4000), st.integers(0, 3))

@@ -101,7 +101,7 @@ def test_a_selection_can_be_kept_without_the_rest_and_asked_for_no_more(model):
 
 
 @torch.no_grad()
-def test_states_of_two_models_cannot_be_joined(bases, model, tmp_path):
+def test_states_of_two_models_cannot_be_joined(model, tmp_path):
     tiny.make_base("llama", tmp_path, seed=9)
     stranger = tiny.untrained(tmp_path)
     states = [m.select_nodes(m.encode_nodes(tiny.chunks(32)), QUESTION)[0] for m in (model, stranger)]
