@@ -36,7 +36,7 @@ matrix-%:
 	.matrix/$*/bin/pip install --quiet "torch==2.13.0" "transformers==$*" accelerate hypothesis pytest pytest-xdist -e .
 	.matrix/$*/bin/pytest -n 2 tests/core
 
-# The table of docs/results/efficiency.md; about an hour on two cores.
+# The table of docs/results/efficiency.md; about forty minutes on two cores.
 efficiency: $(READY)
 	$(BIN)/python -m sharedllm_core.evaluation.efficiency --json runs/efficiency.json
 

@@ -16,7 +16,7 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 from .errors import UnsupportedBaseError
 from .injection import InjectedLayer
 
-__all__ = ["INJECTED_LAYERS", "check_base", "check_base_type", "sliding_window"]
+__all__ = ["INJECTED_LAYERS", "UNSPLIT_LAYERS", "check_base", "check_base_type", "sliding_window"]
 
 
 class InjectedLlamaLayer(InjectedLayer, LlamaDecoderLayer):
@@ -42,6 +42,11 @@ INJECTED_LAYERS: dict[str, type[nn.Module]] = {
     "qwen2": InjectedQwen2Layer,
     "qwen3": InjectedQwen3Layer,
 }
+
+_BASE_LAYERS = (LlamaDecoderLayer, MistralDecoderLayer, Qwen2DecoderLayer, Qwen3DecoderLayer)
+
+#: Names of the layers, with and without injection, that are placed on a device as a whole.
+UNSPLIT_LAYERS = [layer.__name__ for layer in (*INJECTED_LAYERS.values(), *_BASE_LAYERS)]
 
 # Their frequencies are fixed when the model is made. `dynamic` and `longrope` change them with the length of the
 # text, so that keys of nodes and of chunks would no longer agree.

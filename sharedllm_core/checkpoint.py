@@ -3,8 +3,8 @@
 A *full* checkpoint is transformers' own (`config.json`, `model*.safetensors`). An *adapter* holds what was added to a
 base model, and names that base with a fingerprint of its weights:
 
-    config.json                        as in a full checkpoint
-    sharedllm_adapter.json             format, base, fingerprint of the base, names of the tensors
+    config.json                        as in a full checkpoint; says where the base is
+    sharedllm_adapter.json             format, fingerprint of the base's weights, names of the tensors
     sharedllm_adapter*.safetensors     the injection, and the upper layers that differ from the base
 """
 
@@ -21,18 +21,22 @@ from huggingface_hub import save_torch_state_dict, snapshot_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import PreTrainedConfig
 
 from .errors import CheckpointError
 
 __all__ = [
     "Adapter",
+    "check_config",
     "check_names",
     "check_weights",
     "checkpoint_folder",
+    "for_another_repository",
     "has_adapter",
     "model_type",
     "read_adapter",
     "read_adapter_tensors",
+    "remove_adapter",
     "tensors_that_differ",
     "weights_fingerprint",
     "without_hub_arguments",
@@ -42,14 +46,13 @@ __all__ = [
 _ADAPTER = "sharedllm_adapter"
 _FORMAT = 1
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
-_HUB_FILES = ["*.json", "*.safetensors"]
+_HUB_FILES = ["*.json", "*model*.safetensors", "*sharedllm_adapter*.safetensors"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
-    """What an adapter says of itself: its base (folder or hub id), the base's fingerprint, and its tensors' names."""
+    """What an adapter says of itself: the fingerprint of its base's weights, and its tensors' names."""
 
-    base: str
     base_fingerprint: str
     tensors: list[str]
     format: int = _FORMAT
@@ -68,13 +71,13 @@ def checkpoint_folder(name: str | Path, **kwargs: Any) -> Path:
     Raises:
         CheckpointError: there is no such folder or hub id, or it has no readable `config.json`.
     """
+    hub = {key: kwargs[key] for key in _HUB_ARGUMENTS if kwargs.get(key) is not None}
+    subfolder = hub.pop("subfolder", "")
     if Path(name).is_dir():
-        folder = Path(name)
+        folder = Path(name) / subfolder
     elif Path(name).exists():
         raise CheckpointError(f"{name} is a file; give the checkpoint's folder")
     else:
-        hub = {key: kwargs[key] for key in _HUB_ARGUMENTS if kwargs.get(key) is not None}
-        subfolder = hub.pop("subfolder", "")
         try:
             folder = Path(snapshot_download(str(name), allow_patterns=_HUB_FILES, **hub)) / subfolder
         except (OSError, ValueError) as error:
@@ -98,9 +101,26 @@ def model_type(folder: Path) -> str:
     return kind
 
 
+def check_config(folder: Path, names: list[str]) -> None:
+    """Check that a checkpoint folder's configuration says something of each of `names`.
+
+    Raises:
+        CheckpointError: it does not.
+    """
+    values = _read_json(folder / "config.json")
+    if missing := [name for name in names if name not in values]:
+        raise CheckpointError(f"{folder / 'config.json'} says nothing of {missing[0]!r}; copy the checkpoint again")
+
+
 def has_adapter(folder: Path) -> bool:
     """Whether a checkpoint folder holds an adapter."""
     return (folder / f"{_ADAPTER}.json").is_file()
+
+
+def remove_adapter(folder: Path) -> None:
+    """Remove an adapter's own files from a folder, if there are any."""
+    for file in folder.glob(f"{_ADAPTER}*"):
+        file.unlink()
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -121,6 +141,11 @@ def without_hub_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in kwargs.items() if key not in _HUB_ARGUMENTS}
 
 
+def for_another_repository(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of `from_pretrained` that hold for any repository, not for one of them."""
+    return {key: value for key, value in kwargs.items() if key not in ("revision", "subfolder", "output_loading_info")}
+
+
 def check_weights(folder: Path) -> None:
     """Check that a folder has a full checkpoint's weights.
 
@@ -136,31 +161,42 @@ def check_names(folder: Path, names: list[str]) -> None:
     Raises:
         CheckpointError: it lacks some.
     """
-    there: set[str] = set()
-    for file in _weight_files(folder):
-        with safe_open(file, framework="pt") as opened:
-            there |= set(opened.keys())
+    there = {name for file in _weight_files(folder) for name in _names(file)}
     if missing := sorted(set(names) - there):
         raise CheckpointError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them; copy all its files")
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith(_ADAPTER))
+    """The safetensors files of a full checkpoint: those its index names, or the only one."""
+    index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if index.is_file():
+        files = sorted({folder / str(name) for name in dict(_read_json(index).get("weight_map", {})).values()})
+        if files and (missing := [file.name for file in files if not file.is_file()]):
+            raise CheckpointError(f"{folder} lacks {missing[0]}, which its index names; copy all its files")
+    else:
+        files = [single] if single.is_file() else []
     if not files:
         remedy = "convert it with save_pretrained" if list(folder.glob("*.bin")) else "copy the checkpoint again"
         raise CheckpointError(f"{folder} has no weights in safetensors files; {remedy}")
     return files
 
 
+def _names(file: Path) -> list[str]:
+    """Names of the tensors in a safetensors file."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return list(opened.keys())
+    except SafetensorError as error:
+        raise CheckpointError(f"{file} is damaged ({error}); copy the checkpoint again") from error
+
+
 def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors of a full checkpoint, one at a time."""
     for file in _weight_files(folder):
-        try:
-            with safe_open(file, framework="pt") as opened:
-                for name in opened.keys():  # noqa: SIM118 (not a dictionary)
-                    yield name, opened.get_tensor(name)
-        except SafetensorError as error:
-            raise CheckpointError(f"{file} is damaged ({error}); copy the checkpoint again") from error
+        names = _names(file)
+        with safe_open(file, framework="pt") as opened:
+            for name in names:
+                yield name, opened.get_tensor(name)
 
 
 def weights_fingerprint(folder: Path) -> str:
@@ -196,11 +232,21 @@ def tensors_that_differ(state: dict[str, Tensor], folder: Path) -> list[str]:
 # -------------------------------------------------------------------------------------------------------- adapters
 
 
-def write_adapter(folder: Path, tensors: dict[str, Tensor], base: str, fingerprint: str, max_shard_size: str) -> None:
-    """Write an adapter's tensors and what it says of itself; `config.json` is the model's to write."""
-    adapter = Adapter(base=base, base_fingerprint=fingerprint, tensors=sorted(tensors))
+def write_adapter(
+    folder: Path, config: PreTrainedConfig, tensors: dict[str, Tensor], fingerprint: str, max_shard_size: str
+) -> None:
+    """Write an adapter: its configuration, its tensors, and what it says of itself.
+
+    Raises:
+        CheckpointError: the folder holds another checkpoint.
+    """
+    if (folder / "config.json").exists() and not has_adapter(folder):
+        raise CheckpointError(f"{folder} holds another checkpoint, which an adapter would shadow; give a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    config.save_pretrained(folder)
     pattern = f"{_ADAPTER}{{suffix}}.safetensors"
     save_torch_state_dict(tensors, folder, filename_pattern=pattern, max_shard_size=max_shard_size)
+    adapter = Adapter(base_fingerprint=fingerprint, tensors=sorted(tensors))
     (folder / f"{_ADAPTER}.json").write_text(json.dumps(asdict(adapter), indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,6 @@
 """Reading and checking what callers hand to the model: token ids, chunks, queries, lengths."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -9,12 +8,10 @@ from torch import Tensor
 from .config import SharedLLMConfig
 from .errors import InputError, TokenIdError, WindowError
 
-__all__ = ["Ids", "check_ids", "check_window", "read_chunk", "read_ids", "read_query", "tokens_to_generate"]
+__all__ = ["Ids", "check_ids", "check_length", "check_window", "left_padding", "read_chunk", "read_ids", "read_query"]
 
 #: Token ids of one text: a 1-D integer tensor (or [1, tokens]), or a sequence of whole numbers.
 Ids = Tensor | Sequence[int]
-
-_DEFAULT_MAX_LENGTH = 20  # of transformers' generate, prompt included
 
 
 def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
@@ -24,18 +21,19 @@ def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
         InputError: not whole numbers, or not one-dimensional.
         TokenIdError: ids outside the vocabulary.
     """
-    if isinstance(ids, Tensor):
-        tensor = ids
-    else:
-        tensor = torch.tensor(list(ids)) if len(ids) else torch.empty(0, dtype=torch.long)
+    try:
+        tensor = ids if isinstance(ids, Tensor) else torch.tensor(list(ids), dtype=None if len(ids) else torch.long)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{what} is a {type(ids).__name__} and not token ids; tokenise the text first") from error
     if tensor.dim() == 2 and len(tensor) == 1:
         tensor = tensor[0]
     if tensor.dim() != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool:
         raise InputError(
             f"{what} is a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}; give 1-D whole token ids"
         )
+    tensor = tensor.long()
     check_ids(tensor, vocab_size, what)
-    return tensor.long()
+    return tensor
 
 
 def check_ids(ids: Tensor, vocab_size: int, what: str) -> None:
@@ -96,36 +94,36 @@ def read_query(query_ids: Ids | None, vocab_size: int, window_tokens: int, polic
     return read
 
 
-def check_window(
-    running_text: Tensor, seen: int, attention_mask: Tensor | None, window_tokens: int, new_tokens: int = 0
-) -> None:
-    """Check that running text [B, T, …] after `seen` cached tokens, with `new_tokens` to come, fits the window.
+def check_window(running_text: Tensor, seen: int, attention_mask: Tensor | None, window_tokens: int) -> None:
+    """Check that running text [B, T, …] after `seen` cached tokens fits the window, padding not counted.
 
     Raises:
-        WindowError: it does not, padding on the left not counted.
+        WindowError: it does not.
     """
     tokens = seen + running_text.shape[1]
+    if tokens > window_tokens:  # looked at only then: the mask may be on another device
+        check_length(tokens - left_padding(attention_mask), 0, window_tokens)
+
+
+def check_length(tokens: int, new_tokens: int, window_tokens: int) -> None:
+    """Check that so many tokens of running text, and so many to generate, fit the window.
+
+    Raises:
+        WindowError: they do not.
+    """
     if tokens + new_tokens <= window_tokens:
         return
-    if attention_mask is not None and attention_mask.dim() == 2:
-        tokens = int(attention_mask.sum(dim=1).max())
-    if tokens + new_tokens > window_tokens:
-        asked = f" and {new_tokens} tokens to generate" if new_tokens else ""
-        room = window_tokens - tokens
-        less = f"ask for at most {room} new tokens, or " if new_tokens and room > 0 else ""
-        raise WindowError(
-            f"{tokens} tokens of running text{asked} do not fit the base model's window of {window_tokens}; "
-            f"{less}move older text to the past context"
-        )
+    asked = f" and {new_tokens} tokens to generate" if new_tokens else ""
+    room = window_tokens - tokens
+    less = f"ask for at most {room} new tokens, or " if new_tokens and room > 0 else ""
+    raise WindowError(
+        f"{tokens} tokens of running text{asked} do not fit the base model's window of {window_tokens}; "
+        f"{less}move older text to the past context"
+    )
 
 
-def tokens_to_generate(prompt: Tensor, generation_config: Any, kwargs: Mapping[str, Any]) -> int:
-    """How many tokens `generate` may add to `prompt` [B, T, …], by its arguments and its configuration."""
-
-    def setting(name: str) -> int | None:
-        value: int | None = kwargs.get(name)
-        return getattr(generation_config, name, None) if value is None else value
-
-    if (new_tokens := setting("max_new_tokens")) is not None:
-        return new_tokens
-    return max(0, (setting("max_length") or _DEFAULT_MAX_LENGTH) - prompt.shape[1])
+def left_padding(attention_mask: Tensor | None) -> int:
+    """Tokens of padding that every row of a mask [B, T] has."""
+    if attention_mask is None or attention_mask.dim() != 2:
+        return 0
+    return attention_mask.shape[1] - int(attention_mask.sum(dim=1).max())

@@ -21,7 +21,7 @@ from transformers import PreTrainedConfig
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.llama.modeling_llama import eager_attention_forward
 
-from .past_context import PastContext, PastContextBatch
+from .past_context import View
 from .rotary import rotate
 
 __all__ = ["Inject", "InjectedLayer", "Injection", "attend"]
@@ -75,30 +75,29 @@ class Injection(nn.Module):
             self.q_norm.load_state_dict(attention.q_norm.state_dict())
         self.o_proj.weight.zero_()
 
-    def forward(self, hidden_BTE: Tensor, past_context: PastContextBatch) -> Tensor | None:
-        """What the injection adds to the hidden states: [B, T, E], or `None` where no row has a past context."""
-        groups = past_context.groups
-        if not groups:
-            return None
+    def forward(self, hidden_BTE: Tensor, views: list[View]) -> Tensor:
+        """What the injection adds to the hidden states: [B, T, E], zero for rows that see nothing."""
         query_BTHD = self.q_proj(self.layernorm(hidden_BTE)).unflatten(-1, (-1, self.head_size))
         if self.q_norm is not None:
             query_BTHD = self.q_norm(query_BTHD)
-        mixed_BTE = query_BTHD.new_zeros(*hidden_BTE.shape[:2], self.q_proj.out_features)
-        for entry, rows in groups:
-            if len(rows) == len(hidden_BTE):
-                mixed_BTE = self._mix(query_BTHD, entry)
+        mixed_BTE = hidden_BTE.new_zeros(*hidden_BTE.shape[:2], self.q_proj.out_features)
+        for view in views:
+            if view.rows is None:
+                mixed_BTE = self._mix(query_BTHD, view)
             else:
-                index = torch.tensor(rows, device=hidden_BTE.device)
-                mixed_BTE = mixed_BTE.index_copy(0, index, self._mix(query_BTHD[index], entry))
-        return self.o_proj(mixed_BTE)
+                mixed_RTE = self._mix(query_BTHD[view.rows], view)
+                mixed_BTE = mixed_BTE.index_copy(0, view.rows, mixed_RTE.to(mixed_BTE.dtype))
+        added: Tensor = self.o_proj(mixed_BTE)
+        return added
 
-    def _mix(self, query_BTHD: Tensor, past: PastContext) -> Tensor:
-        cos, sin = (part.to(query_BTHD.device) for part in past.query_rotation)
-        query = rotate(query_BTHD.flatten(0, 2), cos, sin).view_as(query_BTHD)
-        keys, values = past.keys[self.layer_idx].to(query), past.values[self.layer_idx].to(query)
+    def _mix(self, query_BTHD: Tensor, view: View) -> Tensor:
+        device = query_BTHD.device
+        keys, values = view.past.keys[self.layer_idx].to(device), view.past.values[self.layer_idx].to(device)
+        query = rotate(query_BTHD.flatten(0, 2), view.cos.to(device), view.sin.to(device)).view_as(query_BTHD)
         dropout = self.attention_dropout if self.training else 0.0
-        implementation = self.config._attn_implementation
-        return attend(self, implementation, query, keys, values, scaling=self.scaling, dropout=dropout).flatten(-2)
+        name = self.config._attn_implementation
+        mixed = attend(self, name, query.to(keys.dtype), keys, values, scaling=self.scaling, dropout=dropout)
+        return mixed.flatten(-2)
 
 
 def attend(

@@ -105,15 +105,15 @@ class LowerModel:
 
     def origin(self) -> StateOrigin:
         """The identity of the states that this model makes now."""
-        return StateOrigin(self.method, self.inv_freq, self._signature())
+        return StateOrigin(self.method, *self._rope, self._signature())
 
     @cached_property
-    def inv_freq(self) -> Tensor:
-        """The base model's original inverse frequencies [D/2], float32, on the CPU."""
+    def _rope(self) -> tuple[Tensor, float]:
+        """The base model's original inverse frequencies [D/2], float32 on the CPU, and its attention scaling."""
         # Made anew: the model's own buffer is rounded by model.to(torch.bfloat16).
         with torch.device("cpu"):
-            frequencies: Tensor = type(self.backbone.rotary_emb)(config=self.backbone.config).original_inv_freq
-        return frequencies.float()
+            rotary = type(self.backbone.rotary_emb)(config=self.backbone.config)
+        return rotary.original_inv_freq.float(), float(rotary.attention_scaling)
 
     def states(self, tokens: PastTokens, nodes: Sequence[Node]) -> Iterator[tuple[list[int], StateBatch]]:
         """The kept states of `nodes`, batch by batch: which of the nodes, and their states."""
@@ -180,7 +180,7 @@ class LowerModel:
         window = sliding_window(self.backbone.config, layer)
         window = length if window is None else window
         reaches_all = length <= window
-        if name.startswith("flash") or (name == "sdpa" and reaches_all):
+        if "flash" in name or (name == "sdpa" and reaches_all):
             return None
         back = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
         seen = back >= 0 if reaches_all else (back >= 0) & (back < window)
@@ -227,9 +227,11 @@ class LowerModel:
             return torch.empty(0)
         samples = []
         for weight in weights:
-            step = max(1, weight.numel() // _SIGNATURE_ELEMENTS)
-            samples.append(weight.reshape(-1)[::step].float().cpu())
-        return torch.cat(samples)
+            last = weight.numel() - 1
+            index = [i * last // (_SIGNATURE_ELEMENTS - 1) for i in range(_SIGNATURE_ELEMENTS)]
+            sample = weight.reshape(-1)[torch.tensor(index, device=weight.device)].float()
+            samples.append(sample.to(self.device))  # together, so that they cross to the CPU at once
+        return torch.stack(samples).cpu()
 
 
 def _device(layer: nn.Module) -> torch.device:
@@ -255,5 +257,6 @@ def _queries(attention: Any, normed_NE: Tensor) -> Tensor:
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    # The CPU allocator raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
+    # The CPU's allocator and MPS raise plain RuntimeErrors.
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said or "out of memory" in said

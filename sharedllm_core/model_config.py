@@ -10,7 +10,14 @@ __all__ = ["SharedLLMModelConfig"]
 
 # transformers looks for these at the top of a configuration and not in the base model's. A tied base model whose tie
 # is not repeated here comes apart in silence.
-_MIRRORED = ("tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id", "vocab_size")
+_MIRRORED = (
+    "tie_word_embeddings",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "vocab_size",
+    "max_position_embeddings",
+)
 
 
 class SharedLLMModelConfig(PreTrainedConfig):
@@ -20,6 +27,7 @@ class SharedLLMModelConfig(PreTrainedConfig):
         text_config: the base model's configuration, or its dictionary.
         method: the numbers of the method, or their dictionary.
         base: folder or hub id of the base model that the injection was added to, if known.
+        base_revision: of the hub id, if one was asked for.
     """
 
     model_type = "sharedllm"
@@ -27,12 +35,14 @@ class SharedLLMModelConfig(PreTrainedConfig):
     text_config: PreTrainedConfig
     method: SharedLLMConfig
     base: str | None
+    base_revision: str | None
 
     def __init__(
         self,
         text_config: PreTrainedConfig | dict[str, Any] | None = None,
         method: SharedLLMConfig | dict[str, Any] | None = None,
         base: str | None = None,
+        base_revision: str | None = None,
         **kwargs: Any,
     ) -> None:
         base_config: Any = text_config or LlamaConfig()
@@ -45,6 +55,7 @@ class SharedLLMModelConfig(PreTrainedConfig):
         self.text_config = base_config
         self.method = method
         self.base = base
+        self.base_revision = base_revision
         kwargs.setdefault("dtype", getattr(base_config, "dtype", None))
         super().__init__(**{name: getattr(base_config, name, None) for name in _MIRRORED} | kwargs)
 

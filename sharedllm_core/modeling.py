@@ -5,6 +5,7 @@ bottom layers (`lower_model.py`); what stands between them is a `PastContext`.
 """
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakSet
 
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils.generic import can_return_tuple
 
 from . import checks, past_encoding
-from .base_families import INJECTED_LAYERS, check_base
+from .base_families import INJECTED_LAYERS, UNSPLIT_LAYERS, check_base
 from .errors import InputError, PastContextError
 from .injection import Inject, Injection
 from .lower_model import LowerModel
@@ -25,6 +27,17 @@ from .past_context import PastContext, PastContextBatch, check_chunk_positions
 from .pretrained import PretrainedMixin
 
 __all__ = ["SharedLLMForCausalLM"]
+
+
+#: Tokens of padding that all rows of the prompt have, while `generate` runs.
+_left_padding: ContextVar[int] = ContextVar("left_padding", default=0)
+
+
+class _Accepted(WeakSet[PastContext]):
+    """Past contexts whose origin was checked; a copy of the model has checked none."""
+
+    def __reduce__(self) -> Any:
+        return _Accepted, ()
 
 
 class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
@@ -43,11 +56,8 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
     config_class = SharedLLMModelConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
-    _no_split_modules = [
-        "Injection",
-        *(kind.__name__ for layer in INJECTED_LAYERS.values() for kind in layer.__mro__[:3]),
-    ]
-    _skip_keys_device_placement = ["past_key_values", "past_context", "inject"]
+    _no_split_modules = ["Injection", *UNSPLIT_LAYERS]
+    _skip_keys_device_placement = ["past_key_values", "past_context", "inject", "views"]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
@@ -65,7 +75,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         self.lm_head = nn.Linear(base.hidden_size, base.vocab_size, bias=False)
         self.lower_model = LowerModel(self.model, self.method)
         self.injection = nn.ModuleList(Injection(layer, self.model.config) for layer in self.lower_model.layers)
-        self._accepted: WeakSet[PastContext] = WeakSet()
+        self._accepted = _Accepted()
         self.post_init()
         self.reset_injection()
 
@@ -100,13 +110,15 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         if not filled:
             return PastContext.empty()
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            return past_encoding.encode_past_context(
+            past = past_encoding.encode_past_context(
                 self.lower_model,
                 [read[number] for number in filled],
                 self._query_vector(query_ids),
                 positions,
                 noisy=self.training and self.method.split_noise_tokens > 0,
             )
+        self._accepted.add(past)
+        return past
 
     @torch.no_grad()
     def encode_nodes(self, chunks: Sequence[checks.Ids]) -> list[NodeStates]:
@@ -147,6 +159,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
 
     # ---------------------------------------------------------------------------------------------- upper model
 
+    @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -176,10 +189,11 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         seen = past_key_values.get_seq_length() if past_key_values is not None else 0
         if isinstance(seen, int) and running_text is not None:
             checks.check_window(running_text, seen, attention_mask, self._window_tokens)
-            if input_ids is not None and seen == 0:
+            if input_ids is not None and (seen == 0 or input_ids.shape[1] > 1):
                 checks.check_ids(input_ids, self.vocab_size, "input_ids")
         if past_context is not None and running_text is not None:
-            kwargs["inject"] = self._inject(PastContextBatch.of(past_context, len(running_text)))
+            batch = PastContextBatch.of(past_context, len(running_text))
+            kwargs["inject"] = self._inject(batch, running_text.device)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -203,12 +217,15 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             attentions=outputs.attentions,
         )
 
-    def _inject(self, batch: PastContextBatch) -> Inject:
-        for entry, _ in batch.groups:
+    def _inject(self, batch: PastContextBatch, device: torch.device) -> Inject | None:
+        views = batch.views(device, self.dtype)
+        for entry in batch.entries:
             self._check_origin(entry)
+        if not views:
+            return None
 
         def inject(layer: int, hidden: Tensor) -> Tensor | None:
-            return self.injection[layer](hidden, batch) if layer < len(self.injection) else None
+            return self.injection[layer](hidden, views=views) if layer < len(self.injection) else None
 
         return inject
 
@@ -228,11 +245,19 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             WindowError: the running text and the tokens asked for are more than the base model's window. Said before
                 anything is generated, so that no text is lost.
         """
-        prompts = (inputs, kwargs.get("input_ids"), kwargs.get("inputs_embeds"))
-        if (prompt := next((p for p in prompts if p is not None), None)) is not None:
-            new_tokens = checks.tokens_to_generate(prompt, generation_config or self.generation_config, kwargs)
-            checks.check_window(prompt, 0, kwargs.get("attention_mask"), self._window_tokens, new_tokens)
-        return super().generate(inputs, generation_config, **kwargs)
+        padding = _left_padding.set(checks.left_padding(kwargs.get("attention_mask")))
+        try:
+            return super().generate(inputs, generation_config, **kwargs)
+        finally:
+            _left_padding.reset(padding)
+
+    def _prepare_generated_length(self, **kwargs: Any) -> Any:
+        # Here transformers has made up its mind how long the text may become, and has generated nothing yet.
+        config = super()._prepare_generated_length(**kwargs)
+        prompt_tokens = kwargs["inputs_tensor"].shape[1] - _left_padding.get()
+        new_tokens = config.max_length - kwargs["input_ids_length"]
+        checks.check_length(prompt_tokens, new_tokens, self._window_tokens)
+        return config
 
     def _expand_inputs_for_generation(self, expand_size: int = 1, **kwargs: Any) -> Any:
         # transformers repeats tensors for beams and samples, and nothing else.
@@ -240,6 +265,12 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         if isinstance(past, PastContextBatch) and expand_size > 1:
             kwargs["past_context"] = past.repeat_interleave(expand_size)
         return super()._expand_inputs_for_generation(expand_size=expand_size, **kwargs)
+
+    def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> Any:
+        """As transformers' own; keeps the vocabulary size that is said at the top of the configuration true."""
+        embeddings = super().resize_token_embeddings(*args, **kwargs)
+        self.vocab_size = self.config.vocab_size = self.config.text_config.vocab_size = len(embeddings.weight)
+        return embeddings
 
 
 AutoConfig.register(SharedLLMModelConfig.model_type, SharedLLMModelConfig)

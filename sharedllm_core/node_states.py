@@ -18,7 +18,12 @@ from .errors import PastContextError
 
 __all__ = ["NodeStates", "StateOrigin"]
 
-# Suffixes: M injection layers, K key/value heads, S states, D head size, V nodes with a vector, E hidden size.
+# Suffixes: M injection layers, K key/value heads, S states, D head size, V nodes with a vector, E hidden size,
+# W weights that states depend on.
+
+_SAME_METHOD = ("injection_layers", "sample_at", "key_positions", "query_position_offset")
+_HALF_PRECISION = 0.02  # relative, and a little of the weight's largest element: what rounding may change
+_OF_LARGEST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +33,14 @@ class StateOrigin:
     Attributes:
         method: the model's configuration of the method.
         inv_freq: the base model's original inverse frequencies [D/2], float32.
-        signature: a few elements of every weight that the states depend on, float32 on the CPU; empty where the
-            weights are not at hand (offloaded). A guard against mix-ups, not a proof.
+        attention_scaling: by which the base model's RoPE stretches what it rotates (YaRN), else 1.
+        signature: a few elements of each weight that the states depend on, [W, elements] float32 on the CPU; empty
+            where the weights are not at hand. A guard against mix-ups of models, not a proof.
     """
 
     method: SharedLLMConfig
     inv_freq: Tensor
+    attention_scaling: float
     signature: Tensor
 
     def differs_from(self, other: "StateOrigin") -> str | None:
@@ -41,18 +48,26 @@ class StateOrigin:
 
         Weights count as equal when they agree up to the rounding of a half-precision dtype.
         """
-        for name in ("injection_layers", "key_positions", "query_position_offset"):
+        if self is other:
+            return None
+        for name in _SAME_METHOD:
             mine, theirs = getattr(self.method, name), getattr(other.method, name)
             if mine != theirs:
                 return f"it has {name}={mine!r} and the model {name}={theirs!r}"
         if self.inv_freq.shape != other.inv_freq.shape:
             return f"its heads have {2 * len(self.inv_freq)} numbers and the model's {2 * len(other.inv_freq)}"
+        if not torch.equal(self.inv_freq, other.inv_freq) or self.attention_scaling != other.attention_scaling:
+            return "the two models' RoPE parameters differ"
+        return self._weights_differ(other)
+
+    def _weights_differ(self, other: "StateOrigin") -> str | None:
         mine, theirs = self.signature, other.signature
         if not (mine.numel() and theirs.numel()):
             return None
         if mine.shape != theirs.shape:
-            return "the two models' weights differ in shape"
-        if not torch.allclose(mine, theirs, rtol=0.02, atol=1e-3 * float(theirs.abs().max())):
+            return "the two models' bottom layers have different weights"
+        tolerance = _HALF_PRECISION * theirs.abs() + _OF_LARGEST * theirs.abs().amax(dim=1, keepdim=True)
+        if ((mine - theirs).abs() > tolerance).any():
             return "the two models' bottom layers have different weights"
         return None
 
@@ -99,19 +114,16 @@ class NodeStates:
         Raises:
             PastContextError: one of `nodes` is not here.
         """
-        first = dict(zip(self.nodes, _starts(self.states_per_node), strict=True))
-        count = dict(zip(self.nodes, self.states_per_node, strict=True))
-        if missing := [node for node in nodes if node not in first]:
-            raise PastContextError(
-                f"{missing[0]} has no states here; there are {len(self.nodes)} nodes: "
-                "encode the chunk again with encode_nodes, which keeps all of them"
-            )
-        states = [i for node in nodes for i in range(first[node], first[node] + count[node])]
-        index = torch.tensor(states, device=self.keys.device)
+        first, states_of = 0, {}
+        for node, count in zip(self.nodes, self.states_per_node, strict=True):
+            states_of[node] = range(first, first + count)
+            first += count
+        self._check_all_in(nodes, states_of, "states")
+        index = torch.tensor([i for node in nodes for i in states_of[node]], device=self.keys.device)
         return replace(
             self,
             nodes=tuple(nodes),
-            states_per_node=tuple(count[node] for node in nodes),
+            states_per_node=tuple(len(states_of[node]) for node in nodes),
             keys=self.keys.index_select(2, index),
             values=self.values.index_select(2, index),
         )
@@ -123,16 +135,12 @@ class NodeStates:
             PastContextError: one of `nodes` has none.
         """
         row = {node: i for i, node in enumerate(self.vector_nodes)}
-        if missing := [node for node in nodes if node not in row]:
-            raise PastContextError(
-                f"{missing[0]} has no selection vector here; encode the chunk again with encode_nodes"
-            )
+        self._check_all_in(nodes, row, "selection vector")
         return self.vectors[[row[node] for node in nodes]]
 
-
-def _starts(counts: Sequence[int]) -> list[int]:
-    starts, total = [], 0
-    for count in counts:
-        starts.append(total)
-        total += count
-    return starts
+    def _check_all_in(self, nodes: Sequence[Node], there: dict[Node, Any], what: str) -> None:
+        if missing := [node for node in nodes if node not in there]:
+            raise PastContextError(
+                f"{missing[0]} has no {what} here; there are {len(there)} nodes with: "
+                "encode the chunk again with encode_nodes, which keeps all of them"
+            )

@@ -7,9 +7,9 @@ documents cost no copies.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import accumulate
-from typing import Any, Self
+from operator import index
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -20,9 +20,9 @@ from .errors import PastContextError
 from .node_states import NodeStates, StateOrigin
 from .rotary import angles, rotate
 
-__all__ = ["PastContext", "PastContextBatch", "check_chunk_positions", "state_positions"]
+__all__ = ["PastContext", "PastContextBatch", "View", "check_chunk_positions", "key_rotation", "state_positions"]
 
-# Suffixes: K key/value heads, S retained states, D head size.
+# Suffixes: K key/value heads, S retained states, D head size, R rows.
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class PastContext:
             return cls.empty()
         origin = states[0].origin
         for number, entry in enumerate(states):
-            _check_tiling(number, entry.nodes)
+            _check_disjoint(number, entry.nodes)
             if why := entry.origin.differs_from(origin):
                 raise PastContextError(
                     f"the states of chunk {number} come from another model than those of chunk 0: {why}; "
@@ -74,7 +74,7 @@ class PastContext:
                 )
         nodes = tuple(node._replace(chunk=i) for i, entry in enumerate(states) for node in entry.nodes)
         counts = tuple(count for entry in states for count in entry.states_per_node)
-        cos, sin = angles(state_positions(nodes, counts, positions, origin), origin.inv_freq)
+        cos, sin = key_rotation(state_positions(nodes, counts, positions, origin), origin)
         keys, values = [], []
         for layer in range(states[0].keys.shape[0]):
             keys_KSD = torch.cat([entry.keys[layer] for entry in states], dim=1)
@@ -111,11 +111,25 @@ class PastContext:
         largest = max(self.chunk_positions[node.chunk] for node in self.nodes)
         return 1 + largest + self.origin.method.query_position_offset
 
-    @cached_property
     def query_rotation(self) -> tuple[Tensor, Tensor]:
         """Cosine and sine [1, D] of the queries' position."""
         assert self.origin is not None
         return angles(torch.tensor([self.query_position]), self.origin.inv_freq)
+
+
+class View(NamedTuple):
+    """A past context as the injection uses it: who sees it, and how their queries are rotated.
+
+    Attributes:
+        past: retained states; there are some.
+        rows: numbers [R] of the rows that see it, or `None` for all rows.
+        cos, sin: [1, D], of the queries' position.
+    """
+
+    past: PastContext
+    rows: Tensor | None
+    cos: Tensor
+    sin: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,30 +178,51 @@ class PastContextBatch:
         """Each row `repeats` times in place, as `generate` does for beams and samples. No states are copied."""
         return replace(self, rows=tuple(row for row in self.rows for _ in range(repeats)))
 
-    @cached_property
-    def groups(self) -> list[tuple[PastContext, list[int]]]:
-        """Each past context with states, and the rows that see it."""
+    def views(self, device: torch.device, dtype: torch.dtype) -> list[View]:
+        """What the rows see, ready for queries of `device` and `dtype`; rows without states are in none."""
         rows: list[list[int]] = [[] for _ in self.entries]
         for row, number in enumerate(self.rows):
             if number is not None:
                 rows[number].append(row)
-        return [(entry, of) for entry, of in zip(self.entries, rows, strict=True) if of and entry.num_states]
+        views = []
+        for entry, of in zip(self.entries, rows, strict=True):
+            if of and entry.num_states:
+                only = None if len(of) == len(self.rows) else torch.tensor(of, device=device)
+                cos, sin = (part.to(device) for part in entry.query_rotation())
+                views.append(View(entry.to(dtype), only, cos, sin))
+        return views
 
 
 def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None) -> tuple[int, ...]:
     """The positions to use: those given, one per chunk and none negative, or 0 … n−1.
 
     Raises:
-        PastContextError: another number of positions than chunks, or a negative one.
+        PastContextError: another number of positions than chunks, or one that is negative or not whole.
     """
     if chunk_positions is None:
         return tuple(range(num_chunks))
-    positions = tuple(int(position) for position in chunk_positions)
+    try:
+        positions = tuple(index(position) for position in chunk_positions)
+    except TypeError as error:
+        raise PastContextError(
+            f"chunk_positions={list(chunk_positions)!r} are not whole numbers; give whole ones"
+        ) from error
     if len(positions) != num_chunks:
         raise PastContextError(f"{len(positions)} chunk_positions for {num_chunks} chunks; give one per chunk")
     if positions and min(positions) < 0:
         raise PastContextError(f"chunk position {min(positions)} is negative; count from 0")
     return positions
+
+
+def key_rotation(position_S: Tensor, origin: StateOrigin) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [S, D] that place keys at their positions.
+
+    By the chunk alone this is a pure rotation. A key that keeps its place in the node also keeps what the base's RoPE
+    does beside rotating (YaRN's scaling).
+    """
+    cos, sin = angles(position_S, origin.inv_freq)
+    scaling = origin.attention_scaling if origin.method.key_positions == "local_plus_chunk" else 1.0
+    return cos * scaling, sin * scaling
 
 
 def state_positions(
@@ -203,7 +238,7 @@ def state_positions(
     return position_S
 
 
-def _check_tiling(chunk: int, nodes: Sequence[Node]) -> None:
+def _check_disjoint(chunk: int, nodes: Sequence[Node]) -> None:
     spans = sorted((node.start, node.end) for node in nodes)
     ends = accumulate((end for _, end in spans), max)
     for (start, _), (reached, _) in zip(spans[1:], zip(ends, spans, strict=False), strict=False):

@@ -6,7 +6,7 @@ each question without running the lower model again.
 """
 
 from collections.abc import Sequence
-from random import gauss
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -14,10 +14,11 @@ from torch import Tensor
 from .config import SharedLLMConfig
 from .context_tree import Node, all_nodes, retained_nodes, whole_chunk
 from .downsampling import num_states
+from .errors import PastContextError
 from .lower_model import LowerModel, PastTokens
 from .node_states import NodeStates, StateOrigin
-from .past_context import PastContext, state_positions
-from .rotary import angles, rotate
+from .past_context import PastContext, key_rotation, state_positions
+from .rotary import rotate
 from .selection import load_policy
 
 __all__ = ["encode_nodes", "encode_past_context", "needs_query", "query_vector", "select_nodes"]
@@ -30,6 +31,7 @@ def needs_query(method: SharedLLMConfig) -> bool:
     return load_policy(method.policy).needs_query
 
 
+@torch.no_grad()
 def query_vector(lower: LowerModel, query_ids: Tensor) -> Tensor:
     """v(query) [E], for policies that compare with the query."""
     tokens = PastTokens([query_ids], lower.device)
@@ -43,21 +45,28 @@ def encode_past_context(
     method = lower.method
     tokens = PastTokens(chunks, lower.device)
     policy = load_policy(method.policy)
-    per_chunk = retained_nodes(
-        [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)],
-        method.tree_depth,
-        lambda pairs: policy.selects_right(pairs, lambda nodes: lower.selection_vectors(tokens, nodes), query_E),
-        noise=(lambda: gauss(0.0, method.split_noise_tokens)) if noisy else None,
-    )
+    with torch.no_grad():  # a choice has no gradient
+        per_chunk = retained_nodes(
+            [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)],
+            method.tree_depth,
+            lambda pairs: policy.selects_right(pairs, lambda nodes: lower.selection_vectors(tokens, nodes), query_E),
+            noise=(lambda: method.split_noise_tokens * float(torch.randn(()))) if noisy else None,
+        )
     nodes = [node for of_chunk in per_chunk for node in of_chunk]
     counts = [num_states(node.length, node.level, method) for node in nodes]
     origin = lower.origin()
-    keys, values = _encode_in_place(lower, tokens, nodes, counts, state_positions(nodes, counts, positions, origin))
+    position_S = state_positions(nodes, counts, positions, origin)
+    keys, values = _encode_in_place(lower, tokens, nodes, counts, origin, position_S)
     return PastContext(tuple(nodes), tuple(counts), positions, tuple(keys), tuple(values), origin)
 
 
 def _encode_in_place(
-    lower: LowerModel, tokens: PastTokens, nodes: list[Node], counts: list[int], position_S: Tensor | None
+    lower: LowerModel,
+    tokens: PastTokens,
+    nodes: list[Node],
+    counts: list[int],
+    origin: StateOrigin,
+    position_S: Tensor | None = None,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """States of `nodes` in their order, per layer keys and values [K, S, D]; keys rotated when positions are given.
 
@@ -68,7 +77,7 @@ def _encode_in_place(
     values: list[Tensor] = []
     for indices, batch in lower.states(tokens, nodes):
         slots = (starts[indices][:, None] + torch.arange(counts[indices[0]])).flatten()
-        rotation = None if position_S is None else angles(position_S[slots], lower.inv_freq)
+        rotation = None if position_S is None else key_rotation(position_S[slots], origin)
         for layer, (key_NKSD, value_NKSD) in enumerate(zip(batch.keys, batch.values, strict=True)):
             key_KSD, value_KSD = (states.transpose(0, 1).flatten(1, 2) for states in (key_NKSD, value_NKSD))
             device = key_KSD.device
@@ -76,9 +85,10 @@ def _encode_in_place(
                 key_KSD = rotate(key_KSD, rotation[0].to(device), rotation[1].to(device))
             if layer == len(keys):
                 shape = (len(key_KSD), sum(counts), key_KSD.shape[-1])
-                keys.append(key_KSD.new_empty(shape))
-                values.append(key_KSD.new_empty(shape))
-            keys[layer].index_copy_(1, slots.to(device), key_KSD)
+                keys.append(value_KSD.new_empty(shape))
+                values.append(value_KSD.new_empty(shape))
+            # Under autocast a key norm gives keys another dtype than values have.
+            keys[layer].index_copy_(1, slots.to(device), key_KSD.to(value_KSD.dtype))
             values[layer].index_copy_(1, slots.to(device), value_KSD)
     return keys, values
 
@@ -101,7 +111,7 @@ def _encode_some_nodes(lower: LowerModel, chunks: Sequence[Tensor], origin: Stat
     comparable = [[node for node in nodes if 0 < node.level < method.tree_depth] for nodes in per_chunk]
     flat = [node for nodes in per_chunk for node in nodes]
     counts = [num_states(node.length, node.level, method) for node in flat]
-    keys, values = _encode_in_place(lower, tokens, flat, counts, None)
+    keys, values = _encode_in_place(lower, tokens, flat, counts, origin)
     vectors_VE = _comparable_vectors(lower, tokens, [node for nodes in comparable for node in nodes])
     encoded, node_at, state_at, vector_at = [], 0, 0, 0
     for nodes, compared in zip(per_chunk, comparable, strict=True):
@@ -130,11 +140,19 @@ def _comparable_vectors(lower: LowerModel, tokens: PastTokens, nodes: list[Node]
 
 def select_nodes(lower: LowerModel, states: Sequence[NodeStates], query_E: Tensor | None) -> list[NodeStates]:
     """The retained nodes of chunks whose nodes are all encoded; the lower model does not run."""
+    own = lower.origin()
+    for number, entry in enumerate(states):
+        if (number == 0 or entry.origin is not states[0].origin) and (why := entry.origin.differs_from(own)):
+            raise PastContextError(
+                f"the states of chunk {number} were made by another model: {why}; encode them with this model"
+            )
     policy = load_policy(lower.method.policy)
     chunks = [whole_chunk(i, max(node.end for node in entry.nodes)) for i, entry in enumerate(states)]
 
     def vectors(nodes: Sequence[Node]) -> Tensor:
-        return torch.stack([states[node.chunk].vectors_of([node._replace(chunk=0)])[0] for node in nodes])
+        # The nodes of a chunk stand together.
+        groups = [(chunk, list(of)) for chunk, of in groupby(nodes, key=lambda node: node.chunk)]
+        return torch.cat([states[chunk].vectors_of([n._replace(chunk=0) for n in of]) for chunk, of in groups])
 
     per_chunk = retained_nodes(
         chunks, lower.method.tree_depth, lambda pairs: policy.selects_right(pairs, vectors, query_E)

@@ -3,6 +3,7 @@
 `checkpoint.py` knows the files; this knows the model's side of them.
 """
 
+import copy
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,7 +15,7 @@ from transformers import AutoConfig, PreTrainedModel
 from . import checkpoint
 from .base_families import check_base, check_base_type
 from .config import SharedLLMConfig
-from .errors import CheckpointError, ConfigError
+from .errors import CheckpointError, ConfigError, SharedLLMError
 from .lower_model import LowerModel
 from .model_config import SharedLLMModelConfig
 
@@ -38,6 +39,8 @@ class PretrainedMixin(PreTrainedModel):
         for injection, layer in zip(injections, self.lower_model.layers, strict=True):
             injection.reset(layer)
 
+    # ---------------------------------------------------------------------------------------------- loading
+
     @classmethod
     def from_base(cls, base: str | Path, config: SharedLLMConfig | Preset = "instruction", **kwargs: Any) -> Self:
         """Add an untrained injection to a base model: until it is trained, it changes nothing.
@@ -52,20 +55,7 @@ class PretrainedMixin(PreTrainedModel):
             UnsupportedBaseError: a family or kind of RoPE that is not supported.
             ConfigError: numbers that do not fit the base.
         """
-        folder = checkpoint.checkpoint_folder(base, **kwargs)
-        kind = checkpoint.model_type(folder)
-        if kind == SharedLLMModelConfig.model_type:
-            raise CheckpointError(f"{base} has an injection already; load it with from_pretrained")
-        check_base_type(kind)
-        text_config = AutoConfig.from_pretrained(folder)
-        check_base(text_config)
-        if isinstance(config, str):
-            config = _preset(config, text_config.num_hidden_layers)
-        config.check_fits(text_config.num_hidden_layers)
-        model_config = SharedLLMModelConfig(text_config=text_config, method=config, base=str(base))
-        model, info = cls._load(folder, config=model_config, **kwargs)
-        model.reset_injection()
-        return (model, info) if kwargs.get("output_loading_info") else model  # type: ignore[return-value]
+        return _returned(*cls._load_base(base, config, **kwargs), kwargs)
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *args: Any, base: str | Path | None = None, **kwargs: Any) -> Self:
@@ -83,40 +73,50 @@ class PretrainedMixin(PreTrainedModel):
         folder = checkpoint.checkpoint_folder(name, **kwargs)
         if (kind := checkpoint.model_type(folder)) != SharedLLMModelConfig.model_type:
             raise CheckpointError(f"{name} is a {kind!r} model without injection; add one with from_base")
+        saved = _saved_config(folder)
         if checkpoint.has_adapter(folder):
-            return cls._from_adapter(folder, base, **kwargs)
+            return _returned(*cls._load_adapter(folder, saved, base, **kwargs), kwargs)
         if base is not None:
             raise CheckpointError(f"{name} is a full checkpoint and needs no base; leave base={str(base)!r} out")
         model, info = cls._load(folder, *args, **kwargs)
-        checkpoint.check_names(folder, [key for key in model.state_dict() if key.startswith("injection.")])
-        return (model, info) if kwargs.get("output_loading_info") else model  # type: ignore[return-value]
+        checkpoint.check_names(folder, [name for name in model.state_dict() if name.startswith("injection.")])
+        return _returned(model, info, kwargs)
 
     @classmethod
-    def _load(cls, folder: Path, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
-        checkpoint.check_weights(folder)
-        kwargs = checkpoint.without_hub_arguments(kwargs) | {"output_loading_info": True, "use_safetensors": True}
-        try:
-            model, info = super().from_pretrained(folder, *args, **kwargs)
-        except SafetensorError as error:
-            raise CheckpointError(
-                f"the weights in {folder} are damaged ({error}); copy the checkpoint again"
-            ) from error
-        if missing := sorted(info["missing_keys"]):
-            raise CheckpointError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them; copy all its files")
-        if any(weight.is_meta for part in (model.injection, *model.lower_model.layers) for weight in part.parameters()):
-            raise CheckpointError(
-                "device_map keeps injected layers off the device, and they are needed to read past context; "
-                f"place model.layers.0 to .{len(model.injection) - 1} and injection on devices"
-            )
+    def _load_base(
+        cls, base: str | Path, config: SharedLLMConfig | Preset, **kwargs: Any
+    ) -> tuple[Self, dict[str, Any]]:
+        folder = checkpoint.checkpoint_folder(base, **kwargs)
+        kind = checkpoint.model_type(folder)
+        if kind == SharedLLMModelConfig.model_type:
+            raise CheckpointError(f"{base} has an injection already; load it with from_pretrained")
+        check_base_type(kind)
+        text_config = AutoConfig.from_pretrained(folder)
+        check_base(text_config)
+        method = _preset(config, text_config.num_hidden_layers) if isinstance(config, str) else config
+        method.check_fits(text_config.num_hidden_layers)
+        model_config = SharedLLMModelConfig(
+            text_config=text_config,
+            method=method,
+            base=str(Path(base).resolve() if Path(base).is_dir() else base),
+            base_revision=kwargs.get("revision"),
+        )
+        model, info = cls._load(folder, config=model_config, **kwargs)
+        model.reset_injection()
         return model, info
 
     @classmethod
-    def _from_adapter(cls, folder: Path, base: str | Path | None, **kwargs: Any) -> Any:
+    def _load_adapter(
+        cls, folder: Path, saved: SharedLLMModelConfig, base: str | Path | None, **kwargs: Any
+    ) -> tuple[Self, dict[str, Any]]:
         adapter = checkpoint.read_adapter(folder)
-        config = kwargs.pop("config", None) or SharedLLMModelConfig.from_pretrained(folder)
-        where = base or adapter.base
+        given = kwargs.pop("config", None) or saved  # AutoModelForCausalLM puts what it was asked for into `config`
+        where = str(base or given.base)
+        loading = checkpoint.for_another_repository(kwargs)
+        if where == saved.base and saved.base_revision:
+            loading["revision"] = saved.base_revision
         try:
-            base_folder = checkpoint.checkpoint_folder(where)
+            base_folder = checkpoint.checkpoint_folder(where, **loading)
         except CheckpointError as error:
             raise CheckpointError(f"the adapter's base model: {error}; or say where it is now with base=…") from error
         if (fingerprint := checkpoint.weights_fingerprint(base_folder)) != adapter.base_fingerprint:
@@ -125,8 +125,10 @@ class PretrainedMixin(PreTrainedModel):
                 f"has {fingerprint}; give that base model with base=…"
             )
         tensors = checkpoint.read_adapter_tensors(folder, adapter)
-        loaded: Any = cls.from_base(where, config.method, **checkpoint.without_hub_arguments(kwargs))
-        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        loading.setdefault("dtype", saved.dtype)
+        if given._attn_implementation:
+            loading.setdefault("attn_implementation", given._attn_implementation)
+        model, info = cls._load_base(where, saved.method, **loading)
         own = model.state_dict()
         for name, tensor in tensors.items():
             if name not in own or own[name].shape != tensor.shape:
@@ -135,41 +137,97 @@ class PretrainedMixin(PreTrainedModel):
                 )
             with torch.no_grad():
                 own[name].copy_(tensor)
-        return loaded
+        return model, info
 
-    def save_adapter(self, folder: str | Path, base: str | Path | None = None, max_shard_size: str = "5GB") -> None:
+    @classmethod
+    def _load(cls, folder: Path, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
+        checkpoint.check_weights(folder)
+        kwargs = checkpoint.without_hub_arguments(kwargs) | {
+            "output_loading_info": True,
+            "use_safetensors": True,
+            "ignore_mismatched_sizes": True,  # said below, in our words
+        }
+        try:
+            model, info = super().from_pretrained(folder, *args, **kwargs)
+        except SafetensorError as error:
+            raise CheckpointError(
+                f"the weights in {folder} are damaged ({error}); copy the checkpoint again"
+            ) from error
+        if missing := sorted(info["missing_keys"]):
+            raise CheckpointError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them; copy all its files")
+        if mismatched := sorted(str(key) for key in info["mismatched_keys"]):
+            raise CheckpointError(
+                f"{len(mismatched)} tensors in {folder} have other shapes than its config.json says, {mismatched[0]} "
+                "among them; copy the checkpoint again"
+            )
+        if any(weight.is_meta for part in (model.injection, *model.lower_model.layers) for weight in part.parameters()):
+            raise CheckpointError(
+                "device_map keeps injected layers off the device, and they are needed to read past context; "
+                f"place model.layers.0 to .{len(model.injection) - 1} and injection on devices"
+            )
+        return model, info
+
+    # ---------------------------------------------------------------------------------------------- saving
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        """Save a full checkpoint, as transformers does. An adapter that was there would shadow it, and is removed."""
+        super().save_pretrained(save_directory, **kwargs)
+        checkpoint.remove_adapter(Path(save_directory))
+
+    def save_adapter(
+        self, folder: str | Path, base: str | Path | None = None, max_shard_size: str = "5GB", **kwargs: Any
+    ) -> None:
         """Save what was added to the base model: the injection, and upper layers that differ from the base's.
 
         Args:
             folder: where to; made if it is not there.
             base: the base model, if not where `from_base` found it.
             max_shard_size: of a file of weights.
+            kwargs: of the hub (`cache_dir`, `token`, …), where the base is a hub id.
 
         Raises:
-            CheckpointError: the base model cannot be found, or bottom layers, embeddings or head were trained too.
+            CheckpointError: the base model cannot be found, bottom layers, embeddings or head were trained too, or the
+                folder holds another checkpoint.
         """
         where = base or self.config.base
         if where is None:
             raise CheckpointError("an adapter needs its base model, which is not known here; give base=…")
-        base_folder = checkpoint.checkpoint_folder(where)
+        if base is None and self.config.base_revision:
+            kwargs.setdefault("revision", self.config.base_revision)
+        base_folder = checkpoint.checkpoint_folder(where, **kwargs)
         state = self.state_dict()
-        tuned = checkpoint.tensors_that_differ(state, base_folder)
-        upper = tuple(
-            f"model.layers.{i}."
-            for i in range(self.config.method.injection_layers, self.config.text_config.num_hidden_layers)
-        )
-        if outside := [name for name in tuned if not name.startswith(upper)]:
+        tuned = set(checkpoint.tensors_that_differ(state, base_folder))
+        layers = range(len(self.injection), self.config.text_config.num_hidden_layers)
+        upper = tuple(f"model.layers.{layer}." for layer in layers)
+        if outside := sorted(name for name in tuned if not name.startswith(upper)):
             raise CheckpointError(
                 f"{outside[0]} differs from the base model in {where}, and an adapter holds only the injection and "
                 "upper layers; save everything with save_pretrained"
             )
-        tensors = {name: state[name] for name in state if name.startswith("injection.") or name in set(tuned)}
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        self.config.save_pretrained(target)
-        checkpoint.write_adapter(
-            target, tensors, str(where), checkpoint.weights_fingerprint(base_folder), max_shard_size
-        )
+        tensors = {name: state[name] for name in state if name.startswith("injection.") or name in tuned}
+        config = copy.deepcopy(self.config)
+        config.base = str(Path(where).resolve() if Path(where).is_dir() else where)
+        config.base_revision = kwargs.get("revision")
+        config.dtype = self.dtype
+        fingerprint = checkpoint.weights_fingerprint(base_folder)
+        checkpoint.write_adapter(Path(folder), config, tensors, fingerprint, max_shard_size)
+
+
+def _returned(model: Any, info: dict[str, Any], kwargs: dict[str, Any]) -> Any:
+    return (model, info) if kwargs.get("output_loading_info") else model
+
+
+def _saved_config(folder: Path) -> SharedLLMModelConfig:
+    checkpoint.check_config(folder, ["method", "text_config"])
+    try:
+        config: SharedLLMModelConfig = SharedLLMModelConfig.from_pretrained(folder)
+    except SharedLLMError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder / 'config.json'} cannot be used ({error}); copy the checkpoint again"
+        ) from error
+    return config
 
 
 def _preset(name: str, num_layers: int) -> SharedLLMConfig:

@@ -79,21 +79,22 @@ def table(rows: list[dict[str, Any]]) -> str:
     """The rows as a Markdown table, lengths down, each with its ratio to full attention at the same length."""
     lines = [
         "| past tokens | system | time to first token (s) | full / this | decoding (tokens/s) | peak (MB) "
-        "| retained states (MB) | peak − weights − states (MB) | runs |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| states (MB) | peak − weights − states (MB) | peak − resting − states (MB) | runs |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     full = {row["past_tokens"]: row for row in rows if row["system"] == "full attention" and "error" not in row}
     for row in rows:
         name = f"| {row['past_tokens']:,} | {row['system']} "
         if "error" in row:
-            lines.append(f"{name}| {row['error']} | | | | | | |")
+            lines.append(f"{name}| {row['error']} | | | | | | | |")
             continue
         other = full.get(row["past_tokens"])
         ratio = f"{other['first_token_s'] / row['first_token_s']:.1f}" if other else ""
         working = row["peak_bytes"] - row["weight_bytes"] - row["state_bytes"]
+        above_rest = row["peak_bytes"] - row["resting_bytes"] - row["state_bytes"]
         lines.append(
             f"{name}| {row['first_token_s']:.2f} | {ratio} | {row['tokens_per_s']:.1f} | {row['peak_bytes'] / 1e6:.0f} "
-            f"| {row['state_bytes'] / 1e6:.0f} | {working / 1e6:.0f} | {row['runs']} |"
+            f"| {row['state_bytes'] / 1e6:.0f} | {working / 1e6:.0f} | {above_rest / 1e6:.0f} | {row['runs']} |"
         )
     return "\n".join(lines)
 

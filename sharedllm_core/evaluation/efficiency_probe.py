@@ -1,7 +1,8 @@
 """One system at one length, in this process alone: prints its figures as a line of JSON.
 
 `efficiency.py` starts it. Times are medians over the runs; a run is a past context read from nothing, a first token,
-and the decoding of some more. The peak is the process's own since before the first run.
+and the decoding of some more. The peak is the process's own since before the first run; what it held then (on a CPU:
+interpreter, libraries and weights) is measured as resting.
 """
 
 import json
@@ -64,6 +65,7 @@ def run(probe: Probe) -> dict[str, Any]:
     )
     _decode(model, prefill(past_ids[: probe.chunk_tokens], prompt), 2)  # warm up
     _forget_peak(probe.device)
+    resting = _peak(probe.device)
     first_token: list[float] = []
     decoding: list[float] = []
     states = 0
@@ -81,6 +83,7 @@ def run(probe: Probe) -> dict[str, Any]:
     return {
         "first_token_s": median(first_token),
         "tokens_per_s": median(decoding),
+        "resting_bytes": resting,
         "peak_bytes": _peak(probe.device),
         "weight_bytes": sum(weight.nbytes for weight in model.parameters()),
         "state_bytes": states,

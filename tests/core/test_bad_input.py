@@ -33,6 +33,8 @@ QUESTION = tiny.ids(5)
         ([0.5, 1.0], InputError, "give 1-D whole token ids"),
         (torch.zeros(2, 3, dtype=torch.long), InputError, r"chunk 1 is a tensor of shape \(2, 3\)"),
         ([True, False], InputError, "give 1-D whole token ids"),
+        ("some text", InputError, "chunk 1 is a str and not token ids; tokenise the text first"),
+        ([[3], [4, 5]], InputError, "chunk 1 is a list and not token ids"),
     ],
 )
 def test_a_chunk_that_cannot_be_read_is_named(model, ids, error, message):
@@ -48,7 +50,12 @@ def test_encode_nodes_refuses_an_empty_chunk(model):
 
 def test_chunks_may_be_lists_rows_or_narrow_integers(model):
     expected = model.encode_past_context([tiny.ids(20)], QUESTION)
-    for chunk in (tiny.ids(20).tolist(), tiny.ids(20)[None], tiny.ids(20).to(torch.int32)):
+    for chunk in (
+        tiny.ids(20).tolist(),
+        tiny.ids(20)[None],
+        tiny.ids(20).to(torch.int32),
+        tiny.ids(20).to(torch.uint16),
+    ):
         assert torch.equal(model.encode_past_context([chunk], QUESTION).keys[1], expected.keys[1])
 
 
@@ -108,6 +115,9 @@ def test_the_window_counts_what_is_in_the_cache(model):
     cache = model(tiny.ids(250)[None], use_cache=True).past_key_values
     with pytest.raises(WindowError, match="260 tokens of running text do not fit"):
         model(tiny.ids(10)[None], past_key_values=cache)
+    cache = model(tiny.ids(200)[None], use_cache=True).past_key_values
+    with pytest.raises(TokenIdError, match="input_ids holds token id 97"):
+        model(torch.tensor([[3, 97]]), past_key_values=cache)
     cache = model(tiny.ids(250)[None], use_cache=True).past_key_values
     assert model(tiny.ids(6)[None], past_key_values=cache).logits.shape == (1, 6, tiny.VOCAB)
 

@@ -17,6 +17,10 @@ def rows(model):
     return texts, [shared, None, other, shared]
 
 
+def views(pasts):
+    return PastContext.stack(pasts).views(torch.device("cpu"), torch.float32)
+
+
 def padded(texts):
     longest = max(len(text) for text in texts)
     ids = torch.stack([torch.nn.functional.pad(text, (longest - len(text), 0)) for text in texts])
@@ -63,10 +67,10 @@ def test_one_past_context_serves_all_rows(model):
 def test_rows_without_past_context_add_exactly_nothing(model):
     _, (past, *_) = rows(model)
     hidden = torch.randn(2, 3, 32)
-    added = model.injection[0](hidden, PastContext.stack([None, past]))
+    added = model.injection[0](hidden, views([None, past]))
     assert torch.equal(added[0], torch.zeros(3, 32))
     assert added[1].abs().max() > 0
-    assert model.injection[0](hidden, PastContext.stack([None, None])) is None
+    assert not views([None, None])
 
 
 @ATTENTION
@@ -78,6 +82,6 @@ def test_every_query_sees_every_state_also_when_there_are_fewer_states_than_quer
     few = model.encode_past_context(tiny.chunks(32), tiny.ids(5))
     many = model.encode_past_context(tiny.chunks(*[32] * 9), tiny.ids(5))
     for past in (few, many):
-        together = model.injection[1](hidden, PastContext.stack([past]))
-        one_by_one = [model.injection[1](hidden[:, t : t + 1], PastContext.stack([past])) for t in range(40)]
+        together = model.injection[1](hidden, views([past]))
+        one_by_one = [model.injection[1](hidden[:, t : t + 1], views([past])) for t in range(40)]
         torch.testing.assert_close(together, torch.cat(one_by_one, dim=1), atol=1e-5, rtol=1e-5)

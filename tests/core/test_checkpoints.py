@@ -76,6 +76,9 @@ def test_checkpoints_can_be_sharded(bases, tmp_path):
     for folder in ("full", "adapter"):
         assert len(list((tmp_path / folder).glob("*.safetensors"))) > 1
         assert_same(SharedLLMForCausalLM.from_pretrained(tmp_path / folder).eval(), model)
+    next((tmp_path / "full").glob("*.safetensors")).unlink()
+    with pytest.raises(CheckpointError, match=r"lacks model-0000\d-of-\d+\.safetensors, which its index names"):
+        SharedLLMForCausalLM.from_pretrained(tmp_path / "full")
     next((tmp_path / "adapter").glob("*.safetensors")).unlink()
     with pytest.raises(CheckpointError, match=r"lacks \d+ of 6 tensors.*copy all of the adapter's files"):
         SharedLLMForCausalLM.from_pretrained(tmp_path / "adapter")
@@ -114,6 +117,7 @@ def test_how_a_base_is_sharded_does_not_change_its_fingerprint(bases, tmp_path):
     save_file(tensors, tmp_path / "model.safetensors")
     for shard in tmp_path.glob("model-*.safetensors"):
         shard.unlink()
+    (tmp_path / "model.safetensors.index.json").unlink()
     assert weights_fingerprint(tmp_path) != weights_fingerprint(bases("llama"))
 
 
@@ -211,3 +215,92 @@ def test_a_hub_id_is_read_from_the_hubs_cache_without_a_network(bases, tmp_path)
     model = SharedLLMForCausalLM.from_base("somebody/tiny", tiny.METHOD, cache_dir=tmp_path)
     assert model.config.base == "somebody/tiny"
     assert_same(model.eval(), tiny.untrained(bases("llama")))
+
+
+def test_a_full_checkpoint_saved_over_an_adapter_is_the_one_that_is_loaded(bases, tmp_path):
+    model = tiny.with_injection(bases("llama"))
+    model.save_adapter(tmp_path)
+    tiny.randomise(model.injection)
+    model.save_pretrained(tmp_path)
+    assert_same(SharedLLMForCausalLM.from_pretrained(tmp_path).eval(), model)
+    with pytest.raises(CheckpointError, match="holds another checkpoint, which an adapter would shadow"):
+        model.save_adapter(tmp_path)
+
+
+def test_an_adapter_finds_a_base_that_was_named_relative_to_another_folder(bases, tmp_path, monkeypatch):
+    monkeypatch.chdir(bases("llama").parent)
+    model = tiny.with_injection("llama")
+    model.save_adapter(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert_same(SharedLLMForCausalLM.from_pretrained(tmp_path).eval(), model)
+
+
+def test_an_adapter_takes_what_the_auto_class_is_asked_for(bases, tmp_path):
+    model = tiny.with_injection(bases("llama"))
+    model.save_adapter(tmp_path / "adapter")
+    shutil.copytree(bases("llama"), tmp_path / "moved")
+    asked = {"attn_implementation": "eager", "base": str(tmp_path / "moved"), "dtype": torch.bfloat16}
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "adapter", **asked)
+    assert loaded.model.config._attn_implementation == "eager"
+    assert loaded.config.base == str(tmp_path / "moved")
+    assert loaded.dtype == torch.bfloat16
+
+
+def test_an_adapter_of_a_hub_base_is_loaded_from_the_same_cache_and_revision(bases, tmp_path):
+    repository = tmp_path / "models--somebody--tiny"
+    for revision, name in (("0" * 40, "qwen2"), ("1" * 40, "llama")):
+        shutil.copytree(bases(name), repository / "snapshots" / revision)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    model = tiny.with_injection("somebody/tiny", cache_dir=tmp_path, revision="1" * 40)
+    model.save_adapter(tmp_path / "adapter", cache_dir=tmp_path)
+    assert_same(SharedLLMForCausalLM.from_pretrained(tmp_path / "adapter", cache_dir=tmp_path).eval(), model)
+
+
+def test_an_adapter_keeps_the_dtype_it_was_trained_in(bases, tmp_path):
+    AutoModelForCausalLM.from_pretrained(bases("llama"), dtype=torch.bfloat16).save_pretrained(tmp_path / "base")
+    model = tiny.with_injection(tmp_path / "base", dtype=torch.float32)
+    model.save_adapter(tmp_path / "adapter")
+    assert_same(SharedLLMForCausalLM.from_pretrained(tmp_path / "adapter").eval(), model)
+
+
+def test_a_checkpoint_may_lie_in_a_subfolder(bases, tmp_path):
+    shutil.copytree(bases("llama"), tmp_path / "sub")
+    model = tiny.with_injection(tmp_path, subfolder="sub")
+    model.save_pretrained(tmp_path / "full" / "sub")
+    assert_same(SharedLLMForCausalLM.from_pretrained(tmp_path / "full", subfolder="sub").eval(), model)
+    assert_same(AutoModelForCausalLM.from_pretrained(tmp_path / "full", subfolder="sub").eval(), model)
+
+
+def test_files_beside_the_weights_are_not_taken_for_weights(bases, tmp_path):
+    shutil.copytree(bases("llama"), tmp_path, dirs_exist_ok=True)
+    before = weights_fingerprint(tmp_path)
+    save_file({"other": torch.ones(3)}, tmp_path / "consolidated.safetensors")
+    assert weights_fingerprint(tmp_path) == before
+
+
+def test_a_resized_vocabulary_is_saved_as_such(bases, tmp_path):
+    model = tiny.with_injection(bases("qwen3"))
+    model.resize_token_embeddings(110)
+    model.save_pretrained(tmp_path)
+    loaded = SharedLLMForCausalLM.from_pretrained(tmp_path).eval()
+    assert loaded.config.vocab_size == loaded.config.text_config.vocab_size == 110
+    assert loaded(torch.tensor([[109, 3]])).logits.shape == (1, 2, 110)
+    assert_same(loaded, model)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values: values.pop("method"), "says nothing of 'method'"),
+        (lambda values: values["text_config"].update(hidden_size=64), "have other shapes than its config.json says"),
+        (lambda values: values["text_config"].update(model_type="none"), "cannot be used"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_the_weights_is_refused(bases, tmp_path, change, message):
+    tiny.with_injection(bases("llama")).save_pretrained(tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text())
+    change(values)
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match=message):
+        SharedLLMForCausalLM.from_pretrained(tmp_path)

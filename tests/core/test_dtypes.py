@@ -1,5 +1,7 @@
 """float32, bfloat16 and float16."""
 
+import copy
+
 import pytest
 import torch
 
@@ -9,11 +11,9 @@ from tests import tiny
 TEXT = tiny.ids(20, seed=5)[None]
 
 
-def same_weights(folder, policy, scale):
-    """A model in float32 and one in bfloat16. Large weights make any network amplify its roundings."""
-    wide, half = (
-        tiny.with_injection(folder, tiny.with_policy(policy), dtype=dtype) for dtype in (torch.float32, torch.bfloat16)
-    )
+def same_weights(folder, policy, scale, dtype=torch.bfloat16):
+    """A model in float32 and one in `dtype`. Large weights make any network amplify its roundings."""
+    wide, half = (tiny.with_injection(folder, tiny.with_policy(policy), dtype=kind) for kind in (torch.float32, dtype))
     tiny.randomise(wide, scale)
     half.load_state_dict(wide.state_dict())
     return wide, half
@@ -54,7 +54,30 @@ def test_every_dtype_encodes_and_generates(bases, dtype):
     model = tiny.with_injection(bases("qwen3"), dtype=dtype)
     past = model.encode_past_context(tiny.chunks(32, 9), tiny.ids(6))
     assert {tensor.dtype for tensor in past.keys + past.values} == {dtype}
+    with torch.no_grad():
+        assert model(TEXT, past_context=past).logits.isfinite().all()
     assert model.generate(TEXT, past_context=past, max_new_tokens=5, eos_token_id=None).shape == (1, 25)
+
+
+@torch.no_grad()
+def test_float16_stays_closer_to_float32_than_bfloat16(bases):
+    errors = {}
+    for dtype in (torch.float16, torch.bfloat16):
+        wide, half = same_weights(bases("llama"), "right", scale=0.1, dtype=dtype)
+        pasts = past_contexts(wide, half)
+        errors[dtype] = tiny.relative(
+            *(m(TEXT, past_context=p).logits for m, p in zip((half, wide), pasts[::-1], strict=True))
+        )
+    assert errors[torch.float16] < errors[torch.bfloat16] < 3e-2
+
+
+@torch.no_grad()
+def test_casting_the_model_does_not_round_the_positions_of_chunks(bases):
+    wide, half = same_weights(bases("llama"), "right", scale=0.1)
+    cast = copy.deepcopy(wide).to(torch.bfloat16)
+    far = [10_000 * i for i in range(6)]
+    pasts = [model.encode_past_context(tiny.chunks(*[32] * 6), None, far) for model in (half, cast)]
+    torch.testing.assert_close(pasts[1].keys[0], pasts[0].keys[0])
 
 
 @torch.no_grad()

@@ -124,6 +124,21 @@ def test_the_loss_is_the_base_models(bases):
 
 
 @torch.no_grad()
+def test_a_tuple_is_returned_when_asked_for(bases):
+    base, model = pair(bases("llama"))
+    assert torch.equal(model(PROMPT, return_dict=False)[0], base(PROMPT, return_dict=False)[0])
+
+
+@torch.no_grad()
+def test_a_pickled_model_answers_the_same(model, tmp_path):
+    past = model.encode_past_context(tiny.chunks(32), tiny.ids(5))
+    expected = model(PROMPT, past_context=past).logits
+    torch.save((model, past), tmp_path / "both.pt")
+    again, read = torch.load(tmp_path / "both.pt", weights_only=False)
+    assert torch.equal(again(PROMPT, past_context=read).logits, expected)
+
+
+@torch.no_grad()
 def test_a_copied_model_reads_with_its_own_weights(model):
     copied = copy.deepcopy(model)
     tiny.randomise(copied.model)

@@ -3,6 +3,9 @@
 import pytest
 import torch
 from transformers import (
+    AttentionInterface,
+    AutoModelForCausalLM,
+    GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
@@ -11,6 +14,8 @@ from transformers import (
 )
 
 from sharedllm_core import PastContext, WindowError
+from sharedllm_core.context_tree import whole_chunk
+from sharedllm_core.lower_model import PastTokens
 from tests import tiny
 
 PROMPT = tiny.ids(7, seed=3)[None]
@@ -139,3 +144,67 @@ def test_padding_on_the_left_does_not_count_for_the_window(model):
     assert torch.equal(generated[:, 245:], alone)
     with pytest.raises(WindowError, match="7 tokens of running text and 250 tokens to generate"):
         model.generate(ids, attention_mask=mask, max_new_tokens=250)
+
+
+@pytest.mark.parametrize("prompt_tokens", [5, 240, 250])
+def test_a_default_request_is_as_long_as_the_base_models(bases, prompt_tokens):
+    base = AutoModelForCausalLM.from_pretrained(bases("llama")).eval()
+    prompt = tiny.ids(prompt_tokens)[None]
+    mask = torch.ones_like(prompt)
+    for config in (None, GenerationConfig(do_sample=False, eos_token_id=None)):
+        expected = base.generate(prompt, config, attention_mask=mask)
+        assert torch.equal(tiny.untrained(bases("llama")).generate(prompt, config, attention_mask=mask), expected)
+
+
+def test_the_models_own_generation_settings_count_for_the_window(model):
+    model.generation_config.max_new_tokens = 40
+    with pytest.raises(WindowError, match="230 tokens of running text and 40 tokens to generate"):
+        model.generate(tiny.ids(230)[None], GenerationConfig(do_sample=False))
+
+
+@pytest.mark.parametrize("name", tiny.BASES)
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2}])
+def test_the_cache_changes_no_token_in_any_family(bases, name, options):
+    model = tiny.with_injection(bases(name))
+    past = PastContext.stack([model.encode_past_context(tiny.chunks(32, 5), tiny.ids(5)), None])
+    ids, mask = torch.nn.functional.pad(PROMPT.repeat(2, 1), (2, 0)), torch.ones(2, 9, dtype=torch.long)
+    mask[0, :2] = 0
+    asked = {"attention_mask": mask, "past_context": past, "max_new_tokens": 9, "eos_token_id": None, **options}
+    assert torch.equal(model.generate(ids, use_cache=True, **asked), model.generate(ids, use_cache=False, **asked))
+
+
+@torch.no_grad()
+def test_the_attention_implementation_can_be_changed_after_loading(model, past):
+    sdpa = model(PROMPT, past_context=past).logits
+    model.set_attn_implementation("eager")
+    assert {part.config._attn_implementation for part in model.injection} == {"eager"}
+    torch.testing.assert_close(model(PROMPT, past_context=past).logits, sdpa, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_any_implementation_of_the_attention_interface_is_used_without_a_mask(model, past):
+    """What flash attention asks of its callers, shown on a stand-in that computes the same on a CPU."""
+    seen = []
+
+    def flash(module, query, key, value, attention_mask, scaling, is_causal=None, **_):
+        causal = module.is_causal if is_causal is None else is_causal
+        seen.append((attention_mask, causal, query.shape[2], key.shape[2]))
+        groups = query.shape[1] // key.shape[1]
+        key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
+        mixed = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=scaling)
+        return mixed.transpose(1, 2), None
+
+    expected = model(PROMPT, past_context=past).logits
+    AttentionInterface.register("stand-in/flash", flash)
+    for part in (model.model.config, *(injection.config for injection in model.injection)):
+        part._attn_implementation = "stand-in/flash"
+    states = model.lower_model.states(PastTokens([tiny.ids(32)], torch.device("cpu")), [whole_chunk(0, 32)])
+    assert len(list(states)) == 1
+    assert seen == [(None, True, 32, 32)], "nodes are read without a mask"
+    seen.clear()
+    batch = PastContext.stack([past]).views(torch.device("cpu"), torch.float32)
+    added = model.injection[0](torch.randn(1, 7, 32), batch)
+    assert added.shape == (1, 7, 32)
+    assert seen == [(None, False, 2 * 7, past.num_states)], "the injection is not causal"
+    model.set_attn_implementation("sdpa")
+    assert torch.equal(model(PROMPT, past_context=past).logits, expected)

@@ -27,8 +27,8 @@ def test_the_lower_model_is_the_upper_models_bottom_layers(model):
     model.model.layers[0].self_attn.v_proj.weight.mul_(2)
     after = model.encode_past_context(tiny.chunks(32), tiny.ids(5))
     torch.testing.assert_close(after.values[0], 2 * before.values[0])
-    names = [name for name, _ in model.named_parameters()]
-    assert len(names) == len({id(weight) for weight in model.parameters()})
+    weights = [weight for _, weight in model.named_parameters(remove_duplicate=False)]
+    assert len(weights) == len({weight.data_ptr() for weight in weights}), "no weight is there twice"
 
 
 @pytest.mark.parametrize("budget", [1, 16, 40, 64, 10_000])
@@ -87,6 +87,21 @@ def test_values_of_a_node_are_those_of_the_base_models_cache(bases, name, attent
     for layer in range(3):
         whole = cache.layers[layer].values[0]
         torch.testing.assert_close(past.values[layer][:, -whole.shape[1] :], whole, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["llama-yarn", "llama-llama3", "qwen3"])
+@torch.no_grad()
+def test_keys_that_keep_their_place_are_those_of_the_base_models_cache(bases, name):
+    """Of the only chunk, at position 0, also with a RoPE that scales."""
+    flat = SharedLLMConfig(
+        injection_layers=3, chunk_tokens=32, tree_depth=0, compression_ratio=1, key_positions="local_plus_chunk"
+    )
+    model = tiny.untrained(bases(name), flat)
+    ids = tiny.ids(32)
+    cache = model(ids[None], use_cache=True).past_key_values
+    past = model.encode_past_context([ids], tiny.ids(3))
+    for layer in range(3):
+        torch.testing.assert_close(past.keys[layer], cache.layers[layer].keys[0], atol=1e-5, rtol=1e-5)
 
 
 class _NeedsMemory(nn.Module):

@@ -88,4 +88,4 @@ def keys_at_their_place(model, past, layer):
         places = torch.tensor(kept_tokens(node.length, count, model.method.sample_at))
         local = model.method.key_positions == "local_plus_chunk"
         positions.append((0 * places if local else places) - past.chunk_positions[node.chunk])
-    return rotate(past.keys[layer], *angles(torch.cat(positions), model.lower_model.inv_freq))
+    return rotate(past.keys[layer], *angles(torch.cat(positions), past.origin.inv_freq))

@@ -1,5 +1,7 @@
 """Past contexts and batches of them."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -118,6 +120,8 @@ def test_a_past_context_of_another_model_is_refused(bases, model, tmp_path):
         "injection_layers=3": tiny.untrained(bases("llama"), replace(tiny.METHOD, injection_layers=3)),
         "key_positions=": tiny.untrained(bases("llama"), replace(tiny.METHOD, key_positions="local_plus_chunk")),
         "heads have 16 numbers": tiny.untrained(bases("qwen3")),
+        "RoPE parameters differ": tiny.untrained(with_other_rope(bases("llama"), tmp_path / "rope")),
+        "sample_at=": tiny.untrained(bases("llama"), replace(tiny.METHOD, sample_at="interval_start")),
     }
     for why, stranger in strangers.items():
         past = stranger.encode_past_context(text, QUESTION)
@@ -125,6 +129,29 @@ def test_a_past_context_of_another_model_is_refused(bases, model, tmp_path):
             model(TEXT, past_context=past)
         with pytest.raises(PastContextError, match="made by another model"):
             model.generate(TEXT, past_context=past, max_new_tokens=2)
+        with pytest.raises(PastContextError, match=r"chunk 0 were made by another model: "):
+            model.select_nodes(stranger.encode_nodes(text), QUESTION)
+
+
+@torch.no_grad()
+def test_large_biases_do_not_hide_that_weights_differ(tmp_path):
+    models = []
+    for seed in (1, 2):
+        tiny.make_base("qwen2", tmp_path / str(seed), seed=seed)
+        models.append(tiny.untrained(tmp_path / str(seed)))
+        for layer in models[-1].model.layers:
+            layer.self_attn.k_proj.bias.copy_(torch.linspace(-150, 150, 16))
+    past = models[0].encode_past_context(tiny.chunks(32), QUESTION)
+    with pytest.raises(PastContextError, match="different weights"):
+        models[1](TEXT, past_context=past)
+
+
+def with_other_rope(base, folder):
+    shutil.copytree(base, folder)
+    values = json.loads((folder / "config.json").read_text())
+    values["rope_parameters"]["rope_theta"] = 500.0
+    (folder / "config.json").write_text(json.dumps(values))
+    return folder
 
 
 @torch.no_grad()
@@ -147,7 +174,12 @@ def test_a_batch_of_another_size_or_something_else_is_refused(model):
 
 
 @pytest.mark.parametrize(
-    ("positions", "message"), [([0], "1 chunk_positions for 2 chunks"), ([0, -1], "chunk position -1 is negative")]
+    ("positions", "message"),
+    [
+        ([0], "1 chunk_positions for 2 chunks"),
+        ([0, -1], "chunk position -1 is negative"),
+        ([0, 1.5], r"chunk_positions=\[0, 1.5\] are not whole numbers"),
+    ],
 )
 def test_chunk_positions_that_do_not_fit_are_refused(model, positions, message):
     with pytest.raises(PastContextError, match=message):
