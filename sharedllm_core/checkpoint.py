@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import save_torch_state_dict, snapshot_download
+from huggingface_hub.constants import HF_HUB_OFFLINE
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
@@ -78,6 +79,7 @@ def checkpoint_folder(name: str | Path, **kwargs: Any) -> Path:
     elif Path(name).exists():
         raise CheckpointError(f"{name} is a file; give the checkpoint's folder")
     else:
+        hub.setdefault("local_files_only", HF_HUB_OFFLINE)
         try:
             folder = Path(snapshot_download(str(name), allow_patterns=_HUB_FILES, **hub)) / subfolder
         except (OSError, ValueError) as error:

@@ -8,17 +8,24 @@ SharedLLMError
 │   ├── TokenIdError            ids outside the vocabulary
 │   └── WindowError             more running text than the base model's window holds
 ├── PastContextError        a past context that does not fit the model or the batch
-└── DeviceMemoryError       a single node does not fit into the device's memory
+├── DeviceMemoryError       a single node does not fit into the device's memory
+└── TreeCacheError          inside the tree cache; answers never see it, only `CacheWarning`
+    ├── DamagedEntryError       an entry is not what was stored
+    └── CacheUnavailableError   a store cannot be reached for now
 """
 
 __all__ = [
+    "CacheUnavailableError",
+    "CacheWarning",
     "CheckpointError",
     "ConfigError",
+    "DamagedEntryError",
     "DeviceMemoryError",
     "InputError",
     "PastContextError",
     "SharedLLMError",
     "TokenIdError",
+    "TreeCacheError",
     "UnsupportedBaseError",
     "WindowError",
 ]
@@ -58,3 +65,19 @@ class PastContextError(SharedLLMError, ValueError):
 
 class DeviceMemoryError(SharedLLMError, MemoryError):
     """The device has too little memory for the lower model to read even a single node."""
+
+
+class TreeCacheError(SharedLLMError, OSError):
+    """Something failed inside the tree cache."""
+
+
+class DamagedEntryError(TreeCacheError):
+    """An entry of the tree cache is not what was stored. It is deleted and made again."""
+
+
+class CacheUnavailableError(TreeCacheError):
+    """A store of the tree cache cannot be reached for now."""
+
+
+class CacheWarning(UserWarning):
+    """A tier of the tree cache failed; what it should have given is computed instead."""

@@ -21,6 +21,11 @@ from .model_config import SharedLLMModelConfig
 
 __all__ = ["Preset", "PretrainedMixin"]
 
+_OFFLOADED = (
+    "device_map keeps injected layers off the devices, and they are needed to read past context; "
+    "place embeddings, the injected layers and injection on devices"
+)
+
 Preset = Literal["language_modelling", "instruction"]
 
 
@@ -142,6 +147,13 @@ class PretrainedMixin(PreTrainedModel):
     @classmethod
     def _load(cls, folder: Path, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
         checkpoint.check_weights(folder)
+        if isinstance(devices := kwargs.get("device_map"), dict):
+            injected = [f"model.layers.{i}" for i in range(_num_injected(folder, kwargs))]
+            if any(
+                devices.get(name) == "disk"
+                for name in ("", "model", "model.embed_tokens", "model.layers", "injection", *injected)
+            ):
+                raise CheckpointError(_OFFLOADED)
         kwargs = checkpoint.without_hub_arguments(kwargs) | {
             "output_loading_info": True,
             "use_safetensors": True,
@@ -161,10 +173,7 @@ class PretrainedMixin(PreTrainedModel):
                 "among them; copy the checkpoint again"
             )
         if any(weight.is_meta for part in (model.injection, *model.lower_model.layers) for weight in part.parameters()):
-            raise CheckpointError(
-                "device_map keeps injected layers off the device, and they are needed to read past context; "
-                f"place model.layers.0 to .{len(model.injection) - 1} and injection on devices"
-            )
+            raise CheckpointError(_OFFLOADED)
         return model, info
 
     # ---------------------------------------------------------------------------------------------- saving
@@ -211,6 +220,12 @@ class PretrainedMixin(PreTrainedModel):
         config.dtype = self.dtype
         fingerprint = checkpoint.weights_fingerprint(base_folder)
         checkpoint.write_adapter(Path(folder), config, tensors, fingerprint, max_shard_size)
+
+
+def _num_injected(folder: Path, kwargs: dict[str, Any]) -> int:
+    config = kwargs.get("config") or SharedLLMModelConfig.from_pretrained(folder)
+    injected: int = config.method.injection_layers
+    return injected
 
 
 def _returned(model: Any, info: dict[str, Any], kwargs: dict[str, Any]) -> Any:

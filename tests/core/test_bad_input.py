@@ -228,7 +228,7 @@ def test_more_injection_layers_than_layers_are_refused(bases):
 def test_every_error_is_one_of_ours_and_one_that_python_users_expect():
     from sharedllm_core import errors
 
-    kinds = [getattr(errors, name) for name in errors.__all__]
+    kinds = [getattr(errors, name) for name in errors.__all__ if not name.endswith("Warning")]
     assert all(issubclass(kind, SharedLLMError) and kind.__doc__ for kind in kinds)
     assert issubclass(ConfigError, ValueError)
     assert issubclass(CheckpointError, OSError)
