@@ -7,6 +7,7 @@ SharedLLMError
 ├── InputError              chunks, queries, token ids or running text that cannot be read
 │   ├── TokenIdError            ids outside the vocabulary
 │   └── WindowError             more running text than the base model's window holds
+├── DocumentError           a file or folder that cannot be read as documents
 ├── PastContextError        a past context that does not fit the model or the batch
 ├── DeviceMemoryError       a single node does not fit into the device's memory
 └── TreeCacheError          inside the tree cache; answers never see it, only `CacheWarning`
@@ -21,6 +22,7 @@ __all__ = [
     "ConfigError",
     "DamagedEntryError",
     "DeviceMemoryError",
+    "DocumentError",
     "InputError",
     "PastContextError",
     "SharedLLMError",
@@ -57,6 +59,10 @@ class TokenIdError(InputError):
 
 class WindowError(InputError):
     """More running text than the base model's window holds."""
+
+
+class DocumentError(SharedLLMError, ValueError):
+    """A file or folder that cannot be read as documents."""
 
 
 class PastContextError(SharedLLMError, ValueError):

@@ -19,6 +19,7 @@ RANKS = [
     ["lower_model"],
     ["past_encoding", "pretrained"],
     ["modeling"],
+    ["tree_cache", "documents"],
     ["__init__"],
     ["evaluation"],
 ]

@@ -1,0 +1,141 @@
+"""A chunk's tree as bytes: a safetensors file whose metadata also holds the nodes and a checksum.
+
+Any safetensors reader opens it. Reading copies nothing: the tensors are views of the bytes. The checksum (xxh3, 128
+bits) finds rot and truncation; it is no protection against a forger, who could as well replace the whole entry.
+
+With `int8`, keys and values are stored as whole numbers from −127 to 127 with one scale per state and head.
+"""
+
+import json
+import struct
+from typing import Any
+
+import torch
+import xxhash
+from safetensors.torch import save
+from torch import Tensor
+
+from ..context_tree import Node
+from ..errors import DamagedEntryError
+from ..node_states import NodeStates, StateOrigin
+
+__all__ = ["check", "decode", "encode"]
+
+_FORMAT = 1
+_LENGTH = struct.Struct("<Q")  # safetensors: the header's length, the header as JSON, the tensors' bytes
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "BF16": torch.bfloat16,
+    "F16": torch.float16,
+    "I8": torch.int8,
+}
+
+# Suffixes: M injection layers, K key/value heads, S states, D head size.
+
+
+def encode(states: NodeStates, *, int8: bool = False) -> bytes:
+    """`states` as the bytes of a safetensors file; with `int8` about half the bytes of bfloat16, and a loss."""
+    tensors = {"vectors": states.vectors}
+    for name, tensor in (("keys", states.keys), ("values", states.values)):
+        tensors |= _to_int8(name, tensor) if int8 else {name: tensor}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    tree: dict[str, Any] = {
+        "format": _FORMAT,
+        "nodes": [node[1:] for node in states.nodes],
+        "states_per_node": states.states_per_node,
+        "vector_nodes": [node[1:] for node in states.vector_nodes],
+        "dtype": str(states.keys.dtype).removeprefix("torch."),
+    }
+    tree["checksum"] = _checksum(tree, tensors)
+    # One entry of metadata: safetensors writes several in any order, and equal trees shall be equal bytes.
+    return save(tensors, {"tree": json.dumps(tree)})
+
+
+def decode(blob: bytes | bytearray | memoryview, origin: StateOrigin) -> NodeStates:
+    """The states that `encode` was given; `origin` is the model that they are for.
+
+    Raises:
+        DamagedEntryError: these are not the bytes of a tree.
+    """
+    try:
+        tree, tensors = _read(blob)
+        dtype = getattr(torch, tree["dtype"])
+        states: dict[str, Tensor] = {
+            name: _from_int8(name, tensors, dtype) if f"{name}_scale" in tensors else tensors[name]
+            for name in ("keys", "values")
+        }
+        return NodeStates(
+            nodes=_nodes(tree["nodes"]),
+            states_per_node=tuple(tree["states_per_node"]),
+            vector_nodes=_nodes(tree["vector_nodes"]),
+            vectors=tensors["vectors"],
+            origin=origin,
+            **states,
+        )
+    except DamagedEntryError:
+        raise
+    except Exception as error:  # whatever rot makes of a header
+        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r}); it is made again") from error
+
+
+def check(blob: bytes | bytearray | memoryview) -> None:
+    """Compare the bytes with the checksum they carry.
+
+    Raises:
+        DamagedEntryError: they are not what was stored.
+    """
+    try:
+        tree, tensors = _read(blob)
+        stored = tree.pop("checksum")
+        found = _checksum(tree, tensors)
+    except Exception as error:
+        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r}); it is made again") from error
+    if stored != found:
+        raise DamagedEntryError(f"the entry's checksum is {found} and should be {stored}; it is made again")
+
+
+def _read(blob: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    buffer = memoryview(blob)
+    if buffer.readonly:  # tensors may be written to, and torch warns of a view of what may not
+        buffer = memoryview(bytearray(blob))
+    (length,) = _LENGTH.unpack_from(buffer)
+    first = _LENGTH.size + length
+    header: dict[str, Any] = json.loads(bytes(buffer[_LENGTH.size : first]))
+    tree: dict[str, Any] = json.loads(header.pop("__metadata__")["tree"])
+    if tree["format"] != _FORMAT:
+        raise DamagedEntryError(f"the entry has format {tree['format']!r} and not {_FORMAT!r}; it is made again")
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        dtype, shape = _DTYPES[entry["dtype"]], entry["shape"]
+        if begin == end:
+            tensors[name] = torch.empty(shape, dtype=dtype)
+        else:
+            data = buffer[first + begin : first + end]
+            tensors[name] = torch.frombuffer(data, dtype=dtype).view(shape)
+    return tree, tensors
+
+
+def _checksum(tree: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    digest = xxhash.xxh3_128(json.dumps(tree, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if tensor.numel():
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return f"xxh3:{digest.hexdigest()}"
+
+
+def _nodes(rows: list[list[int]]) -> tuple[Node, ...]:
+    return tuple(Node(0, *row) for row in rows)
+
+
+def _to_int8(name: str, states_MKSD: Tensor) -> dict[str, Tensor]:
+    wide = states_MKSD.float()
+    scale_MKS1 = wide.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12) / 127
+    return {name: (wide / scale_MKS1).round().to(torch.int8), f"{name}_scale": scale_MKS1}
+
+
+def _from_int8(name: str, tensors: dict[str, Tensor], dtype: torch.dtype) -> Tensor:
+    return (tensors[name].float() * tensors[f"{name}_scale"]).to(dtype)

@@ -1,0 +1,73 @@
+"""Trees in this process's memory: the least recently used go first."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Lock
+
+from ._tier import Blob, Tier, TierStats
+
+__all__ = ["MemoryTier"]
+
+
+class MemoryTier(Tier):
+    """Entries in memory, at most `max_bytes` of them.
+
+    Args:
+        max_bytes: the most bytes to hold. An entry larger than that is not kept.
+    """
+
+    name = "memory"
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.stats = TierStats()
+        self._entries: OrderedDict[str, Blob] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: str) -> Blob | None:
+        """See `Tier`."""
+        with self._lock:
+            blob = self._entries.get(key)
+            if blob is None:
+                self.stats.misses += 1
+            else:
+                self.stats.hits += 1
+                self._entries.move_to_end(key)
+            return blob
+
+    def put(self, key: str, blob: Blob) -> None:
+        """See `Tier`."""
+        with self._lock:
+            self._remove(key)
+            if len(blob) > self.max_bytes:
+                return
+            # Writable bytes, so that decoding can make views of them.
+            self._entries[key] = blob if isinstance(blob, bytearray) else bytearray(blob)
+            self.stats.num_bytes += len(blob)
+            self.stats.entries += 1
+            while self.stats.num_bytes > self.max_bytes:
+                self._remove(next(iter(self._entries)))
+                self.stats.evictions += 1
+
+    def contains(self, key: str) -> bool:
+        """See `Tier`."""
+        with self._lock:
+            return key in self._entries
+
+    def delete(self, key: str) -> bool:
+        """See `Tier`."""
+        with self._lock:
+            return self._remove(key)
+
+    def keys(self) -> Iterator[str]:
+        """See `Tier`."""
+        with self._lock:
+            return iter(list(self._entries))
+
+    def _remove(self, key: str) -> bool:
+        blob = self._entries.pop(key, None)
+        if blob is None:
+            return False
+        self.stats.num_bytes -= len(blob)
+        self.stats.entries -= 1
+        return True

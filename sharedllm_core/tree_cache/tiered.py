@@ -1,0 +1,178 @@
+"""`TreeCache`: trees of chunks by content, through tiers from near to far.
+
+A read falls through to the first tier that has the entry, and fills the tiers before it. A tier that fails is a miss
+and a warning, never a wrong answer and never an error: what is not in the cache is computed again.
+"""
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from platformdirs import user_cache_path
+
+from ..errors import CacheUnavailableError, CacheWarning, DamagedEntryError
+from ..node_states import NodeStates, StateOrigin
+from . import codec
+from ._tier import Blob, Tier, TierStats
+from .disk import DiskTier
+from .memory import MemoryTier
+from .remote import RemoteTier
+
+__all__ = ["TreeCache", "Verification"]
+
+_T = TypeVar("_T")
+_PARTIAL = "-partial"  # suffix of the key under which retained nodes alone are kept
+_WARN_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `TreeCache.verify` found on disk: how many entries are sound, and the keys of those removed as damaged."""
+
+    sound: int
+    removed: list[str]
+
+
+class TreeCache:
+    """Trees of one namespace, by key (see `TreeKeys`), in tiers from near to far.
+
+    Args:
+        tiers: the nearest first.
+        int8: store states as 8-bit whole numbers: about half the bytes of bfloat16, and a loss.
+    """
+
+    def __init__(self, tiers: Sequence[Tier], *, int8: bool = False) -> None:
+        self.tiers = list(tiers)
+        self.int8 = int8
+        self._warned_at: dict[str, float] = {}
+
+    @classmethod
+    def default(
+        cls,
+        *,
+        namespace: str = "default",
+        memory_bytes: int = 2 * 10**9,
+        disk_bytes: int = 20 * 10**9,
+        folder: str | Path | None = None,
+        remote_url: str | None = None,
+        remote_options: dict[str, Any] | None = None,
+        int8: bool = False,
+    ) -> "TreeCache":
+        """Memory and disk, and a remote store if one is named.
+
+        Args:
+            namespace: of the tenant.
+            memory_bytes: the most bytes in memory; 0 for no memory tier.
+            disk_bytes: the most bytes on disk, of this namespace; 0 for no disk tier.
+            folder: of the disk tier; by default SHAREDLLM_CACHE_DIR, or the user's cache folder.
+            remote_url: any fsspec URL.
+            remote_options: of `RemoteTier`: time limits, and what the file system takes.
+            int8: see `TreeCache`.
+        """
+        tiers: list[Tier] = []
+        if memory_bytes:
+            tiers.append(MemoryTier(memory_bytes))
+        if disk_bytes:
+            tiers.append(DiskTier(Path(folder) if folder else default_folder(), namespace, disk_bytes))
+        if remote_url:
+            tiers.append(RemoteTier(remote_url, namespace, **(remote_options or {})))
+        return cls(tiers, int8=int8)
+
+    def get(self, key: str, origin: StateOrigin, *, complete: bool = True) -> NodeStates | None:
+        """The tree of `key`, for the model of `origin`, or `None`.
+
+        Args:
+            key: of `TreeKeys.of_chunk`.
+            origin: of the model whose keys these are.
+            complete: only a tree with all its nodes; otherwise one with the nodes that some question retained will do.
+        """
+        for name in (key,) if complete else (key, key + _PARTIAL):
+            for number, tier in enumerate(self._tiers_for(name)):
+                blob = self._try(tier, lambda tier=tier, name=name: tier.get(name))  # type: ignore[misc]
+                if blob is None:
+                    continue
+                try:
+                    states = codec.decode(blob, origin)
+                except DamagedEntryError as error:
+                    self._failed(tier, error)
+                    self._try(tier, lambda tier=tier, name=name: tier.delete(name))  # type: ignore[misc]
+                    continue
+                self._put(self.tiers[:number], name, blob)
+                return states
+        return None
+
+    def put(self, key: str, states: NodeStates, *, complete: bool = True) -> None:
+        """Keep a tree in every tier; one with all its nodes takes the place of one with some."""
+        name = key if complete else key + _PARTIAL
+        self._put(self._tiers_for(name), name, codec.encode(states, int8=self.int8))
+        if complete:
+            self._delete(key + _PARTIAL)
+
+    def contains(self, key: str) -> bool:
+        """Whether some tier has the complete tree of `key`."""
+        return any(self._try(tier, lambda tier=tier: tier.contains(key)) for tier in self.tiers)  # type: ignore[misc]
+
+    def forget(self, keys: Sequence[str]) -> int:
+        """Delete trees from every tier; how many of `keys` were there."""
+        return sum(self._delete(key) | self._delete(key + _PARTIAL) for key in keys)
+
+    def clear(self) -> None:
+        """Delete everything of this namespace from every tier."""
+        for tier in self.tiers:
+            self._try(tier, tier.clear)
+
+    def verify(self) -> Verification:
+        """Compare every entry on disk with its checksum; damaged ones are removed, to be made again."""
+        sound = 0
+        removed: list[str] = []
+        for tier in self.tiers:
+            if isinstance(tier, DiskTier):
+                found = self._try(tier, tier.verify) or (0, [])
+                sound, removed = sound + found[0], removed + found[1]
+        return Verification(sound, removed)
+
+    def stats(self) -> dict[str, TierStats]:
+        """Statistics by tier."""
+        for tier in self.tiers:
+            if isinstance(tier, DiskTier):
+                self._try(tier, tier.measure)
+        return {tier.name: tier.stats for tier in self.tiers}
+
+    # ---------------------------------------------------------------------------------------------- inside
+
+    def _tiers_for(self, key: str) -> list[Tier]:
+        return [tier for tier in self.tiers if tier.keeps_partial] if key.endswith(_PARTIAL) else self.tiers
+
+    def _put(self, tiers: Sequence[Tier], key: str, blob: Blob) -> None:
+        for tier in tiers:
+            self._try(tier, lambda tier=tier: tier.put(key, blob))  # type: ignore[misc]
+
+    def _delete(self, key: str) -> bool:
+        return sum(bool(self._try(tier, lambda tier=tier: tier.delete(key))) for tier in self._tiers_for(key)) > 0  # type: ignore[misc]
+
+    def _try(self, tier: Tier, call: Callable[[], _T]) -> _T | None:
+        try:
+            return call()
+        except Exception as error:  # whatever a disk or a network does
+            self._failed(tier, error)
+            return None
+
+    def _failed(self, tier: Tier, error: Exception) -> None:
+        tier.stats.errors += 1
+        if (
+            isinstance(error, CacheUnavailableError)
+            and time.monotonic() - self._warned_at.get(tier.name, -1e9) < _WARN_EVERY_S
+        ):
+            return
+        self._warned_at[tier.name] = time.monotonic()
+        warnings.warn(f"tree cache, {tier.name} tier: {error}; computing instead", CacheWarning, stacklevel=4)
+
+
+def default_folder() -> Path:
+    """Where trees are kept on disk: SHAREDLLM_CACHE_DIR, or the user's cache folder."""
+    chosen = os.environ.get("SHAREDLLM_CACHE_DIR")
+    return Path(chosen) if chosen else user_cache_path("sharedllm") / "trees"

@@ -1,0 +1,77 @@
+"""Trees as bytes and back."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load
+
+from sharedllm_core.errors import DamagedEntryError
+from sharedllm_core.tree_cache import codec
+from tests.tree_cache import entries
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("tokens", [64, 33, 5, 1])
+def test_what_is_stored_comes_back_bit_for_bit(dtype, tokens):
+    states = entries.states(3, dtype, tokens)
+    blob = codec.encode(states)
+    codec.check(blob)
+    entries.assert_same(codec.decode(blob, entries.ORIGIN), states)
+
+
+def test_any_reader_of_safetensors_opens_an_entry():
+    states = entries.states(1)
+    tensors = load(codec.encode(states))
+    assert torch.equal(tensors["keys"], states.keys)
+    assert torch.equal(tensors["vectors"], states.vectors)
+
+
+def test_reading_copies_no_tensor():
+    blob = bytearray(entries.blob(1))
+    states = codec.decode(blob, entries.ORIGIN)
+    before = states.values.clone()
+    blob[-1] ^= 0x40
+    assert not torch.equal(states.values, before) or not torch.equal(
+        states.vectors, codec.decode(entries.blob(1), entries.ORIGIN).vectors
+    )
+
+
+@given(st.integers(0, 10**9), st.integers(0, 7))
+def test_a_flipped_bit_is_found_wherever_it_is(place, bit):
+    blob = bytearray(entries.blob(2, tokens=16))
+    blob[place % len(blob)] ^= 1 << bit
+    try:
+        codec.check(blob)
+    except DamagedEntryError:
+        return
+    # White space with which safetensors fills its header is the only byte that means nothing.
+    entries.assert_same(codec.decode(blob, entries.ORIGIN), entries.states(2, tokens=16))
+
+
+@given(st.integers(0, 10**9))
+def test_a_truncated_entry_is_found_wherever_it_ends(place):
+    blob = entries.blob(2, tokens=16)
+    with pytest.raises(DamagedEntryError):
+        codec.check(blob[: place % len(blob)])
+
+
+@given(st.binary(max_size=300))
+def test_other_bytes_are_no_entry(noise):
+    for read in (codec.check, lambda blob: codec.decode(blob, entries.ORIGIN)):
+        with pytest.raises(DamagedEntryError):
+            read(noise)
+
+
+def test_int8_takes_less_room_and_loses_little():
+    states = entries.states(4, torch.bfloat16)
+    small, whole = codec.encode(states, int8=True), codec.encode(states)
+    codec.check(small)
+    back = codec.decode(small, entries.ORIGIN)
+    assert back.nodes == states.nodes
+    assert back.keys.dtype == torch.bfloat16
+    for name in ("keys", "values"):
+        a, b = getattr(back, name).float(), getattr(states, name).float()
+        assert (a - b).norm() / b.norm() < 0.01
+    assert torch.equal(back.vectors, states.vectors), "what is selected does not change"
+    assert len(codec.encode(states, int8=True)) < len(whole)
