@@ -9,6 +9,7 @@ SharedLLMError
 │   └── WindowError             more running text than the base model's window holds
 ├── DocumentError           a file or folder that cannot be read as documents
 ├── PastContextError        a past context that does not fit the model or the batch
+├── TokenizerError          a tokenizer that cannot be used
 ├── DeviceMemoryError       a single node does not fit into the device's memory
 └── TreeCacheError          inside the tree cache; answers never see it, only `CacheWarning`
     ├── DamagedEntryError       an entry is not what was stored
@@ -27,6 +28,7 @@ __all__ = [
     "PastContextError",
     "SharedLLMError",
     "TokenIdError",
+    "TokenizerError",
     "TreeCacheError",
     "UnsupportedBaseError",
     "WindowError",
@@ -63,6 +65,10 @@ class WindowError(InputError):
 
 class DocumentError(SharedLLMError, ValueError):
     """A file or folder that cannot be read as documents."""
+
+
+class TokenizerError(SharedLLMError, ValueError):
+    """A tokenizer that cannot be used."""
 
 
 class PastContextError(SharedLLMError, ValueError):

@@ -103,6 +103,11 @@ class LowerModel:
         device: torch.device = self.backbone.embed_tokens.weight.device
         return device
 
+    def named_weights(self) -> list[tuple[str, Tensor]]:
+        """The weights that states and selection vectors depend on: embeddings, bottom M layers, final norm."""
+        parts: list[nn.Module] = [self.backbone.embed_tokens, *self.layers, self.backbone.norm]
+        return [(f"{i}.{name}", weight) for i, part in enumerate(parts) for name, weight in part.named_parameters()]
+
     def origin(self) -> StateOrigin:
         """The identity of the states that this model makes now."""
         return StateOrigin(self.method, *self._rope, self._signature())
@@ -221,8 +226,7 @@ class LowerModel:
 
     @torch.no_grad()
     def _signature(self) -> Tensor:
-        parts: list[nn.Module] = [self.backbone.embed_tokens, *self.layers, self.backbone.norm]
-        weights = [weight for part in parts for weight in part.parameters()]
+        weights = [weight for _, weight in self.named_weights()]
         if any(weight.is_meta for weight in weights):
             return torch.empty(0)
         samples = []

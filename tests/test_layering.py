@@ -19,7 +19,7 @@ RANKS = [
     ["lower_model"],
     ["past_encoding", "pretrained"],
     ["modeling"],
-    ["tree_cache", "documents"],
+    ["tree_cache", "documents", "tokenization"],
     ["__init__"],
     ["evaluation"],
 ]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..lower_model import LowerModel
 
@@ -50,13 +50,11 @@ class TreeKeys:
 
 
 def lower_fingerprint(lower: LowerModel) -> str:
-    """SHA-256 of the weights that states and selection vectors depend on: embeddings, bottom M layers, final norm."""
-    parts: list[nn.Module] = [lower.backbone.embed_tokens, *lower.layers, lower.backbone.norm]
+    """SHA-256 of the weights that states and selection vectors depend on."""
     whole = hashlib.sha256()
-    for number, part in enumerate(parts):
-        for name, weight in sorted(part.named_parameters()):
-            whole.update(f"{number} {name} {weight.dtype} {tuple(weight.shape)}".encode())
-            whole.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for name, weight in lower.named_weights():
+        whole.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        whole.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return whole.hexdigest()
 
 
