@@ -20,6 +20,7 @@ RANKS = [
     ["past_encoding", "pretrained"],
     ["modeling"],
     ["tree_cache", "documents", "tokenization"],
+    ["prompting"],
     ["__init__"],
     ["evaluation"],
 ]
