@@ -1,0 +1,45 @@
+"""Figures in the documentation are measured ones, and its links lead somewhere."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sharedllm_core.evaluation.efficiency import table
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FIGURES = json.loads((ROOT / "docs/results/efficiency.json").read_text())["rows"]
+OURS = {row["past_tokens"]: row for row in FIGURES if row["system"] == "sharedllm"}
+FULL = {row["past_tokens"]: row for row in FIGURES if row["system"] == "full attention"}
+
+
+def test_the_table_of_efficiency_is_the_measured_one():
+    assert table(FIGURES) in (ROOT / "docs/results/efficiency.md").read_text()
+
+
+def test_what_is_claimed_of_efficiency_was_measured():
+    def above_weights_and_states(row):
+        return row["peak_bytes"] - row["weight_bytes"] - row["state_bytes"]
+
+    sooner = FULL[32768]["first_token_s"] / OURS[32768]["first_token_s"]
+    growth = OURS[131072]["first_token_s"] / OURS[32768]["first_token_s"]
+    memory = above_weights_and_states(OURS[131072]) / above_weights_and_states(OURS[32768])
+    assert sooner >= 6
+    assert growth <= 4.5
+    assert memory <= 2
+    page = (ROOT / "docs/results/efficiency.md").read_text()
+    for asked, found in (
+        ("at least 6", f"{sooner:.1f}"),
+        ("at most 4.5", f"{growth:.1f}"),
+        ("at most 2", f"{memory:.2f}"),
+    ):
+        assert f"| {asked} | **{found}**" in page
+    assert f"**{sooner:.1f} times sooner**" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
