@@ -8,7 +8,18 @@ from torch import Tensor
 from .config import SharedLLMConfig
 from .errors import InputError, TokenIdError, WindowError
 
-__all__ = ["Ids", "check_ids", "check_length", "check_window", "left_padding", "read_chunk", "read_ids", "read_query"]
+__all__ = [
+    "Ids",
+    "check_chunks",
+    "check_ids",
+    "check_length",
+    "check_prompt",
+    "check_window",
+    "left_padding",
+    "read_chunk",
+    "read_ids",
+    "read_query",
+]
 
 #: Token ids of one text: a 1-D integer tensor (or [1, tokens]), or a sequence of whole numbers.
 Ids = Tensor | Sequence[int]
@@ -34,6 +45,38 @@ def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
     tensor = tensor.long()
     check_ids(tensor, vocab_size, what)
     return tensor
+
+
+def check_chunks(chunks: object) -> None:
+    """Check that `chunks` is a list of chunks, and not what is easily taken for one.
+
+    Raises:
+        InputError: it is a text, a tensor, or a list of ids.
+    """
+    if isinstance(chunks, Sequence) and not isinstance(chunks, str) and not any(isinstance(c, int) for c in chunks):
+        return
+    kind = (
+        f"a tensor of shape {tuple(chunks.shape)}" if isinstance(chunks, Tensor) else f"of type {type(chunks).__name__}"
+    )
+    raise InputError(
+        f"chunks is {kind} and no list of chunks; give ids.split(model.method.chunk_tokens) of a 1-D tensor of ids"
+    )
+
+
+def check_prompt(prompt: object, attention_mask: Tensor | None) -> None:
+    """Check what `generate` is to go on from: [B, T] ids or [B, T, E] embeddings, padded on the left if at all.
+
+    Raises:
+        InputError: it is no such tensor, or a row is padded on the right, after which no token can follow.
+    """
+    if not isinstance(prompt, Tensor) or prompt.dim() not in (2, 3):
+        given = (
+            f"a tensor of shape {tuple(prompt.shape)}" if isinstance(prompt, Tensor) else f"a {type(prompt).__name__}"
+        )
+        raise InputError(f"the running text is {given}; give ids of shape [rows, tokens], such as ids[None]")
+    if attention_mask is not None and attention_mask.dim() == 2 and not bool(attention_mask[:, -1].all()):
+        row = int((attention_mask[:, -1] == 0).nonzero()[0])
+        raise InputError(f"row {row} of the running text is padded on the right; pad on the left (padding_side='left')")
 
 
 def check_ids(ids: Tensor, vocab_size: int, what: str) -> None:

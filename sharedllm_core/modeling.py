@@ -101,6 +101,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             PastContextError: a wrong number of positions.
             DeviceMemoryError: not even a single node fits into the device's memory.
         """
+        checks.check_chunks(chunks)
         read = [self._read_chunk(chunk, number) for number, chunk in enumerate(chunks)]
         filled = [number for number, chunk in enumerate(read) if len(chunk)]
         if chunk_positions is not None:
@@ -128,6 +129,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             InputError: chunks that are empty, too long, not 1-D ids or outside the vocabulary.
             DeviceMemoryError: not even a single node fits into the device's memory.
         """
+        checks.check_chunks(chunks)
         read = [self._read_chunk(chunk, number) for number, chunk in enumerate(chunks)]
         if (empty := next((number for number, chunk in enumerate(read) if not len(chunk)), None)) is not None:
             raise InputError(f"chunk {empty} is empty and has no nodes; leave it out")
@@ -244,7 +246,11 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         Raises:
             WindowError: the running text and the tokens asked for are more than the base model's window. Said before
                 anything is generated, so that no text is lost.
+            InputError: the running text is not [rows, tokens], or a row is padded on the right.
         """
+        prompts = (inputs, kwargs.get("input_ids"), kwargs.get("inputs_embeds"))
+        if (prompt := next((p for p in prompts if p is not None), None)) is not None:
+            checks.check_prompt(prompt, kwargs.get("attention_mask"))
         padding = _left_padding.set(checks.left_padding(kwargs.get("attention_mask")))
         try:
             return super().generate(inputs, generation_config, **kwargs)

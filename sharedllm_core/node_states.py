@@ -94,6 +94,9 @@ class NodeStates:
     vectors: Tensor
     origin: StateOrigin
 
+    def __repr__(self) -> str:
+        return f"NodeStates({len(self.nodes)} nodes, {sum(self.states_per_node)} states, {self.nbytes / 1e6:.1f} MB)"
+
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors."""

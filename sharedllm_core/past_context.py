@@ -89,6 +89,12 @@ class PastContext:
         numbers = [None if row is None else distinct.setdefault(row, len(distinct)) for row in rows]
         return PastContextBatch(tuple(distinct), tuple(numbers))
 
+    def __repr__(self) -> str:
+        return (
+            f"PastContext({len(self.chunk_positions)} chunks, {len(self.nodes)} nodes, {self.num_states} states in "
+            f"each of {len(self.keys)} layers, {self.nbytes / 1e6:.1f} MB)"
+        )
+
     @property
     def num_states(self) -> int:
         """S, retained states per layer and head."""
@@ -164,6 +170,9 @@ class PastContextBatch:
                 "stack one past context, or None, per row"
             )
         return past_context
+
+    def __repr__(self) -> str:
+        return f"PastContextBatch({len(self.rows)} rows, {len(self.entries)} past contexts, {self.nbytes / 1e6:.1f} MB)"
 
     @property
     def nbytes(self) -> int:

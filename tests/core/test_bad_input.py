@@ -43,6 +43,33 @@ def test_a_chunk_that_cannot_be_read_is_named(model, ids, error, message):
             encode([tiny.ids(4), ids])
 
 
+@pytest.mark.parametrize(
+    ("chunks", "kind"),
+    [
+        (tiny.ids(40), r"a tensor of shape \(40,\)"),
+        ([3, 4, 5], "of type list"),
+        ("some text", "of type str"),
+        (None, "of type NoneType"),
+    ],
+)
+def test_what_is_no_list_of_chunks_is_said_to_be_none(model, chunks, kind):
+    for encode in (lambda given: model.encode_past_context(given, QUESTION), model.encode_nodes):
+        with pytest.raises(InputError, match=rf"chunks is {kind} and no list of chunks; give ids\.split"):
+            encode(chunks)
+
+
+@pytest.mark.parametrize("prompt", [tiny.ids(5), "hello", [[3, 4]]])
+def test_a_prompt_that_is_not_rows_of_ids_is_refused(model, prompt):
+    with pytest.raises(InputError, match=r"the running text is a .*; give ids of shape \[rows, tokens\]"):
+        model.generate(prompt, max_new_tokens=2)
+
+
+def test_a_prompt_padded_on_the_right_is_refused(model):
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
+    with pytest.raises(InputError, match="row 1 of the running text is padded on the right; pad on the left"):
+        model.generate(torch.full((2, 3), 5), attention_mask=mask, max_new_tokens=2)
+
+
 def test_encode_nodes_refuses_an_empty_chunk(model):
     with pytest.raises(InputError, match="chunk 1 is empty and has no nodes; leave it out"):
         model.encode_nodes([tiny.ids(4), []])

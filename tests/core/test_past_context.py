@@ -83,6 +83,14 @@ def test_a_past_context_moves_to_another_dtype_whole(model):
 
 
 @torch.no_grad()
+def test_what_is_printed_of_states_is_short(model):
+    past = model.encode_past_context(tiny.chunks(32, 8), QUESTION)
+    for shown in (past, PastContext.stack([past, None]), *model.encode_nodes(tiny.chunks(32))):
+        assert repr(shown).startswith(f"{type(shown).__name__}(")
+        assert len(repr(shown)) < 120
+
+
+@torch.no_grad()
 def test_nodes_that_overlap_cannot_be_joined(model):
     with pytest.raises(PastContextError, match=r"nodes of chunk 0 overlap at token \d+.*select_nodes"):
         PastContext.from_nodes(model.encode_nodes(tiny.chunks(32)))
