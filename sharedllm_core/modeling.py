@@ -101,8 +101,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             PastContextError: a wrong number of positions.
             DeviceMemoryError: not even a single node fits into the device's memory.
         """
-        checks.check_chunks(chunks)
-        read = [self._read_chunk(chunk, number) for number, chunk in enumerate(chunks)]
+        read = self._read_chunks(chunks)
         filled = [number for number, chunk in enumerate(read) if len(chunk)]
         if chunk_positions is not None:
             given = check_chunk_positions(len(read), chunk_positions)
@@ -129,8 +128,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             InputError: chunks that are empty, too long, not 1-D ids or outside the vocabulary.
             DeviceMemoryError: not even a single node fits into the device's memory.
         """
-        checks.check_chunks(chunks)
-        read = [self._read_chunk(chunk, number) for number, chunk in enumerate(chunks)]
+        read = self._read_chunks(chunks)
         if (empty := next((number for number, chunk in enumerate(read) if not len(chunk)), None)) is not None:
             raise InputError(f"chunk {empty} is empty and has no nodes; leave it out")
         return past_encoding.encode_nodes(self.lower_model, read)
@@ -145,8 +143,10 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         """
         return past_encoding.select_nodes(self.lower_model, states, self._query_vector(query_ids)) if states else []
 
-    def _read_chunk(self, ids: checks.Ids, number: int) -> Tensor:
-        return checks.read_chunk(ids, number, self.vocab_size, self.method, self._window_tokens)
+    def _read_chunks(self, chunks: Sequence[checks.Ids]) -> list[Tensor]:
+        checks.check_chunks(chunks)
+        limits = (self.vocab_size, self.method, self._window_tokens)
+        return [checks.read_chunk(ids, number, *limits) for number, ids in enumerate(chunks)]
 
     @property
     def _window_tokens(self) -> int:
