@@ -23,6 +23,9 @@ def assert_same(a, b):
         assert ours[name].dtype == theirs[name].dtype, name
         assert torch.equal(ours[name], theirs[name]), name
     with torch.no_grad():
+        for weight in (*a.parameters(), *b.parameters()):
+            # Weights read from a file lie at another address than others, and some processors' sums round by that.
+            weight.data = weight.data.clone()
         pasts = [model.encode_past_context(tiny.chunks(32, 9), tiny.ids(5)) for model in (a, b)]
         logits = [model(TEXT, past_context=past).logits for model, past in zip((a, b), pasts, strict=True)]
     assert torch.equal(*logits)
