@@ -9,6 +9,7 @@ SharedLLMError
 │   └── WindowError             more running text than the base model's window holds
 ├── DocumentError           a file or folder that cannot be read as documents
 ├── PastContextError        a past context that does not fit the model or the batch
+├── UntrainedInjectionError a model that would ignore every document
 ├── TokenizerError          a tokenizer that cannot be used
 ├── DeviceMemoryError       a single node does not fit into the device's memory
 └── TreeCacheError          inside the tree cache; answers never see it, only `CacheWarning`
@@ -31,6 +32,7 @@ __all__ = [
     "TokenizerError",
     "TreeCacheError",
     "UnsupportedBaseError",
+    "UntrainedInjectionError",
     "WindowError",
 ]
 
@@ -73,6 +75,10 @@ class TokenizerError(SharedLLMError, ValueError):
 
 class PastContextError(SharedLLMError, ValueError):
     """A past context that was made by another model, or that does not fit the batch."""
+
+
+class UntrainedInjectionError(SharedLLMError, RuntimeError):
+    """The model's injection is as it was made, zero: answers would ignore the documents in silence."""
 
 
 class DeviceMemoryError(SharedLLMError, MemoryError):

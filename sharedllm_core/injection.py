@@ -77,9 +77,7 @@ class Injection(nn.Module):
 
     def forward(self, hidden_BTE: Tensor, views: list[View]) -> Tensor:
         """What the injection adds to the hidden states: [B, T, E], zero for rows that see nothing."""
-        query_BTHD = self.q_proj(self.layernorm(hidden_BTE)).unflatten(-1, (-1, self.head_size))
-        if self.q_norm is not None:
-            query_BTHD = self.q_norm(query_BTHD)
+        query_BTHD = self.queries(hidden_BTE)
         mixed_BTE = hidden_BTE.new_zeros(*hidden_BTE.shape[:2], self.q_proj.out_features)
         for view in views:
             if view.rows is None:
@@ -89,6 +87,11 @@ class Injection(nn.Module):
                 mixed_BTE = mixed_BTE.index_copy(0, view.rows, mixed_RTE.to(mixed_BTE.dtype))
         added: Tensor = self.o_proj(mixed_BTE)
         return added
+
+    def queries(self, hidden_BTE: Tensor) -> Tensor:
+        """Queries before rotation, [B, T, H, D]."""
+        query_BTHD: Tensor = self.q_proj(self.layernorm(hidden_BTE)).unflatten(-1, (-1, self.head_size))
+        return query_BTHD if self.q_norm is None else self.q_norm(query_BTHD)
 
     def _mix(self, query_BTHD: Tensor, view: View) -> Tensor:
         device = query_BTHD.device

@@ -16,7 +16,7 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils.generic import can_return_tuple
 
-from . import checks, past_encoding
+from . import checks, past_encoding, retention
 from .base_families import INJECTED_LAYERS, UNSPLIT_LAYERS, check_base
 from .errors import InputError, PastContextError
 from .injection import Inject, Injection
@@ -141,7 +141,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             InputError: a query that is missing though the policy needs one, or cannot be read.
             PastContextError: an entry lacks a node or a selection vector that the query asks for.
         """
-        return past_encoding.select_nodes(self.lower_model, states, self._query_vector(query_ids)) if states else []
+        return retention.select_nodes(self.lower_model, states, self._query_vector(query_ids)) if states else []
 
     def _read_chunks(self, chunks: Sequence[checks.Ids]) -> list[Tensor]:
         checks.check_chunks(chunks)

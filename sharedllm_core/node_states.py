@@ -7,6 +7,8 @@ single rounding.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 from typing import Any, Self
 
 import torch
@@ -117,19 +119,46 @@ class NodeStates:
         Raises:
             PastContextError: one of `nodes` is not here.
         """
-        first, states_of = 0, {}
-        for node, count in zip(self.nodes, self.states_per_node, strict=True):
-            states_of[node] = range(first, first + count)
-            first += count
-        self._check_all_in(nodes, states_of, "states")
-        index = torch.tensor([i for node in nodes for i in states_of[node]], device=self.keys.device)
+        index = self.states_of(nodes)
         return replace(
             self,
             nodes=tuple(nodes),
-            states_per_node=tuple(len(states_of[node]) for node in nodes),
+            states_per_node=self.counts_of(nodes),
             keys=self.keys.index_select(2, index),
             values=self.values.index_select(2, index),
         )
+
+    def joined(self, others: "NodeStates") -> Self:
+        """These states and those of other nodes of the same chunk."""
+        return replace(
+            self,
+            nodes=self.nodes + others.nodes,
+            states_per_node=self.states_per_node + others.states_per_node,
+            keys=torch.cat([self.keys, others.keys], dim=2),
+            values=torch.cat([self.values, others.values], dim=2),
+        )
+
+    def has(self, nodes: Sequence[Node]) -> bool:
+        """Whether the states of all of `nodes` are here."""
+        return all(node in self._places for node in nodes)
+
+    def states_of(self, nodes: Sequence[Node]) -> Tensor:
+        """Where in `keys` and `values` the states of `nodes` are, in the order of `nodes`: [S].
+
+        Raises:
+            PastContextError: one of `nodes` is not here.
+        """
+        self._check_all_in(nodes, self._places, "states")
+        return torch.tensor([i for node in nodes for i in self._places[node]], device=self.keys.device)
+
+    def counts_of(self, nodes: Sequence[Node]) -> tuple[int, ...]:
+        """k of each of `nodes`, which are here."""
+        return tuple(len(self._places[node]) for node in nodes)
+
+    @cached_property
+    def _places(self) -> dict[Node, range]:
+        ends = accumulate(self.states_per_node)
+        return {n: range(end - k, end) for n, k, end in zip(self.nodes, self.states_per_node, ends, strict=True)}
 
     def vectors_of(self, nodes: Sequence[Node]) -> Tensor:
         """The selection vectors [len(nodes), E] of `nodes`.
@@ -137,9 +166,12 @@ class NodeStates:
         Raises:
             PastContextError: one of `nodes` has none.
         """
-        row = {node: i for i, node in enumerate(self.vector_nodes)}
-        self._check_all_in(nodes, row, "selection vector")
-        return self.vectors[[row[node] for node in nodes]]
+        self._check_all_in(nodes, self._vector_rows, "selection vector")
+        return self.vectors[[self._vector_rows[node] for node in nodes]]
+
+    @cached_property
+    def _vector_rows(self) -> dict[Node, int]:
+        return {node: i for i, node in enumerate(self.vector_nodes)}
 
     def _check_all_in(self, nodes: Sequence[Node], there: dict[Node, Any], what: str) -> None:
         if missing := [node for node in nodes if node not in there]:

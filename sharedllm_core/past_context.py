@@ -51,12 +51,18 @@ class PastContext:
         return cls((), (), (), (), (), None)
 
     @classmethod
-    def from_nodes(cls, states: Sequence[NodeStates], chunk_positions: Sequence[int] | None = None) -> Self:
+    def from_nodes(
+        cls,
+        states: Sequence[NodeStates],
+        chunk_positions: Sequence[int] | None = None,
+        retained: Sequence[Sequence[Node]] | None = None,
+    ) -> Self:
         """Join the retained nodes of several chunks.
 
         Args:
             states: one entry per chunk, its retained nodes only (see `SharedLLMForCausalLM.select_nodes`).
             chunk_positions: the position of each chunk; 0 … n−1 by default.
+            retained: which nodes to take of entries that hold more; all by default.
 
         Raises:
             PastContextError: nodes of a chunk that overlap, states of different models, or a wrong number of positions.
@@ -65,22 +71,19 @@ class PastContext:
         if not states:
             return cls.empty()
         origin = states[0].origin
-        for number, entry in enumerate(states):
-            _check_disjoint(number, entry.nodes)
+        chosen = [entry.nodes for entry in states] if retained is None else retained
+        for number, (entry, taken) in enumerate(zip(states, chosen, strict=True)):
+            _check_disjoint(number, taken)
             if why := entry.origin.differs_from(origin):
                 raise PastContextError(
                     f"the states of chunk {number} come from another model than those of chunk 0: {why}; "
                     "encode all chunks with one model"
                 )
-        nodes = tuple(node._replace(chunk=i) for i, entry in enumerate(states) for node in entry.nodes)
-        counts = tuple(count for entry in states for count in entry.states_per_node)
-        cos, sin = key_rotation(state_positions(nodes, counts, positions, origin), origin)
-        keys, values = [], []
-        for layer in range(states[0].keys.shape[0]):
-            keys_KSD = torch.cat([entry.keys[layer] for entry in states], dim=1)
-            keys.append(rotate(keys_KSD, cos.to(keys_KSD.device), sin.to(keys_KSD.device)))
-            values.append(torch.cat([entry.values[layer] for entry in states], dim=1))
-        return cls(nodes, counts, positions, tuple(keys), tuple(values), origin)
+        nodes = tuple(node._replace(chunk=i) for i, taken in enumerate(chosen) for node in taken)
+        counts = tuple(k for entry, taken in zip(states, chosen, strict=True) for k in entry.counts_of(taken))
+        rotation = key_rotation(state_positions(nodes, counts, positions, origin), origin)
+        keys, values = _gather(states, chosen, sum(counts), rotation)
+        return cls(nodes, counts, positions, keys.unbind(0), values.unbind(0), origin)
 
     @staticmethod
     def stack(rows: Sequence["PastContext | None"]) -> "PastContextBatch":
@@ -200,6 +203,28 @@ class PastContextBatch:
                 cos, sin = (part.to(device) for part in entry.query_rotation())
                 views.append(View(entry.to(dtype), only, cos, sin))
         return views
+
+
+def _gather(
+    states: Sequence[NodeStates], chosen: Sequence[Sequence[Node]], num_states: int, rotation: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Keys, rotated, and values of the chosen nodes, each [M, K, S, D].
+
+    Chunk by chunk: what is read and rotated stays in the processor's cache, and is written once.
+    """
+    first = states[0].keys
+    shape = (*first.shape[:2], num_states, first.shape[-1])
+    keys_MKSD, values_MKSD = first.new_empty(shape), first.new_empty(shape)
+    cos_SD, sin_SD = (part.to(first.device) for part in rotation)
+    at = 0
+    for entry, taken in zip(states, chosen, strict=True):
+        index = entry.states_of(taken)
+        own = slice(at, at + len(index))
+        own_keys = entry.keys.index_select(2, index).to(first.device)
+        keys_MKSD[:, :, own] = rotate(own_keys, cos_SD[own], sin_SD[own])
+        values_MKSD[:, :, own] = entry.values.index_select(2, index)
+        at = own.stop
+    return keys_MKSD, values_MKSD
 
 
 def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None) -> tuple[int, ...]:

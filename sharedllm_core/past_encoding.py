@@ -1,12 +1,12 @@
 """From chunks of token ids to a `PastContext`, or to the `NodeStates` that a cache keeps.
 
 Two ways lead to the same past context. `encode_past_context` selects first and encodes only what it retains: the
-shortest way to a first answer. `encode_nodes` encodes every node once; `select_nodes` then picks the retained ones for
+shortest way to a first answer. `encode_nodes` encodes every node once; `retention.py` then picks the retained ones for
 each question without running the lower model again.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,14 +14,20 @@ from torch import Tensor
 from .config import SharedLLMConfig
 from .context_tree import Node, all_nodes, retained_nodes, whole_chunk
 from .downsampling import num_states
-from .errors import PastContextError
 from .lower_model import LowerModel, PastTokens
 from .node_states import NodeStates, StateOrigin
 from .past_context import PastContext, key_rotation, state_positions
 from .rotary import rotate
 from .selection import load_policy
 
-__all__ = ["encode_nodes", "encode_past_context", "needs_query", "query_vector", "select_nodes"]
+__all__ = [
+    "comparable_vectors",
+    "encode_nodes",
+    "encode_past_context",
+    "encode_per_chunk",
+    "needs_query",
+    "query_vector",
+]
 
 # Suffixes: M injection layers, N nodes of a batch, K key/value heads, S states, D head size, E hidden size.
 
@@ -98,65 +104,62 @@ def encode_nodes(lower: LowerModel, chunks: Sequence[Tensor]) -> list[NodeStates
     origin = lower.origin()
     encoded: list[NodeStates] = []
     while len(encoded) < len(chunks):
-        first = len(encoded)
-        size = max(1, lower.batch_tokens // lower.method.chunk_tokens)
-        encoded += _encode_some_nodes(lower, chunks[first : first + size], origin)
+        some: list[Tensor] = []
+        tokens = 0
+        while len(encoded) + len(some) < len(chunks):
+            chunk = chunks[len(encoded) + len(some)]
+            tokens += len(chunk)
+            if some and tokens > lower.batch_tokens:
+                break
+            some.append(chunk)
+        encoded += _encode_some_nodes(lower, some, origin)
     return encoded
 
 
 def _encode_some_nodes(lower: LowerModel, chunks: Sequence[Tensor], origin: StateOrigin) -> list[NodeStates]:
     method = lower.method
     tokens = PastTokens(chunks, lower.device)
-    per_chunk = [all_nodes(whole_chunk(i, length), method.tree_depth) for i, length in enumerate(tokens.lengths)]
+    per_chunk = [all_nodes(whole_chunk(0, length), method.tree_depth) for length in tokens.lengths]
+    encoded = encode_per_chunk(lower, tokens, per_chunk, origin)
     comparable = [[node for node in nodes if 0 < node.level < method.tree_depth] for nodes in per_chunk]
-    flat = [node for nodes in per_chunk for node in nodes]
-    counts = [num_states(node.length, node.level, method) for node in flat]
+    flat = [node._replace(chunk=i) for i, nodes in enumerate(comparable) for node in nodes]
+    vectors_VE = comparable_vectors(lower, tokens, flat)
+    rows = vectors_VE.split([len(nodes) for nodes in comparable])
+    return [
+        replace(entry, vector_nodes=tuple(nodes), vectors=of_chunk.clone())
+        for entry, nodes, of_chunk in zip(encoded, comparable, rows, strict=True)
+    ]
+
+
+def encode_per_chunk(
+    lower: LowerModel, tokens: PastTokens, per_chunk: Sequence[Sequence[Node]], origin: StateOrigin
+) -> list[NodeStates]:
+    """The states of some nodes of each chunk, in one run of the lower model; without selection vectors."""
+    flat = [node._replace(chunk=i) for i, nodes in enumerate(per_chunk) for node in nodes]
+    counts = [num_states(node.length, node.level, lower.method) for node in flat]
     keys, values = _encode_in_place(lower, tokens, flat, counts, origin)
-    vectors_VE = _comparable_vectors(lower, tokens, [node for nodes in comparable for node in nodes])
-    encoded, node_at, state_at, vector_at = [], 0, 0, 0
-    for nodes, compared in zip(per_chunk, comparable, strict=True):
+    none = comparable_vectors(lower, tokens, [])
+    encoded, node_at, state_at = [], 0, 0
+    for nodes in per_chunk:
         own_counts = tuple(counts[node_at : node_at + len(nodes)])
         own = slice(state_at, state_at + sum(own_counts))
         encoded.append(
             NodeStates(
-                nodes=tuple(node._replace(chunk=0) for node in nodes),
+                nodes=tuple(nodes),
                 states_per_node=own_counts,
                 keys=torch.stack([key_KSD[:, own].to(lower.device) for key_KSD in keys]),
                 values=torch.stack([value_KSD[:, own].to(lower.device) for value_KSD in values]),
-                vector_nodes=tuple(node._replace(chunk=0) for node in compared),
-                vectors=vectors_VE[vector_at : vector_at + len(compared)].clone(),
+                vector_nodes=(),
+                vectors=none,
                 origin=origin,
             )
         )
-        node_at, state_at, vector_at = node_at + len(nodes), own.stop, vector_at + len(compared)
+        node_at, state_at = node_at + len(nodes), own.stop
     return encoded
 
 
-def _comparable_vectors(lower: LowerModel, tokens: PastTokens, nodes: list[Node]) -> Tensor:
+def comparable_vectors(lower: LowerModel, tokens: PastTokens, nodes: list[Node]) -> Tensor:
+    """Selection vectors [len(nodes), E] of nodes; there may be none."""
     if not nodes:
         return lower.backbone.norm.weight.new_empty(0, lower.backbone.config.hidden_size, device=lower.device)
     return lower.selection_vectors(tokens, nodes)
-
-
-def select_nodes(lower: LowerModel, states: Sequence[NodeStates], query_E: Tensor | None) -> list[NodeStates]:
-    """The retained nodes of chunks whose nodes are all encoded; the lower model does not run."""
-    own = lower.origin()
-    for number, entry in enumerate(states):
-        if (number == 0 or entry.origin is not states[0].origin) and (why := entry.origin.differs_from(own)):
-            raise PastContextError(
-                f"the states of chunk {number} were made by another model: {why}; encode them with this model"
-            )
-    policy = load_policy(lower.method.policy)
-    chunks = [whole_chunk(i, max(node.end for node in entry.nodes)) for i, entry in enumerate(states)]
-
-    def vectors(nodes: Sequence[Node]) -> Tensor:
-        # The nodes of a chunk stand together.
-        groups = [(chunk, list(of)) for chunk, of in groupby(nodes, key=lambda node: node.chunk)]
-        return torch.cat([states[chunk].vectors_of([n._replace(chunk=0) for n in of]) for chunk, of in groups])
-
-    per_chunk = retained_nodes(
-        chunks, lower.method.tree_depth, lambda pairs: policy.selects_right(pairs, vectors, query_E)
-    )
-    return [
-        entry.keep([node._replace(chunk=0) for node in nodes]) for entry, nodes in zip(states, per_chunk, strict=True)
-    ]

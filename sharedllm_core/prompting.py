@@ -14,7 +14,7 @@ from torch import Tensor
 from .errors import InputError, WindowError
 from .tokenization import TextTokenizer
 
-__all__ = ["Message", "Prompt", "build_prompt", "query_text"]
+__all__ = ["Message", "Prompt", "build_prompt", "query_text", "unasked_ids"]
 
 #: A message: `role` (system, user, assistant, tool) and `content`.
 Message = Mapping[str, str]
@@ -70,6 +70,11 @@ def build_prompt(
     )
 
 
+def unasked_ids(tokenizer: TextTokenizer) -> Tensor:
+    """Ids [n] of the running text of an empty question."""
+    return _ids([{"role": "user", "content": ""}], tokenizer)
+
+
 def query_text(messages: str | Sequence[Message]) -> str:
     """The last question, as selection looks at it: no template, no trailing punctuation.
 
@@ -85,6 +90,9 @@ def _read(messages: str | Sequence[Message]) -> list[Message]:
         messages = [{"role": "user", "content": messages}]
     if not messages:
         raise InputError("there are no messages; give a question")
+    for message in messages:
+        if not isinstance(message, Mapping) or not all(isinstance(message.get(n), str) for n in ("role", "content")):
+            raise InputError(f"{message!r:.100} is no message; give {{'role': 'user', 'content': '…'}}")
     if not messages[-1]["content"].strip():
         raise InputError("the last message is empty; give a question")
     return _merged([_known_role(message) for message in messages])

@@ -4,14 +4,16 @@ Ids always come from the model's own tokenizer. Where that is a byte-level BPE, 
 is faster; it is used for planning alone and is checked against the tokenizer when it is set up.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 from torch import Tensor
 
 from .errors import TokenizerError
@@ -82,6 +84,20 @@ class TextTokenizer:
             )
             for encoding in encodings
         ]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything that decides about ids."""
+        return hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:24]
+
+    def token_texts(self) -> Callable[[int], str]:
+        """A function that is given ids one by one and returns what each adds to the text, special tokens left out.
+
+        It returns nothing for an id that only begins a character.
+        """
+        stream = DecodeStream(skip_special_tokens=True)
+        backend = self.tokenizer.backend_tokenizer
+        return lambda number: stream.step(backend, number) or ""
 
     def decode(self, ids: Tensor | Sequence[int]) -> str:
         """The text of ids, special tokens left out."""

@@ -6,9 +6,19 @@ any choice of documents finds the same entries.
 
 from ._tier import Tier, TierStats
 from .disk import DiskTier
-from .keys import TreeKeys
+from .keys import TreeKeys, lower_fingerprint
 from .memory import MemoryTier
 from .remote import RemoteTier
 from .tiered import TreeCache, Verification
 
-__all__ = ["DiskTier", "MemoryTier", "RemoteTier", "Tier", "TierStats", "TreeCache", "TreeKeys", "Verification"]
+__all__ = [
+    "DiskTier",
+    "MemoryTier",
+    "RemoteTier",
+    "Tier",
+    "TierStats",
+    "TreeCache",
+    "TreeKeys",
+    "Verification",
+    "lower_fingerprint",
+]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..lower_model import LowerModel
 
-__all__ = ["TreeKeys"]
+__all__ = ["TreeKeys", "lower_fingerprint"]
 
 _FORMAT = 1
 # Of the method, what changes states before they are placed. The policy and the positions do not.
@@ -22,20 +22,21 @@ _STATES_DEPEND_ON = ("injection_layers", "tree_depth", "compression_ratio", "sam
 class TreeKeys:
     """Makes the keys of one model and one namespace.
 
-    Reads every weight of the lower model once, when it is made.
-
     Args:
         lower: the lower model whose trees are cached.
         namespace: of the tenant.
         cache_dtype: how states are stored: `"model"` or `"int8"`.
+        fingerprint: of `lower`'s weights, if it is known already; otherwise every weight is read, once.
     """
 
-    def __init__(self, lower: LowerModel, namespace: str, cache_dtype: str = "model") -> None:
+    def __init__(
+        self, lower: LowerModel, namespace: str, cache_dtype: str = "model", *, fingerprint: str | None = None
+    ) -> None:
         method = lower.method.to_dict()
         content = {
             "format": _FORMAT,
             "namespace": namespace,
-            "weights": lower_fingerprint(lower),
+            "weights": fingerprint or lower_fingerprint(lower),
             "base": _base_settings(lower),
             "method": {name: method[name] for name in _STATES_DEPEND_ON},
             "cache_dtype": cache_dtype,

@@ -1,0 +1,144 @@
+"""An answer that arrives piece by piece, written in a thread of its own, so that a slow reader holds up nobody."""
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+from .answer import Answer
+from .decoding import Sink
+
+__all__ = ["AnswerStream", "AsyncAnswerStream"]
+
+#: Writes an answer: gives each piece to the sink, and ends early when the event is set.
+Writer = Callable[[Sink, Event], Answer]
+_Item = str | Answer | BaseException
+
+
+class AnswerStream:
+    """The pieces of an answer, in order; joined they are `answer.text`.
+
+    Leaving it (`close`, the end of a `with`, or letting go of it) stops the model within one token.
+
+    Attributes:
+        answer: the whole answer with usage and evidence, once the last piece has come; before, `None`.
+    """
+
+    def __init__(self, write: Writer) -> None:
+        self.answer: Answer | None = None
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._cancelled = Event()
+        self._ended = False
+        # The thread knows the queue and not the stream: so the stream can be let go of while it is being written.
+        self._thread = Thread(
+            target=_write, args=(write, self._queue.put, self._cancelled), name="sharedllm-answer", daemon=True
+        )
+        self._started = False
+        weakref.finalize(self, self._cancelled.set)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if self._ended:
+            raise StopIteration
+        if not self._started:
+            self._started = True
+            self._thread.start()
+        item = self._queue.get()
+        if isinstance(item, str):
+            return item
+        self._ended = True
+        if isinstance(item, BaseException):
+            raise item
+        self.answer = item
+        raise StopIteration
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop writing, within one token. What has come so far stays what it is; no more comes."""
+        self._cancelled.set()
+        self._ended = True
+
+    def cancel(self) -> None:
+        """Stop writing, within one token; the last pieces and the answer, cancelled, still come."""
+        self._cancelled.set()
+
+
+class AsyncAnswerStream:
+    """`AnswerStream` for asyncio."""
+
+    def __init__(self, write: Writer) -> None:
+        self.answer: Answer | None = None
+        self._write = write
+        self._cancelled = Event()
+        self._queue: asyncio.Queue[_Item] | None = None
+        self._ended = False
+        weakref.finalize(self, self._cancelled.set)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        if self._ended:
+            raise StopAsyncIteration
+        if self._queue is None:
+            self._queue = asyncio.Queue()
+            give = _into(asyncio.get_running_loop(), self._queue, self._cancelled)
+            Thread(
+                target=_write, args=(self._write, give, self._cancelled), name="sharedllm-answer", daemon=True
+            ).start()
+        try:
+            item = await self._queue.get()
+        except asyncio.CancelledError:
+            self._cancelled.set()
+            raise
+        if isinstance(item, str):
+            return item
+        self._ended = True
+        if isinstance(item, BaseException):
+            raise item
+        self.answer = item
+        raise StopAsyncIteration
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop writing, within one token; no more comes."""
+        self._cancelled.set()
+        self._ended = True
+
+    def cancel(self) -> None:
+        """Stop writing, within one token; the last pieces and the answer, cancelled, still come."""
+        self._cancelled.set()
+
+
+def _write(write: Writer, give: Callable[[_Item], None], cancelled: Event) -> None:
+    try:
+        give(write(give, cancelled))
+    except BaseException as error:  # it belongs to whoever reads
+        give(error)
+
+
+def _into(loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[_Item]", cancelled: Event) -> Callable[[_Item], None]:
+    def give(item: _Item) -> None:
+        try:
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+        except RuntimeError:  # the loop is closed: nobody reads any more
+            cancelled.set()
+
+    return give

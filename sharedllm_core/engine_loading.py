@@ -1,0 +1,56 @@
+"""Loading what an engine works with: a model and its tokenizer, from one name."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from .errors import CheckpointError, TokenizerError
+from .modeling import SharedLLMForCausalLM
+
+__all__ = ["load_model", "load_tokenizer"]
+
+_DEFAULT = Path(__file__).with_name("default_model")
+
+
+def load_model(
+    name: str | Path | None, base: str | Path | None, device: str | None, kwargs: dict[str, Any]
+) -> SharedLLMForCausalLM:
+    """The model of `name`, or the one that the package carries.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if name is None:
+        if not (_DEFAULT / "config.json").is_file():
+            raise CheckpointError(
+                "this version of sharedllm carries no trained model yet; give the folder or hub id of one"
+            )
+        name = _DEFAULT
+    model = SharedLLMForCausalLM.from_pretrained(name, base=base, **kwargs)
+    return model if device is None else model.to(device)
+
+
+def load_tokenizer(
+    tokenizer: str | Path | PreTrainedTokenizerBase | None, name: str | Path | None, model: SharedLLMForCausalLM
+) -> PreTrainedTokenizerBase:
+    """The tokenizer that is given, or lies beside the checkpoint, or in the base's folder.
+
+    Raises:
+        TokenizerError: there is none.
+    """
+    if isinstance(tokenizer, PreTrainedTokenizerBase):
+        return tokenizer
+    places = [tokenizer] if tokenizer is not None else [name or _DEFAULT, model.config.base]
+    tried = []
+    for place in places:
+        if place is None:
+            continue
+        if Path(place).is_dir() and not any(Path(place).glob("tokenizer*")):
+            tried.append(f"{place} holds none")
+            continue
+        try:
+            return AutoTokenizer.from_pretrained(place)
+        except (OSError, ValueError, KeyError) as error:
+            tried.append(f"{place}: {str(error).splitlines()[0]}")
+    raise TokenizerError(f"no tokenizer was found ({'; '.join(tried)}); say where it is with tokenizer=…")

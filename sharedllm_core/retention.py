@@ -1,0 +1,106 @@
+"""Which nodes a query retains, of chunks whose states are known in full, in part, or not at all."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from .context_tree import Node, all_nodes, retained_nodes, whole_chunk
+from .errors import PastContextError
+from .lower_model import LowerModel, PastTokens
+from .node_states import NodeStates
+from .past_encoding import encode_per_chunk
+from .selection import load_policy
+
+__all__ = ["choose_nodes", "encode_retained", "is_complete", "select_nodes"]
+
+# Suffixes: E hidden size.
+
+
+def encode_retained(
+    lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | None], query_E: Tensor | None
+) -> tuple[list[NodeStates], list[list[Node]]]:
+    """What a query retains of each chunk, of which some nodes may be known already; only what lacks is encoded.
+
+    Returns:
+        For each chunk what was known and what was encoded (the very entry that was known, where nothing was), and the
+        nodes that the query retains.
+    """
+    method = lower.method
+    tokens = PastTokens(chunks, lower.device)
+    vectors: list[dict[Node, Tensor]] = [
+        {} if entry is None else dict(zip(entry.vector_nodes, entry.vectors, strict=True)) for entry in known
+    ]
+
+    def vectors_of(nodes: Sequence[Node]) -> Tensor:
+        if new := [node for node in nodes if _alone(node) not in vectors[node.chunk]]:
+            for node, vector_E in zip(new, lower.selection_vectors(tokens, new), strict=True):
+                vectors[node.chunk][_alone(node)] = vector_E
+        return torch.stack([vectors[node.chunk][_alone(node)] for node in nodes])
+
+    policy = load_policy(method.policy)
+    roots = [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)]
+    retained = retained_nodes(roots, method.tree_depth, lambda pairs: policy.selects_right(pairs, vectors_of, query_E))
+    per_chunk = [[_alone(node) for node in nodes] for nodes in retained]
+    new_nodes = [
+        [node for node in nodes if entry is None or not entry.has([node])]
+        for entry, nodes in zip(known, per_chunk, strict=True)
+    ]
+    encoded = encode_per_chunk(lower, tokens, new_nodes, lower.origin()) if any(new_nodes) else []
+    states: list[NodeStates] = []
+    for i, entry in enumerate(known):
+        whole = encoded[i] if entry is None else entry
+        if entry is not None and new_nodes[i]:
+            whole = entry.joined(encoded[i])
+        if len(vectors[i]) > len(whole.vector_nodes):
+            whole = replace(whole, vector_nodes=tuple(vectors[i]), vectors=torch.stack(list(vectors[i].values())))
+        states.append(whole)
+    return states, per_chunk
+
+
+def choose_nodes(lower: LowerModel, states: Sequence[NodeStates], query_E: Tensor | None) -> list[list[Node]]:
+    """The retained nodes of chunks whose nodes are all encoded; the lower model does not run."""
+    policy = load_policy(lower.method.policy)
+    chunks = [whole_chunk(i, max(node.end for node in entry.nodes)) for i, entry in enumerate(states)]
+
+    def vectors(nodes: Sequence[Node]) -> Tensor:
+        # The nodes of a chunk stand together.
+        groups = [(chunk, list(of)) for chunk, of in groupby(nodes, key=lambda node: node.chunk)]
+        return torch.cat([states[chunk].vectors_of([_alone(n) for n in of]) for chunk, of in groups])
+
+    per_chunk = retained_nodes(
+        chunks, lower.method.tree_depth, lambda pairs: policy.selects_right(pairs, vectors, query_E)
+    )
+    return [[_alone(node) for node in nodes] for nodes in per_chunk]
+
+
+def select_nodes(lower: LowerModel, states: Sequence[NodeStates], query_E: Tensor | None) -> list[NodeStates]:
+    """Of chunks whose nodes are all encoded, the retained ones."""
+    own = lower.origin()
+    for number, entry in enumerate(states):
+        if (number == 0 or entry.origin is not states[0].origin) and (why := entry.origin.differs_from(own)):
+            raise PastContextError(
+                f"the states of chunk {number} were made by another model: {why}; encode them with this model"
+            )
+    chosen = choose_nodes(lower, states, query_E)
+    return [entry.keep(nodes) for entry, nodes in zip(states, chosen, strict=True)]
+
+
+def is_complete(states: NodeStates, depth: int) -> bool:
+    """Whether every node that some query retains is there, with what it takes to choose."""
+    return (len(states.nodes), len(states.vector_nodes)) == _num_nodes(max(node.end for node in states.nodes), depth)
+
+
+@lru_cache(maxsize=4096)
+def _num_nodes(length: int, depth: int) -> tuple[int, int]:
+    """Nodes of the tree of a chunk of `length` tokens, and those of them that a policy may compare."""
+    nodes = all_nodes(whole_chunk(0, length), depth)
+    return len(nodes), sum(0 < node.level < depth for node in nodes)
+
+
+def _alone(node: Node) -> Node:
+    """`node` as states name it, which know only their own chunk."""
+    return node._replace(chunk=0)

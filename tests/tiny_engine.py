@@ -1,0 +1,84 @@
+"""Tiny engines: random weights with an injection that matters, a byte-level tokenizer, documents of plain words."""
+
+import random
+from functools import cache
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from sharedllm_core import Document, SharedLLMConfig, SharedLLMEngine, SharedLLMForCausalLM, TreeCache
+from sharedllm_core.tree_cache import MemoryTier
+from tests import tiny
+
+WORDS = (
+    "notice period tenant lease rent paid month year contract party clause signed agreed shall within days written "
+    "deposit returned damage insured building keys storage fee warehouse manager number called north harbour ledger"
+).split()
+CHAT = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"]
+METHOD = SharedLLMConfig(injection_layers=2, chunk_tokens=32, compression_ratio=4)
+WINDOW = 512
+
+
+def words(count, seed=0):
+    """Sentences of plain words."""
+    chosen = random.Random(seed).choices(WORDS, k=count)
+    lines = [" ".join(chosen[first : first + 9]).capitalize() + "." for first in range(0, count, 9)]
+    return " ".join(lines)
+
+
+def documents(number, num_words=60, seed=0):
+    return [Document(words(num_words, seed=1000 * seed + i), id=f"document-{seed}-{i}") for i in range(number)]
+
+
+@cache
+def tokenizer_json():
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    made.train_from_iterator([words(500, seed) for seed in range(4)], trainer)
+    return made.to_str()
+
+
+def tokenizer():
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(tokenizer_json()),
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        chat_template=CHAT,
+    )
+
+
+def make_checkpoint(folder, method=METHOD, *, seed=0, trained=True, **shape):
+    """A full checkpoint with its tokenizer, as users have them."""
+    torch.manual_seed(seed)
+    made = tokenizer()
+    sizes = {**tiny.SHAPE, "vocab_size": len(made), "max_position_embeddings": WINDOW, **shape}
+    sizes |= {"bos_token_id": None, "eos_token_id": made.eos_token_id, "pad_token_id": made.pad_token_id}
+    base = LlamaForCausalLM(LlamaConfig(**sizes))
+    tiny.randomise(base)
+    base.save_pretrained(folder / "base")
+    model = SharedLLMForCausalLM.from_base(folder / "base", method)
+    if trained:
+        tiny.randomise(model.injection)
+    model.save_pretrained(folder / "model")
+    made.save_pretrained(folder / "model")
+    return folder / "model"
+
+
+def memory_cache(num_bytes=10**8, **options):
+    return TreeCache([MemoryTier(num_bytes)], **options)
+
+
+def make_engine(folder, *, cache=None, **options):
+    return SharedLLMEngine.from_pretrained(folder, cache=cache or memory_cache(), **options)
