@@ -23,6 +23,7 @@ RANKS = [
     ["prompting"],
     ["__init__"],
     ["evaluation"],
+    ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))
