@@ -1,0 +1,93 @@
+"""How many nodes, tokens and states the context trees of a past context have (paper, section 3.2).
+
+Counted with `context_tree` and `downsampling` themselves, a full chunk once. Only the last chunk may be shorter; where
+its length is odd the right half is the longer one, and right halves are taken to be selected. Policy `right` is thus
+counted exactly, and another policy may retain a few states more or fewer, in the last chunk alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..config import SharedLLMConfig
+from ..context_tree import Node, all_nodes, retained_nodes, whole_chunk
+from ..downsampling import num_states
+
+__all__ = ["TreeCounts", "count_all", "count_retained"]
+
+#: The nodes of a chunk of so many tokens that are run for states, and those run for selection vectors.
+_OneChunk = Callable[[int], tuple[list[Node], list[Node]]]
+
+
+@dataclass(frozen=True)
+class TreeCounts:
+    """What the lower model runs of a past context.
+
+    Attributes:
+        nodes: ((tokens, kept states), number) of the nodes whose states are computed.
+        vectors: (tokens, number) of the nodes whose selection vectors are computed.
+    """
+
+    nodes: tuple[tuple[tuple[int, int], int], ...]
+    vectors: tuple[tuple[int, int], ...]
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes whose states are kept."""
+        return sum(times for _, times in self.nodes)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that the lower model reads for states."""
+        return sum(length * times for (length, _), times in self.nodes)
+
+    @property
+    def num_states(self) -> int:
+        """States that are kept, in each of the M layers."""
+        return sum(states * times for (_, states), times in self.nodes)
+
+    @property
+    def num_vectors(self) -> int:
+        """Selection vectors."""
+        return sum(times for _, times in self.vectors)
+
+
+def count_retained(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
+    """For one question: the retained nodes, and the vectors of the halves that its policy compares."""
+
+    def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
+        compared: list[Node] = []
+
+        def select_right(pairs: Sequence[tuple[Node, Node]]) -> list[bool]:
+            compared.extend(half for pair in pairs for half in pair)
+            return [True] * len(pairs)
+
+        [nodes] = retained_nodes([whole_chunk(0, length)], method.tree_depth, select_right)
+        # `right` is the one policy that compares nothing.
+        return nodes, compared if method.policy != "right" else []
+
+    return _count(past_tokens, method, one_chunk)
+
+
+def count_all(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
+    """For all questions: every node of every chunk, and the vectors of those that any policy may compare."""
+
+    def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
+        nodes = all_nodes(whole_chunk(0, length), method.tree_depth)
+        return nodes, [node for node in nodes if 0 < node.level < method.tree_depth]
+
+    return _count(past_tokens, method, one_chunk)
+
+
+def _count(past_tokens: int, method: SharedLLMConfig, one_chunk: _OneChunk) -> TreeCounts:
+    full, rest = divmod(past_tokens, method.chunk_tokens)
+    nodes: Counter[tuple[int, int]] = Counter()
+    vectors: Counter[int] = Counter()
+    for length, times in ((method.chunk_tokens, full), (rest, 1)):
+        if length and times:
+            run, compared = one_chunk(length)
+            for node in run:
+                nodes[node.length, num_states(node.length, node.level, method)] += times
+            for node in compared:
+                vectors[node.length] += times
+    return TreeCounts(tuple(sorted(nodes.items())), tuple(sorted(vectors.items())))
