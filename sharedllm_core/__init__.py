@@ -37,6 +37,7 @@ from .modeling import SharedLLMForCausalLM
 from .node_states import NodeStates
 from .past_context import PastContext, PastContextBatch
 from .tree_cache import TreeCache
+from .version import __version__
 
 __all__ = [
     "Answer",
@@ -71,5 +72,3 @@ __all__ = [
     "WindowError",
     "__version__",
 ]
-
-__version__ = "0.1.0"

@@ -22,6 +22,7 @@ class AnswerOptions(TypedDict, total=False):
     seed: int | None
     stop: str | Sequence[str]
     num_evidence: int
+    progress: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class AnswerSettings:
         seed: the same seed gives the same draws, alone or in a batch; `None` draws anew each time.
         stop: strings at which the answer ends; they are not part of it.
         num_evidence: the most spans of evidence to give; 0 measures none, which saves two short runs of the model.
+        progress: show a progress bar on stderr while documents are read; `None` for only when that is a terminal.
 
     Raises:
         InputError: a value out of range.
@@ -50,6 +52,7 @@ class AnswerSettings:
     seed: int | None = None
     stop: str | Sequence[str] = ()
     num_evidence: int = 5
+    progress: bool | None = False
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None:

@@ -1,12 +1,14 @@
 """An answer that arrives piece by piece, written in a thread of its own, so that a slow reader holds up nobody."""
 
 import asyncio
+import atexit
 import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from .answer import Answer
 from .decoding import Sink
@@ -33,10 +35,7 @@ class AnswerStream:
         self._cancelled = Event()
         self._ended = False
         # The thread knows the queue and not the stream: so the stream can be let go of while it is being written.
-        self._thread = Thread(
-            target=_write, args=(write, self._queue.put, self._cancelled), name="sharedllm-answer", daemon=True
-        )
-        self._started = False
+        self._thread = _WritingThread(write, self._queue.put, self._cancelled)
         weakref.finalize(self, self._cancelled.set)
 
     def __iter__(self) -> Self:
@@ -45,13 +44,13 @@ class AnswerStream:
     def __next__(self) -> str:
         if self._ended:
             raise StopIteration
-        if not self._started:
-            self._started = True
+        if self._thread.ident is None:
             self._thread.start()
         item = self._queue.get()
         if isinstance(item, str):
             return item
         self._ended = True
+        self._thread.join()
         if isinstance(item, BaseException):
             raise item
         self.answer = item
@@ -93,9 +92,7 @@ class AsyncAnswerStream:
         if self._queue is None:
             self._queue = asyncio.Queue()
             give = _into(asyncio.get_running_loop(), self._queue, self._cancelled)
-            Thread(
-                target=_write, args=(self._write, give, self._cancelled), name="sharedllm-answer", daemon=True
-            ).start()
+            _WritingThread(self._write, give, self._cancelled).start()
         try:
             item = await self._queue.get()
         except asyncio.CancelledError:
@@ -127,11 +124,38 @@ class AsyncAnswerStream:
         self._cancelled.set()
 
 
-def _write(write: Writer, give: Callable[[_Item], None], cancelled: Event) -> None:
-    try:
-        give(write(give, cancelled))
-    except BaseException as error:  # it belongs to whoever reads
-        give(error)
+class _WritingThread(Thread):
+    """Writes an answer. When the process ends, the threads that still write are stopped first, and waited for."""
+
+    _alive: "WeakSet[_WritingThread]" = WeakSet()
+
+    def __init__(self, write: Writer, give: Callable[[_Item], None], cancelled: Event) -> None:
+        super().__init__(name="sharedllm-answer", daemon=True)
+        self._writing = write, give
+        self._cancelled = cancelled
+
+    def start(self) -> None:
+        self._alive.add(self)
+        super().start()
+
+    def run(self) -> None:
+        write, give = self._writing
+        del self._writing
+        try:
+            give(write(give, self._cancelled))
+        except BaseException as error:  # it belongs to whoever reads
+            give(error)
+
+    @classmethod
+    def stop_all(cls) -> None:
+        threads = list(cls._alive)
+        for thread in threads:
+            thread._cancelled.set()
+        for thread in threads:
+            thread.join()
+
+
+atexit.register(_WritingThread.stop_all)
 
 
 def _into(loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[_Item]", cancelled: Event) -> Callable[[_Item], None]:

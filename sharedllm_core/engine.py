@@ -3,36 +3,31 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-import torch
 from transformers import PreTrainedTokenizerBase
 
-from .answer import Answer, Evidence, Usage
+from .answer import Answer
 from .answer_settings import AnswerOptions, AnswerSettings
 from .answer_stream import AnswerStream, AsyncAnswerStream
-from .decoding import Sink, Written, write
-from .documents import Document, read_documents
+from .answering import Answering, Prepared, Question
+from .documents import read_documents
 from .documents.reading import MAX_FILE_BYTES, Source
 from .engine_loading import load_model, load_tokenizer
-from .errors import DocumentError, InputError, UntrainedInjectionError
-from .evidence import evidence_spans, state_scores, token_scores
+from .errors import DocumentError, InputError
 from .fair_lock import FairLock
+from .inspection import Inspection
 from .library import Library, make_library
 from .modeling import SharedLLMForCausalLM
 from .progress import Progress
-from .prompting import Message, Prompt, build_prompt, unasked_ids
 from .tokenization import TextTokenizer
 from .tree_cache import TreeCache, lower_fingerprint
-from .tree_reader import ReadPast, TreeReader
+from .tree_reader import TreeReader
 
 __all__ = ["Documents", "Question", "SharedLLMEngine"]
 
-#: What to answer: a question, or messages of which the last is to be answered.
-Question = str | Sequence[Message]
 #: What to answer from: a library, or paths, globs and documents that are not read yet; `None` for nothing.
 Documents = Library | Source | Iterable[Source] | None
 
@@ -68,10 +63,10 @@ class SharedLLMEngine:
         self.model = model.eval()
         self.tokenizer = tokenizer if isinstance(tokenizer, TextTokenizer) else TextTokenizer(tokenizer)
         self.cache = TreeCache.default() if cache is None else cache
-        self.allow_untrained = allow_untrained
         self._lock = FairLock()
         self._fingerprint = lower_fingerprint(model.lower_model)
         self._reader = TreeReader(model, self.cache, self._lock, self._fingerprint)
+        self._answering = Answering(self.model, self.tokenizer, self._reader, self._lock, allow_untrained)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sharedllm-engine")
 
     @classmethod
@@ -106,9 +101,12 @@ class SharedLLMEngine:
     def with_cache(self, cache: TreeCache) -> Self:
         """An engine for another tenant: the same model, which both wait for in one line, and another cache."""
         other = object.__new__(type(self))
-        other.__dict__ |= {name: value for name, value in self.__dict__.items() if name != "_unasked"}
+        other.__dict__ |= self.__dict__
         other.cache = cache
         other._reader = TreeReader(self.model, cache, self._lock, self._fingerprint)
+        other._answering = Answering(
+            self.model, self.tokenizer, other._reader, self._lock, self._answering.allow_untrained
+        )
         return other
 
     # ---------------------------------------------------------------------------------------------- documents
@@ -160,6 +158,10 @@ class SharedLLMEngine:
             self._reader.read(library, shown, cancelled or Event())
         return library
 
+    def cached_tokens(self, library: Library) -> int:
+        """How many tokens of a library the cache has complete trees of."""
+        return self._reader.cached_tokens(self._known(library))
+
     def forget(self, documents: Library | Source | Iterable[Source]) -> int:
         """Delete the trees of documents from every tier of the cache; how many trees there were.
 
@@ -194,7 +196,8 @@ class SharedLLMEngine:
             DocumentError: see `read`.
             UntrainedInjectionError: the model would ignore the documents.
         """
-        return self._answers([question], [documents], options)([_ignore], cancelled or Event())[0]
+        prepared = self._prepared([question], [documents], options)
+        return prepared.write([_ignore], cancelled or Event())[0].answer()
 
     def ask_batch(
         self,
@@ -228,18 +231,27 @@ class SharedLLMEngine:
         if len(per_question) != len(questions):
             raise InputError(f"{len(per_question)} libraries for {len(questions)} questions; give one for each, or one")
         groups = [slice(first, first + batch_size) for first in range(0, len(questions), batch_size)]
-        calls = [self._answers(questions[group], per_question[group], options) for group in groups]
+        prepared = [self._prepared(questions[group], per_question[group], options) for group in groups]
         event = cancelled or Event()
-        sinks = [[_ignore] * len(questions[group]) for group in groups]
-        return [answer for call, of in zip(calls, sinks, strict=True) for answer in call(of, event)]
+        return [row.answer() for part in prepared for row in part.write([_ignore] * len(part.prompts), event)]
 
     def stream(self, question: Question, documents: Documents = None, **options: Unpack[AnswerOptions]) -> AnswerStream:
         """As `ask`, piece by piece: an iterator of strings. When it ends, its `answer` is the whole answer.
 
         Wrong input raises here, not at the first piece.
         """
-        call = self._answers([question], [documents], options)
-        return AnswerStream(lambda sink, cancelled: call([sink], cancelled)[0])
+        prepared = self._prepared([question], [documents], options)
+        return AnswerStream(lambda sink, cancelled: prepared.write([sink], cancelled)[0].answer())
+
+    def inspect(self, question: Question, documents: Documents, **options: Unpack[AnswerOptions]) -> Inspection:
+        """As `ask`; beside the answer, how finely each part of the documents was injected, and what drew attention.
+
+        Raises:
+            InputError: also when there are no documents.
+        """
+        if documents is None:
+            raise InputError("there are no documents to inspect; give some")
+        return self._prepared([question], [documents], options).write([_ignore], Event())[0].inspection()
 
     # ---------------------------------------------------------------------------------------------- async forms
 
@@ -271,7 +283,9 @@ class SharedLLMEngine:
     ) -> AsyncAnswerStream:
         """`stream` for asyncio. Wrong input raises at the first piece, since loading documents may take long."""
         return AsyncAnswerStream(
-            lambda sink, cancelled: self._answers([question], [documents], options)([sink], cancelled)[0]
+            lambda sink, cancelled: (
+                self._prepared([question], [documents], options).write([sink], cancelled)[0].answer()
+            )
         )
 
     async def _in_thread(self, call: Callable[[Event], _T]) -> _T:
@@ -284,40 +298,12 @@ class SharedLLMEngine:
 
     # ---------------------------------------------------------------------------------------------- inside
 
-    def _answers(
+    def _prepared(
         self, questions: Sequence[Question], documents: Sequence[Documents], options: AnswerOptions
-    ) -> Callable[[Sequence[Sink], Event], list[Answer]]:
-        """Check everything and prepare; what is returned writes the answers."""
+    ) -> Prepared:
+        """Check everything that can be wrong, before the model runs."""
         settings = AnswerSettings.of(options)
-        new_tokens = settings.new_tokens(self._window_tokens)
-        prompts = [build_prompt(question, self.tokenizer, self._window_tokens, new_tokens) for question in questions]
-        libraries = [self._with_moved(self._opened(of), p) for of, p in zip(documents, prompts, strict=True)]
-        if any(library is not None for library in libraries):
-            self._check_trained()
-
-        def answer(sinks: Sequence[Sink], cancelled: Event) -> list[Answer]:
-            pasts = [self._past(library, prompt, cancelled) for library, prompt in zip(libraries, prompts, strict=True)]
-            with self._lock:
-                written = write(
-                    self.model,
-                    self.tokenizer,
-                    [prompt.ids for prompt in prompts],
-                    [None if read is None else read.past for read in pasts],
-                    settings,
-                    new_tokens,
-                    sinks,
-                    cancelled,
-                )
-                scores = [self._scores(*row, settings) for row in zip(prompts, written, pasts, strict=True)]
-            rows = zip(prompts, libraries, pasts, written, scores, strict=True)
-            return [_answer(*row, settings) for row in rows]
-
-        return answer
-
-    @property
-    def _window_tokens(self) -> int:
-        window: int = self.model.config.get_text_config().max_position_embeddings
-        return window
+        return self._answering.prepare(questions, [self._opened(of) for of in documents], settings)
 
     def _opened(self, documents: Documents) -> Library | None:
         if documents is None:
@@ -333,60 +319,6 @@ class SharedLLMEngine:
                 f"(this one has {own[1]}); read its documents with this engine: engine.read(library.documents)"
             )
         return library
-
-    def _with_moved(self, library: Library | None, prompt: Prompt) -> Library | None:
-        """The library, and after it the turns that did not fit into the window."""
-        if not prompt.moved:
-            return library
-        said = "\n\n".join(f"{message['role'].capitalize()}: {message['content']}" for message in prompt.moved)
-        turns = make_library([Document(said, id="conversation")], self.tokenizer, self.model.method.chunk_tokens)
-        return turns if library is None else library.joined(turns)
-
-    def _past(self, library: Library | None, prompt: Prompt, cancelled: Event) -> ReadPast | None:
-        if library is None or cancelled.is_set():
-            return None
-        with Progress() as progress:
-            return self._reader.past_context(library, prompt.query_ids, progress, cancelled)
-
-    def _scores(self, prompt: Prompt, written: Written, read: ReadPast | None, settings: AnswerSettings) -> Any:
-        if read is None or not written.ids or not settings.num_evidence or written.finish_reason == "cancelled":
-            return None
-        return state_scores(self.model, prompt.ids, torch.tensor(written.ids), self._unasked, read.past)
-
-    @cached_property
-    def _unasked(self) -> Any:
-        return unasked_ids(self.tokenizer)
-
-    def _check_trained(self) -> None:
-        if self.allow_untrained or any(bool(layer.o_proj.weight.any()) for layer in self.model.injection):
-            return
-        raise UntrainedInjectionError(
-            "the model's injection was never trained (its output projections are zero), so it would ignore the "
-            "documents; train it with `sharedllm train`, load a trained one, or pass allow_untrained=True to see the "
-            "base model's answers"
-        )
-
-
-def _answer(
-    prompt: Prompt,
-    library: Library | None,
-    read: ReadPast | None,
-    written: Written,
-    scores: Any,
-    settings: AnswerSettings,
-) -> Answer:
-    evidence: tuple[Evidence, ...] = ()
-    if scores is not None and library is not None and read is not None:
-        evidence = evidence_spans(library, token_scores(library, read.past, scores), settings.num_evidence)
-    assert written.finish_reason is not None
-    usage = Usage(
-        past_context_tokens=0 if library is None else library.num_tokens,
-        cached_tokens=0 if read is None else read.cached_tokens,
-        running_text_tokens=len(prompt.ids),
-        completion_tokens=len(written.ids),
-        injected_states=0 if read is None else read.past.num_states,
-    )
-    return Answer(written.text, written.finish_reason, usage, evidence, tuple(prompt.moved))
 
 
 def _ignore(piece: str) -> None:

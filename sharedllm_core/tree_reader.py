@@ -119,6 +119,11 @@ class TreeReader:
         )
         return ReadPast(past.to(lower.device), cached_tokens)
 
+    def cached_tokens(self, library: Library) -> int:
+        """Tokens of the chunks whose complete trees the cache has."""
+        has = [number for number, key in enumerate(self.keys(library)) if self.cache.contains(key)]
+        return _num_tokens(library, has)
+
     def keys(self, library: Library) -> list[str]:
         """The keys of the trees of a library's chunks."""
         return [self._keys.of_chunk(chunk.ids) for chunk in library.chunks]

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "sharedllm_core"
 
 #: Lowest first. A folder stands for its files; within a folder, files may import each other.
 RANKS = [
-    ["errors"],
+    ["errors", "version"],
     ["config"],
     ["context_tree", "downsampling", "rotary", "checks"],
     ["node_states", "planning"],
@@ -23,12 +23,13 @@ RANKS = [
     ["tree_cache", "documents", "tokenization"],
     ["library", "answer", "answer_settings", "fair_lock", "progress", "prompting"],
     ["sampling"],
-    ["decoding", "evidence", "tree_reader", "engine_loading"],
-    ["answer_stream"],
+    ["decoding", "evidence", "inspection", "tree_reader", "engine_loading"],
+    ["answer_stream", "answering"],
     ["engine"],
     ["__init__"],
     ["evaluation"],
     ["cli"],
+    ["__main__"],
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))

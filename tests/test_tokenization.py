@@ -22,7 +22,7 @@ def tokenizer(kind):
     options = {"vocab_size": 400, "special_tokens": ["<|end|>"], "show_progress": False}
     if kind == "unigram":
         made.pre_tokenizer = pre_tokenizers.Metaspace()
-        made.train_from_iterator(CORPUS, trainers.UnigramTrainer(**options, unk_token="<|end|>"))  # noqa: S106
+        made.train_from_iterator(CORPUS, trainers.UnigramTrainer(**options, unk_token="<|end|>"))
         return PreTrainedTokenizerFast(tokenizer_object=made)
     if kind == "llama3":
         cut = pre_tokenizers.Split(Regex(LLAMA3_WORDS), "isolated")

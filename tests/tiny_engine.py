@@ -11,10 +11,11 @@ from sharedllm_core import Document, SharedLLMConfig, SharedLLMEngine, SharedLLM
 from sharedllm_core.tree_cache import MemoryTier
 from tests import tiny
 
-WORDS = (
-    "notice period tenant lease rent paid month year contract party clause signed agreed shall within days written "
-    "deposit returned damage insured building keys storage fee warehouse manager number called north harbour ledger"
-).split()
+VOCABULARY = """
+notice period tenant lease rent paid month year contract party clause signed agreed shall within days written deposit
+returned damage insured building keys storage fee warehouse manager number called north harbour ledger
+"""
+WORDS = VOCABULARY.split()
 CHAT = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"

@@ -266,7 +266,7 @@ def test_a_server_that_accepts_and_never_answers_costs_one_time_limit():
             "one",
             timeout_s=1.0,
             key="test",
-            secret="test",  # noqa: S106
+            secret="test",
             client_kwargs={"endpoint_url": endpoint, "region_name": "us-east-1"},
             skip_instance_cache=True,
         )

@@ -1,0 +1,5 @@
+"""`python -m sharedllm_core` is `sharedllm`."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,102 @@
+"""`inspect`: how finely each part of the documents was injected for a question, and what drew attention."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import SharedLLMError
+from ..inspection import InspectedDocument, Inspection
+from . import options
+from .inspect_page import page
+from .output import answer_json, print_evidence, print_json, say, say_skipped
+
+__all__ = ["inspect"]
+
+# From coarse to fine: dim to bright. Deeper trees repeat the last.
+_STYLES = ("grey50", "blue", "cyan", "bold yellow")
+_EXCERPT = 60
+
+
+def inspect(
+    docs: Annotated[list[str], typer.Argument(help="Files, folders or globs.")],
+    question: Annotated[str, typer.Option("--question", "-q", help="The question to inspect for.")],
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page of one file that shows the whole text, and open it anywhere.")
+    ] = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    evidence: options.Evidence = 5,
+    model: options.Model = None,
+    base: options.Base = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    allow_untrained: options.AllowUntrained = False,
+    skip_unreadable: options.SkipUnreadable = False,
+    cache_dir: options.CacheDir = None,
+    cache_bytes: options.CacheBytes = 20 * 10**9,
+    namespace: options.Namespace = "default",
+    remote: options.Remote = None,
+    int8: options.Int8 = False,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show the context trees of documents for a question: which nodes were kept at which level, and the evidence."""
+    cache = options.make_cache(cache_dir, namespace, cache_bytes, remote, int8)
+    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache)
+    library = engine.read(docs, on_error=options.on_error(skip_unreadable))
+    say_skipped(library)
+    seen = engine.inspect(question, library, max_new_tokens=max_new_tokens, num_evidence=evidence)
+    if html is not None:
+        try:
+            html.write_text(page(question, seen), encoding="utf-8")
+        except OSError as error:
+            raise SharedLLMError(f"{html} cannot be written: {error.strerror}; give another --html") from error
+        say(f"written to {html}")
+    if as_json:
+        print_json(_json(question, seen))
+    elif html is None:
+        _print(seen)
+
+
+def _json(question: str, seen: Inspection) -> dict[str, object]:
+    return answer_json(question, seen.answer) | {
+        "tree_depth": seen.tree_depth,
+        "documents": [
+            {"id": part.document.id, "nodes": [asdict(node) for node in part.nodes]} for part in seen.documents
+        ],
+    }
+
+
+def _print(seen: Inspection) -> None:
+    console = Console()
+    for part in seen.documents:
+        if part.nodes:
+            console.print(Text(part.document.id, style="bold"))
+            console.print(_table(part))
+    console.print(Text("Answer: ", style="bold") + Text(seen.answer.text))
+    print_evidence(seen.answer.evidence)
+
+
+def _table(part: InspectedDocument) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("chunk", "level", "tokens", "states"):
+        table.add_column(name, justify="right", style="dim", no_wrap=True, min_width=len(name))
+    table.add_column("attention", no_wrap=True, min_width=9)
+    table.add_column("text", no_wrap=True, overflow="ellipsis", ratio=1)
+    largest = max((node.score for node in part.nodes), default=0.0) or 1.0
+    for node in part.nodes:
+        style = _STYLES[min(node.level, len(_STYLES) - 1)]
+        excerpt = " ".join(part.document.text[node.start : node.end].split())
+        table.add_row(
+            str(node.chunk),
+            Text(str(node.level), style=style),
+            str(node.tokens),
+            str(node.states),
+            Text("█" * round(8 * node.score / largest), style="green"),
+            Text(excerpt[:_EXCERPT] + ("…" if len(excerpt) > _EXCERPT else ""), style=style),
+        )
+    return table

@@ -1,0 +1,86 @@
+"""How commands print: results on standard output, everything else on standard error."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ..answer import Answer, Evidence
+from ..library import Library
+
+__all__ = ["answer_json", "human_bytes", "print_evidence", "print_json", "print_usage", "say", "say_skipped"]
+
+_SHOWN_CHARACTERS = 300
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """One JSON value on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """A line on standard error."""
+    Console(stderr=True, soft_wrap=True).print(Text(text, style="dim"))
+
+
+def say_skipped(library: Library) -> None:
+    """Name the files that were left out."""
+    for skipped in library.skipped:
+        say(f"skipped {skipped.path}: {skipped.reason}")
+
+
+def answer_json(question: str, answer: Answer) -> dict[str, Any]:
+    """An answer as plain values."""
+    return {
+        "question": question,
+        "answer": answer.text,
+        "finish_reason": answer.finish_reason,
+        "usage": asdict(answer.usage),
+        "evidence": [asdict(span) for span in answer.evidence],
+        "moved": [dict(message) for message in answer.moved],
+    }
+
+
+def print_evidence(spans: Sequence[Evidence], *, stderr: bool = False) -> None:
+    """Where the answer stands: document, characters, share of attention, text."""
+    console = Console(stderr=stderr, soft_wrap=True)
+    for number, span in enumerate(spans, start=1):
+        head = Text(f"[{number}] ", style="bold")
+        head.append(span.document_id, style="cyan")
+        head.append(f"  characters {span.start:,} to {span.end:,}, {span.score:.0%} of the attention", style="dim")
+        console.print(head)
+        text = " ".join(span.text.split())
+        shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
+        console.print(Text(f"    {shown}"))
+
+
+def print_usage(answer: Answer, seconds: float) -> None:
+    """What the answer cost, in one line on standard error."""
+    usage = answer.usage
+    cached = usage.cached_tokens / usage.past_context_tokens if usage.past_context_tokens else 1.0
+    say(
+        f"{usage.past_context_tokens:,} tokens of documents ({cached:.0%} cached), "
+        f"{usage.injected_states:,} states injected, {usage.running_text_tokens:,} tokens of prompt, "
+        f"{usage.completion_tokens:,} written, {seconds:.1f} s"
+    )
+    if answer.finish_reason == "length":
+        say("the answer was cut at --max-new-tokens")
+    if answer.moved:
+        say(f"{len(answer.moved)} older messages did not fit into the window and were read as past context")
+
+
+def human_bytes(count: int) -> str:
+    """A number of bytes for people."""
+    if count < 0:
+        return "unknown"
+    size = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
