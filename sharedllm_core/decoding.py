@@ -3,6 +3,7 @@
 The loop is transformers' `generate`; what is here looks at each new token as a stopping criterion does.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
@@ -140,13 +141,16 @@ def write(
             input_ids[number, longest - len(ids) :] = ids
             mask[number, longest - len(ids) :] = 1
         device = model.get_input_embeddings().weight.device
-        model.generate(
+        # What the checkpoint would have generation do (sampling, penalties, forced tokens) must not mix with what was
+        # asked for: generate on a shallow copy, which shares the weights, with nothing set.
+        plain = copy.copy(model)
+        plain.generation_config = GenerationConfig(eos_token_id=sorted(eos_ids) or None, pad_token_id=padding)
+        plain.generate(
             input_ids.to(device),
             attention_mask=mask.to(device),
             past_context=PastContext.stack(pasts) if any(past is not None for past in pasts) else None,
-            generation_config=GenerationConfig(
-                max_new_tokens=new_tokens, do_sample=False, eos_token_id=sorted(eos_ids) or None, pad_token_id=padding
-            ),
+            max_new_tokens=new_tokens,
+            do_sample=False,
             logits_processor=logits_processors(settings, len(prompts), device),
             stopping_criteria=StoppingCriteriaList([_Watch(rows, cancelled)]),
         )

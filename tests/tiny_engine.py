@@ -1,16 +1,22 @@
 """Tiny engines: random weights with an injection that matters, a byte-level tokenizer, documents of plain words."""
 
 import random
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
+from threading import Event
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sharedllm_core import Document, SharedLLMConfig, SharedLLMEngine, SharedLLMForCausalLM, TreeCache
+from sharedllm_core.progress import Progress
 from sharedllm_core.tree_cache import MemoryTier
 from tests import tiny
 
+ROOT = Path(__file__).parents[1]
 VOCABULARY = """
 notice period tenant lease rent paid month year contract party clause signed agreed shall within days written deposit
 returned damage insured building keys storage fee warehouse manager number called north harbour ledger
@@ -83,3 +89,31 @@ def memory_cache(num_bytes=10**8, **options):
 
 def make_engine(folder, *, cache=None, **options):
     return SharedLLMEngine.from_pretrained(folder, cache=cache or memory_cache(), **options)
+
+
+def make_engine_like(engine):
+    """The same model with an empty cache."""
+    return engine.with_cache(memory_cache())
+
+
+class SetAfter(Event):
+    """An event that is set once it has been looked at so many times: a cancellation at a known place."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.looks = looks
+
+    def is_set(self):
+        self.looks -= 1
+        return self.looks < 0 or super().is_set()
+
+
+def no_progress():
+    return Progress(False)
+
+
+def run_python(code, **options):
+    """Run code in a process of its own, from the repository."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False, **options
+    )
