@@ -21,7 +21,9 @@ from .fair_lock import FairLock
 from .inspection import Inspection
 from .library import Library, make_library
 from .modeling import SharedLLMForCausalLM
+from .past_context import PastContext
 from .progress import Progress
+from .prompting import query_text
 from .tokenization import TextTokenizer
 from .tree_cache import TreeCache, lower_fingerprint
 from .tree_reader import TreeReader
@@ -242,6 +244,20 @@ class SharedLLMEngine:
         """
         prepared = self._prepared([question], [documents], options)
         return AnswerStream(lambda sink, cancelled: prepared.write([sink], cancelled)[0].answer())
+
+    def past_context(self, question: str, documents: Documents) -> PastContext:
+        """What a question retains of documents, as `SharedLLMForCausalLM.generate` takes it.
+
+        Raises:
+            InputError: there are no documents, or no question.
+        """
+        library = self._opened(documents)
+        if library is None:
+            raise InputError("there are no documents; give some")
+        query_ids = self.tokenizer.encode(query_text(question)).ids
+        read = self._reader.past_context(library, query_ids, Progress(), Event())
+        assert read is not None, "nobody can cancel this"
+        return read.past
 
     def inspect(self, question: Question, documents: Documents, **options: Unpack[AnswerOptions]) -> Inspection:
         """As `ask`; beside the answer, how finely each part of the documents was injected, and what drew attention.

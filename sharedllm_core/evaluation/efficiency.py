@@ -9,8 +9,6 @@ Running out of memory is a result and stands in the table as one.
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from .efficiency_probe import SYSTEMS, Probe
+from .machine import machine
 
 __all__ = ["main", "measure", "table"]
 
@@ -55,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         for probe in probes:
             rows.append(measure(probe))
             print(_progress(rows[-1]), file=sys.stderr, flush=True)
-    result = {"machine": _machine(options.device), "settings": _settings(options), "rows": rows}
+    result = {"machine": machine(options.device), "settings": _settings(options), "rows": rows}
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -139,22 +137,6 @@ def _random_base(options: argparse.Namespace, folder: str) -> str:
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-
-
-def _machine(device: str) -> dict[str, Any]:
-    processor = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        names = [line.split(":")[1].strip() for line in information.read_text().splitlines() if "model name" in line]
-        processor = names[0] if names else processor
-    return {
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
 
 
 def _progress(row: dict[str, Any]) -> str:

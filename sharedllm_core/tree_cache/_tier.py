@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 __all__ = ["Blob", "Tier", "TierStats"]
 
-Blob = bytes | bytearray
+#: Bytes of an entry. Those that may be written to are decoded without a copy.
+Blob = bytes | bytearray | memoryview
 
 
 @dataclass

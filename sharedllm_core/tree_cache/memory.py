@@ -42,7 +42,7 @@ class MemoryTier(Tier):
             if len(blob) > self.max_bytes:
                 return
             # Writable bytes, so that decoding can make views of them.
-            self._entries[key] = blob if isinstance(blob, bytearray) else bytearray(blob)
+            self._entries[key] = bytearray(blob) if memoryview(blob).readonly else blob
             self.stats.num_bytes += len(blob)
             self.stats.entries += 1
             while self.stats.num_bytes > self.max_bytes:
