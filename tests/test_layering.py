@@ -22,6 +22,7 @@ RANKS = [
     ["tree_cache", "documents", "tokenization"],
     ["prompting"],
     ["__init__"],
+    ["training"],
     ["evaluation"],
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
