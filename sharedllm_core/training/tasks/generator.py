@@ -66,14 +66,22 @@ def _tasks_of_set(pool: Sequence[Text], settings: TaskSettings, seed: int, numbe
     ledger = Ledger([text for passage in passages for text in (passage.title, passage.text)])
     split = settings.splits[number % len(settings.splits)]
     drafts: list[Draft] = []
+    room = whole_room = int(_MAX_SHARE_OF_FACTS * settings.length)
     for question in range(settings.questions_per_set):
-        draft = _draft(settings, ledger, split, (seed, "question", number, question))
+        # No draft takes more than an even share of the room that is left, so that the last ones fit as well.
+        share = room // (settings.questions_per_set - question)
+        draft, taken = _draft(settings, ledger, split, share, (seed, "question", number, question))
         ledger.add(draft)
         drafts.append(draft)
-    return _placed(drafts, passages, settings, seed, number)
+        room -= taken
+    return _placed(drafts, trim(passages, settings.length - (whole_room - room), count), settings, seed, number)
 
 
-def _draft(settings: TaskSettings, ledger: Ledger, split: Split, purpose: tuple[object, ...]) -> Draft:
+def _draft(
+    settings: TaskSettings, ledger: Ledger, split: Split, room: int, purpose: tuple[object, ...]
+) -> tuple[Draft, int]:
+    """A draft that the ledger admits and that takes no more than the room, and what it takes."""
+    count = settings.count_tokens or len
     scene = settings.scene(split, *purpose)
     scene.kinds = [kind for kind in scene.kinds if kind.name not in ledger.whole_sorts]
     scene.companions = [kind for kind in scene.companions if kind.name not in ledger.whole_sorts]
@@ -81,10 +89,19 @@ def _draft(settings: TaskSettings, ledger: Ledger, split: Split, purpose: tuple[
     may_take_a_kind = settings.questions_per_set == 1 or len(scene.kinds) > _SPARE_KINDS
     scene.sorts = ledger.sorts if may_take_a_kind else frozenset(kind.name for kind in scene.kinds)
     form = scene.rng.choice([form for form in settings.forms if possible(form, scene)] or settings.forms)
+    shortest = 0
     for _ in range(_TRIES):
         draft = FORMS[form](scene)
         if ledger.admits(draft):
-            return draft
+            taken = sum(count(f"\n\n{fact.text}\n\n") for fact in (*draft.needed, *draft.others))
+            if taken <= room:
+                return draft, taken
+            shortest = min(shortest or taken, taken)
+    if shortest:
+        raise ConfigError(
+            f"length={settings.length:,} leaves {room} for the facts of a task, and those of the form {form!r} need "
+            f"{shortest}; use a greater length, fewer questions_per_set, or distractors=0"
+        )
     raise ConfigError(
         f"in {_TRIES} draws, no task of the form {form!r} had names that do not occur in the documents yet; "
         f"use fewer than questions_per_set={settings.questions_per_set}, or a length below {settings.length:,}"
@@ -94,20 +111,13 @@ def _draft(settings: TaskSettings, ledger: Ledger, split: Split, purpose: tuple[
 def _placed(
     drafts: Sequence[Draft], passages: Sequence[Passage], settings: TaskSettings, seed: int, number: int
 ) -> list[Task]:
-    count = settings.count_tokens or len
     rng = generator(seed, "places", number)
     facts: list[tuple[str, float]] = []
     for draft in drafts:
         for fact in draft.needed:
             facts.append((fact.text, rng.random() if settings.depth is None else settings.depth))
         facts.extend((fact.text, rng.random()) for fact in draft.others)
-    taken = sum(count(f"\n\n{text}\n\n") for text, _ in facts)
-    if taken > _MAX_SHARE_OF_FACTS * settings.length:
-        raise ConfigError(
-            f"the facts of {settings.questions_per_set} questions take {taken:,} of length={settings.length:,}; "
-            f"use a length of {round(taken / _MAX_SHARE_OF_FACTS):,} or more, fewer questions_per_set, or distractors=0"
-        )
-    documents, spots = place(trim(passages, settings.length - taken, count), facts, rng)
+    documents, spots = place(passages, facts, rng)
     order = {document["id"]: at for at, document in enumerate(documents)}
     tasks = []
     at = 0

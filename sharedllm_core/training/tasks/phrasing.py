@@ -5,7 +5,7 @@ from random import Random
 
 from .task import Split
 
-__all__ = ["held_out_phrasings", "pick_own", "pick_shared", "training_phrasings"]
+__all__ = ["held_out_phrasings", "own", "pick_own", "pick_shared", "training_phrasings"]
 
 
 def training_phrasings(phrasings: Sequence[str]) -> list[str]:
@@ -18,14 +18,20 @@ def held_out_phrasings(phrasings: Sequence[str]) -> list[str]:
     return [text for place, text in enumerate(phrasings) if place % 4 == 3]
 
 
+def own(phrasings: Sequence[str], split: Split) -> list[str]:
+    """Phrasings that belong to a kind: all phrasings of a held-out kind are unseen, so any will do there."""
+    return list(phrasings) if split == "held_out_kind" else _shared(phrasings, split)
+
+
+def _shared(phrasings: Sequence[str], split: Split) -> list[str]:
+    return held_out_phrasings(phrasings) if split == "held_out_phrasing" else training_phrasings(phrasings)
+
+
 def pick_own(phrasings: Sequence[str], split: Split, rng: Random) -> str:
-    """A phrasing that belongs to a kind: all phrasings of a held-out kind are unseen, so any will do there."""
-    if split == "held_out_kind":
-        return rng.choice(phrasings)
-    return pick_shared(phrasings, split, rng)
+    """One of a kind's own phrasings."""
+    return rng.choice(own(phrasings, split))
 
 
 def pick_shared(phrasings: Sequence[str], split: Split, rng: Random) -> str:
     """A phrasing that kinds share: with held-out kinds, one that training shows, so that only the kind is new."""
-    shown = held_out_phrasings(phrasings) if split == "held_out_phrasing" else training_phrasings(phrasings)
-    return rng.choice(shown)
+    return rng.choice(_shared(phrasings, split))

@@ -77,7 +77,7 @@ def place(
     evidence: dict[int, Evidence] = {}
     for at, border, number in sorted(spots):
         fact = facts[number][0]
-        alone = "\n" in fact or fact[-1] not in '.!?"' or rng.random() < _ALONE
+        alone = "\n" in fact or fact[-1] not in ".!?" or rng.random() < _ALONE
         evidence[number] = documents[at].put(fact, border, alone)
     return [document.finish() for document in documents], [evidence[number] for number in range(len(facts))]
 

@@ -67,7 +67,8 @@ def _capital(vocabulary: Sequence[str]) -> list[str]:
 
 
 def _surname(rng: Random) -> str:
-    return rng.choice(words.SURNAME_HEADS) + rng.choice(words.SURNAME_TAILS)
+    head, tail = rng.choice(words.SURNAME_HEADS), rng.choice(words.SURNAME_TAILS)
+    return head.removesuffix(tail[0]) + tail  # Sorrath, not Sorrrath
 
 
 def _town(rng: Random) -> str:
@@ -116,7 +117,7 @@ RECIPE = Pool("{town} {dish}", {"town": _town, "dish": words.DISHES})
 PEAK = Pool(
     "Mount {head}{middle}{tail}",
     {
-        "head": words.SURNAME_HEADS,
+        "head": words.TOWN_HEADS,
         "middle": words.TOWN_MIDDLES,
         "tail": [*words.PEAK_TAILS, *words.TOWN_TAILS],
     },

@@ -55,9 +55,9 @@ rath ridge rup sgaard shaw slev smith son strom thal tree ulic venn wald wright 
 """)
 
 TOWN_HEADS = _words("""
-Ald Amb Ard Ask Bald Beck Bex Bled Bor Brack Bram Brim Cald Carl Chad Clun Cork Crom Dar Dell Dorn Drak Dur Eld Elv
+Ald Amb Ard Ask Bald Beck Bex Bled Bor Brack Bram Brim Cald Carl Chad Clun Cork Crom Dar Deb Dorn Drak Dur Eld Elv
 Fald Farl Fern Fil Frith Gald Garl Gim Glen Gorm Grav Had Harl Hax Helm Hind Hob Holm Hur Ing Ith Jed Kald Keld Kirk
-Knar Lamb Larn Led Lox Lund Marl Mel Mill Mor Nad Nes Nor Oak Ock Osw Pad Pel Pend Quar Rad Ral Red Rook Rud Sal Sand
+Knar Lamb Larn Led Lox Lund Marl Mel Min Mor Nad Nes Nor Oak Ock Osw Pad Pel Pend Quar Rad Ral Red Rook Rud Sal Sand
 Scar Sel Skel Stan Sul Tad Tam Tarn Thorn Tor Tul Ulv Und Ver Wad Warl Wen Whit Wim Wol Yar Yel
 """)
 

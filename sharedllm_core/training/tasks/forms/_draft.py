@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ..kinds import FactKind
-from ..phrasing import pick_own
+from ..phrasing import own
 from ..task import Split
 
 __all__ = ["Draft", "Fact", "Scene", "state"]
@@ -67,6 +67,7 @@ class Scene:
         companions: kinds that may be needed beside one of them.
         distractors: how many facts that could be mistaken at most.
         sorts: kinds that are stated in these documents already.
+        used: ways to state a fact that were taken; others are taken first.
     """
 
     rng: Random
@@ -75,6 +76,7 @@ class Scene:
     companions: Sequence[FactKind]
     distractors: int
     sorts: frozenset[str] = field(default_factory=frozenset)
+    used: set[str] = field(default_factory=set)
 
 
 def state(kind: FactKind, key: str, value: str, scene: Scene, *, alone: bool = False) -> Fact:
@@ -87,9 +89,9 @@ def state(kind: FactKind, key: str, value: str, scene: Scene, *, alone: bool = F
         scene: where to draw from.
         alone: whether no neighbours may stand beside it.
     """
-    template = pick_own(kind.facts, scene.split, scene.rng)
-    while alone and "{key2}" in template:
-        template = pick_own(kind.facts, scene.split, scene.rng)
+    templates = [text for text in own(kind.facts, scene.split) if not (alone and "{key2}" in text)]
+    template = scene.rng.choice([text for text in templates if text not in scene.used] or templates)
+    scene.used.add(template)
     roles = [name for _, name, _, _ in string.Formatter().parse(template) if name]
     filled = {"key": key, "value": value}
     for role in sorted(set(roles) - set(filled)):

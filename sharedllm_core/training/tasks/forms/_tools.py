@@ -110,7 +110,7 @@ TOOLS = (
             "Send {recipient} a message whose text is {text}, and nothing else.",
             "{recipient} wants to know {text}. Send it as a message, without further words.",
             "Find {text} and send just that to {recipient}.",
-            "Let {recipient} have {text} in a message, without any other text.",
+            "Let {recipient} know {text} in a message that has no other text.",
         ),
     ),
     Tool(

@@ -14,7 +14,7 @@ COUNT_QUESTIONS = (
     "How many different {things} are there in these documents?",
     "Go through all documents: how many {things} come up?",
     "Give the number of {things} that occur in the documents.",
-    "Add up the {things} that you find. What is the total?",
+    "Add up the {things}. What is the total?",
     "I need a count of the {things}. Answer with a numeral.",
     "What does a count of all {things} in the documents come to?",
 )

@@ -133,7 +133,7 @@ _ERROR_CODE = FactKind(
         'class {key}(Exception):\n    code = "{value}"',
         "`{key}` is reported as {value}.",
         'ERRORS = {{\n    {key2}: "{value2}",\n    {key}: "{value}",\n}}',
-        "Users see {value} whenever a `{key}` is raised.",
+        "Users see {value} whenever `{key}` is raised.",
         "The error code of {key} is {value}.",
         "{value} means that the program has raised {key}.",
         '#[error("{value}")]\nstruct {key};',

@@ -96,7 +96,7 @@ _MELTING = FactKind(
     questions=(
         "At what temperature does {key} melt?",
         "What is the melting point of {key}?",
-        "When does the alloy {key} turn liquid?",
+        "At what heat does the alloy {key} turn liquid?",
         "Up to which temperature does {key} stay solid?",
         "Give the melting point of the alloy {key}.",
         "To what temperature must one heat {key} before it flows?",
