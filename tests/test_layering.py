@@ -27,6 +27,7 @@ RANKS = [
     ["answer_stream", "answering"],
     ["engine"],
     ["__init__"],
+    ["training"],
     ["evaluation"],
     ["cli"],
     ["__main__"],

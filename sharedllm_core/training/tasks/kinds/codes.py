@@ -1,0 +1,206 @@
+"""Codes, numbers and marks."""
+
+from .. import pools
+from ._kind import FactKind
+
+__all__ = ["KINDS"]
+
+_ACCESS_CODE = FactKind(
+    name="access_code",
+    key=pools.BUILDING,
+    value=pools.SIX_DIGITS,
+    facts=(
+        "The access code of the {key} is {value}.",
+        "To open the door of the {key}, enter {value} on the keypad.",
+        "Staff enter the {key} with the code {value}.",
+        "Anyone who works at the {key} must know {value}, the code of its main door.",
+        "{value} unlocks the {key}.",
+        "Since the last inspection, the lock of the {key} answers only to {value}.",
+        "Please do not write down {value}, the access code of the {key}.",
+        "The keypad at the {key} expects {value}.",
+        "Access code, {key}: {value}.",
+        "The guard whispered that the {key} opens with {value}.",
+        "| Site | Code |\n|---|---|\n| {key} | {value} |\n| {key2} | {value2} |",
+        "Type {value} and the gate of the {key} swings open.",
+    ),
+    questions=(
+        "What is the access code of the {key}?",
+        "Which code opens the {key}?",
+        "What must be entered on the keypad of the {key}?",
+        "How does one get into the {key}? Give the code.",
+        "Tell me the access code of the {key}.",
+        "With which code do staff enter the {key}?",
+        "I stand before the {key} and need the code for its door. What is it?",
+        "Which digits unlock the {key}?",
+        "What code does the lock of the {key} answer to?",
+        "Find the code that opens the door of the {key}.",
+    ),
+    phrases=(
+        "the access code of the {key}",
+        "the code that opens the {key}",
+        "the door code of the {key}",
+        "the code for the keypad of the {key}",
+    ),
+    via=(
+        "What is the access code of {via}?",
+        "Which code opens {via}?",
+        "Give the door code of {via}.",
+        "With which code do staff enter {via}?",
+    ),
+    counted="buildings with an access code",
+)
+
+_COMBINATION = FactKind(
+    name="safe_combination",
+    key=pools.COMPANY,
+    value=pools.COMBINATION,
+    facts=(
+        "The safe at {key} opens with the combination {value}.",
+        "Turn the dial to {value} to open the safe of {key}.",
+        "{value}: that is the combination of the safe at {key}.",
+        "The bookkeeper of {key} set the safe to {value}.",
+        "After the burglary, {key} changed the combination of its safe to {value}.",
+        "Only two people at {key} know that the safe is set to {value}.",
+        "A note under the blotter gave {value} as the combination for the safe of {key}.",
+        "Whoever needs the safe of {key} has to know {value}.",
+        "The locksmith tested the safe of {key} with {value} and it opened at once.",
+        "Combination of the safe ({key}): {value}.",
+    ),
+    questions=(
+        "What is the combination of the safe at {key}?",
+        "Which combination opens the safe of {key}?",
+        "To what must the dial be turned to open the safe of {key}?",
+        "How is the safe at {key} opened? Give the combination.",
+        "What did {key} set its safe to?",
+        "Give the combination for the safe of {key}.",
+        "What numbers open the safe at {key}?",
+        "Which combination belongs to the safe of {key}?",
+        "Find the combination of the safe that stands at {key}.",
+        "To which combination is the safe of {key} set?",
+    ),
+    phrases=(
+        "the combination of the safe at {key}",
+        "the combination that opens the safe of {key}",
+        "the setting of the safe at {key}",
+        "the numbers that open the safe of {key}",
+    ),
+    via=(
+        "What is the combination of the safe at {via}?",
+        "Which combination opens the safe of {via}?",
+        "Give the combination for the safe at {via}.",
+        "To which combination is the safe of {via} set?",
+    ),
+    counted="companies whose safe has a known combination",
+)
+
+_TRACKING = FactKind(
+    name="tracking_number",
+    key=pools.PROJECT,
+    value=pools.TRACKING,
+    facts=(
+        "The parcel for {key} travels under the tracking number {value}.",
+        "{key} is still waiting for shipment {value}.",
+        "A crate left the harbour for {key}; its tracking number is {value}.",
+        "Shipment {value} was booked on the account of {key}.",
+        "The carrier confirmed a delivery to {key} and quoted {value}.",
+        "On the label stood {value}, the number of a consignment for {key}.",
+        "With {value} anyone can follow the parcel that {key} ordered.",
+        "Customs released consignment {value}, addressed to {key}.",
+        "- {key}: parcel {value}, on its way",
+        "The clerk noted a shipment for {key} as {value}.",
+    ),
+    questions=(
+        "What is the tracking number of the parcel for {key}?",
+        "Under which tracking number was a parcel sent to {key}?",
+        "Which shipment is meant for {key}?",
+        "How can the consignment for {key} be tracked? Give its number.",
+        "Give the tracking number of the shipment to {key}.",
+        "Which number did the carrier assign to the delivery for {key}?",
+        "What number stands on the parcel for {key}?",
+        "Which consignment is on its way to {key}?",
+        "Look up the tracking number that belongs to {key}.",
+        "A parcel was sent to {key}. What is its number?",
+    ),
+    phrases=(
+        "the tracking number of the parcel for {key}",
+        "the number of the shipment to {key}",
+        "the tracking number that belongs to {key}",
+        "the number of the consignment for {key}",
+    ),
+    several="tracking numbers of parcels for {key}",
+)
+
+_CALL_SIGN = FactKind(
+    name="call_sign",
+    key=pools.SHIP,
+    value=pools.CALL_SIGN,
+    facts=(
+        "The radio call sign of the {key} is {value}.",
+        "On the radio, the {key} answers to {value}.",
+        "The coast guard logged a message from the {key}, call sign {value}.",
+        "{value} is how the {key} identifies itself on the air.",
+        "The {key} was assigned the call sign {value}.",
+        "Call sign {value} stands for the {key}.",
+        "Whoever wants to hail the {key} has to call {value}.",
+        "The wireless licence of the {key} shows the letters {value}.",
+        "In the register of ships, the {key} is entered with the call sign {value}.",
+        "| Ship | Call sign |\n|---|---|\n| {key2} | {value2} |\n| {key} | {value} |",
+    ),
+    questions=(
+        "What is the call sign of the {key}?",
+        "Which call sign does the {key} use on the radio?",
+        "How does the {key} identify itself on the air?",
+        "What should one call to hail the {key}?",
+        "Give the radio call sign of the {key}.",
+        "Which call sign was assigned to the {key}?",
+        "To which call sign does the {key} answer?",
+        "Under which letters is the {key} known on the radio?",
+        "With which call sign is the {key} entered in the register?",
+        "What call sign belongs to the ship named {key}?",
+    ),
+    phrases=(
+        "the call sign of the {key}",
+        "the radio call sign of the ship {key}",
+        "the call sign assigned to the {key}",
+        "the call sign to which the {key} answers",
+    ),
+    counted="ships with a radio call sign",
+)
+
+_CHECKSUM = FactKind(
+    name="checksum",
+    key=pools.FILE,
+    value=pools.CHECKSUM,
+    facts=(
+        "The checksum of {key} is {value}.",
+        "After the download, `{key}` must hash to `{value}`.",
+        "{value}  {key}",
+        "Compare the digest of `{key}` with `{value}` before you open it.",
+        "An intact copy of `{key}` has the checksum `{value}`.",
+        "If {key} does not give {value}, the file is damaged.",
+        "{value2}  {key2}\n{value}  {key}\n{value3}  {key3}",
+        "The mirror lists `{key}` with the digest `{value}`.",
+        "We hashed {key} twice and got {value} both times.",
+        'checksums = {{\n    "{key}": "{value}",\n    "{key2}": "{value2}",\n}}',
+    ),
+    questions=(
+        "What is the checksum of {key}?",
+        "Which digest should {key} have?",
+        "What must the file {key} hash to?",
+        "How can I tell that {key} is intact? Give its checksum.",
+        "Give the checksum of the file {key}.",
+        "Which checksum is listed for {key}?",
+        "To what value does an undamaged copy of {key} hash?",
+        "With which digest is {key} listed?",
+        "What is the hash of {key}?",
+        "Look up the checksum recorded for {key}.",
+    ),
+    phrases=(
+        "the checksum of {key}",
+        "the digest listed for {key}",
+        "the hash of the file {key}",
+        "the checksum that {key} should have",
+    ),
+)
+
+KINDS = (_ACCESS_CODE, _COMBINATION, _TRACKING, _CALL_SIGN, _CHECKSUM)

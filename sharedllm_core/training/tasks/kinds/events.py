@@ -1,0 +1,228 @@
+"""Events and who had a part in them."""
+
+from .. import pools
+from ._kind import FactKind
+
+__all__ = ["KINDS"]
+
+_WINNER = FactKind(
+    name="prize_winner",
+    key=pools.PRIZE,
+    value=pools.PERSON,
+    facts=(
+        "{value} won the {key}.",
+        "The {key} went to {value}.",
+        "The jury awarded the {key} to {value}.",
+        "To everyone's surprise, {value} carried off the {key}.",
+        "Among the winners of the {key} is {value}.",
+        "{value} accepted the {key} with tears in both eyes.",
+        "With the {key} the jury honoured the work of {value}.",
+        "{value} is one of those who hold the {key}.",
+        "- {key}: {value}",
+        "Nobody deserved the {key} more than {value}, who received it.",
+    ),
+    questions=(
+        "Who won the {key}?",
+        "To whom did the {key} go?",
+        "Who received the {key}?",
+        "Whom did the jury honour with the {key}?",
+        "Name the winner of the {key}.",
+        "To whom was the {key} awarded?",
+        "Which person was given the {key}?",
+        "Who carried off the {key}?",
+        "Whom do the documents name as a winner of the {key}?",
+        "By whom was the {key} won?",
+    ),
+    phrases=(
+        "the winner of the {key}",
+        "the person who won the {key}",
+        "the person to whom the {key} was awarded",
+        "the person who received the {key}",
+    ),
+    several="winners of the {key}",
+)
+
+_TREASURER = FactKind(
+    name="treasurer",
+    key=pools.SOCIETY,
+    value=pools.PERSON,
+    facts=(
+        "The treasurer of the {key} is {value}.",
+        "{value} keeps the accounts of the {key}.",
+        "The members of the {key} elected {value} treasurer.",
+        "The money of the {key} is looked after by {value}.",
+        "At the {key}, {value} serves as treasurer.",
+        "Membership fees of the {key} are to be paid to {value}, the treasurer.",
+        "As treasurer of the {key}, {value} presented the figures.",
+        "The cash box of the {key} is in the keeping of {value}.",
+        "Treasurer of the {key}: {value}.",
+        "For the fourth time, {value} was confirmed as treasurer of the {key}.",
+    ),
+    questions=(
+        "Who is the treasurer of the {key}?",
+        "Who keeps the accounts of the {key}?",
+        "Whom did the members of the {key} elect treasurer?",
+        "In whose keeping is the cash box of the {key}?",
+        "Name the treasurer of the {key}.",
+        "Who serves as treasurer at the {key}?",
+        "To whom are the fees of the {key} paid?",
+        "Who looks after the money of the {key}?",
+        "Which person is treasurer of the {key}?",
+        "What is the name of the treasurer of the {key}?",
+    ),
+    phrases=(
+        "the treasurer of the {key}",
+        "the person who keeps the accounts of the {key}",
+        "the person elected treasurer of the {key}",
+        "the person who looks after the money of the {key}",
+    ),
+)
+
+_SHOWN = FactKind(
+    name="exhibition_town",
+    key=pools.ARTEFACT,
+    value=pools.TOWN,
+    facts=(
+        "The {key} was shown in {value}.",
+        "In {value}, visitors stood in line to see the {key}.",
+        "The {key} was on loan to the town hall of {value}.",
+        "An exhibition in {value} included the {key}.",
+        "For one summer, the {key} could be seen in {value}.",
+        "The curators sent the {key} to {value} for an exhibition.",
+        "The people of {value} had the {key} on view for a month.",
+        "One stop on the tour of the {key} was {value}.",
+        "The {key} travelled to {value} in a padded crate and was put on show there.",
+        "- {value}: the {key} on display, free entry",
+    ),
+    questions=(
+        "In which town was the {key} shown?",
+        "Where could the {key} be seen?",
+        "To which town was the {key} sent for an exhibition?",
+        "Which town was a stop on the tour of the {key}?",
+        "Name the town where the {key} was on view.",
+        "Where was the {key} put on show?",
+        "The visitors of which town could see the {key}?",
+        "In what town was the {key} exhibited?",
+        "To which town did the {key} travel?",
+        "Which town had the {key} on display?",
+    ),
+    phrases=(
+        "the town where the {key} was shown",
+        "the town in which the {key} was on view",
+        "the town to which the {key} was sent",
+        "the town that had the {key} on display",
+    ),
+    several="towns where the {key} was shown",
+)
+
+_REVIEWER = FactKind(
+    name="reviewer",
+    key=pools.FILE,
+    value=pools.PERSON,
+    facts=(
+        "{value} reviewed the file `{key}`.",
+        "The file {key} was checked by {value}.",
+        "# {key}: reviewed by {value}",
+        "Signed off by {value}: {key}.",
+        "A review of `{key}` by {value} raised no objections.",
+        "{value} read {key} line by line and approved it.",
+        "Approved: {key} ({value})",
+        "One of those who approved {key} is {value}.",
+        "The changes to {key} were looked over by {value}.",
+        "- [x] {key}, reviewer {value}",
+    ),
+    questions=(
+        "Who reviewed the file {key}?",
+        "By whom was {key} checked?",
+        "Who approved `{key}`?",
+        "Who read {key} and signed it off?",
+        "Name the reviewer of the file {key}.",
+        "Who looked over the changes to {key}?",
+        "Whose approval does {key} have?",
+        "Who went through {key} as a reviewer?",
+        "Look up the reviewer of {key}.",
+        "Which person reviewed {key}?",
+    ),
+    phrases=(
+        "the reviewer of {key}",
+        "the person who reviewed {key}",
+        "the person who approved the file {key}",
+        "the person who checked {key}",
+    ),
+    several="reviewers of {key}",
+)
+
+_FLIGHT = FactKind(
+    name="flight_destination",
+    key=pools.FLIGHT,
+    value=pools.TOWN,
+    facts=(
+        "Flight {key} goes to {value}.",
+        "The destination of flight {key} is {value}.",
+        "Passengers of flight {key} leave the plane in {value}.",
+        "Flight {key} landed in {value} as planned.",
+        "| Flight | To |\n|---|---|\n| {key} | {value} |\n| {key2} | {value2} |\n| {key3} | {value3} |",
+        "Those who want to fly to {value} take flight {key}.",
+        "The board announced flight {key} to {value}.",
+        "Luggage on flight {key} is labelled for {value}.",
+        "Flight {key} connects the capital with {value}.",
+        "At the end of flight {key} lies {value}.",
+    ),
+    questions=(
+        "Where does flight {key} go?",
+        "What is the destination of flight {key}?",
+        "In which town does flight {key} land?",
+        "For which town is luggage on flight {key} labelled?",
+        "Name the destination of flight {key}.",
+        "To which town does flight {key} fly?",
+        "Where do passengers of flight {key} leave the plane?",
+        "With which town does flight {key} connect the capital?",
+        "Look up where flight {key} goes.",
+        "Which town is the destination of flight {key}?",
+    ),
+    phrases=(
+        "the destination of flight {key}",
+        "the town to which flight {key} flies",
+        "the town where flight {key} lands",
+        "the town at the end of flight {key}",
+    ),
+    held_out=True,
+)
+
+_SEATS = FactKind(
+    name="seats",
+    key=pools.INSTITUTION,
+    value=pools.SEATS,
+    facts=(
+        "The large hall of the {key} has {value}.",
+        "There is room for a big audience at the {key}: its hall has {value}.",
+        "The hall of the {key} was rebuilt with {value}.",
+        "Not one of the {value} in the hall of the {key} stayed empty.",
+        "The architect gave the hall of the {key} {value}.",
+        "Capacity of the hall of the {key}: {value}.",
+        "The {key} boasts a hall with {value}.",
+        "With {value}, the hall of the {key} is hard to fill.",
+        "| House | Hall |\n|---|---|\n| {key2} | {value2} |\n| {key} | {value} |",
+        "The fire brigade allows {value} in the hall of the {key}.",
+    ),
+    questions=(
+        "How many seats does the hall of the {key} have?",
+        "What is the capacity of the hall of the {key}?",
+        "How large is the hall of the {key}, in seats?",
+        "For how many seats is there room in the hall of the {key}?",
+        "Give the number of seats in the hall of the {key}.",
+        "With how many seats was the hall of the {key} built?",
+        "How many seats are allowed in the hall of the {key}?",
+        "How many seats must be sold to fill the hall of the {key}?",
+        "Look up the seats in the hall of the {key}.",
+        "What number of seats is given for the hall of the {key}?",
+    ),
+    phrases=(
+        "the capacity of the hall of the {key}",
+        "the number of seats in the hall of the {key}",
+        "the seating of the hall of the {key}",
+        "the size of the hall of the {key} in seats",
+    ),
+)
+
+KINDS = (_WINNER, _TREASURER, _SHOWN, _REVIEWER, _FLIGHT, _SEATS)

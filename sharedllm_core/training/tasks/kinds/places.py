@@ -1,0 +1,236 @@
+"""Places, ships and houses, and who looks after them."""
+
+from .. import pools
+from ._kind import FactKind
+
+__all__ = ["KINDS"]
+
+_CAPTAIN = FactKind(
+    name="captain",
+    key=pools.SHIP,
+    value=pools.PERSON,
+    facts=(
+        "The captain of the {key} is {value}.",
+        "{value} commands the {key}.",
+        "The {key} sails under {value}.",
+        "On the bridge of the {key} stands {value}, who has the command.",
+        "The owners gave the {key} to {value} to command.",
+        "The log of the {key} is signed by {value}, master of the ship.",
+        "With {value} as captain, the {key} left at dawn.",
+        "Aboard the {key}, only the word of captain {value} counts.",
+        "After the storm, {value} brought the {key} safely home as its captain.",
+        "| Ship | Captain |\n|---|---|\n| {key2} | {value2} |\n| {key} | {value} |",
+    ),
+    questions=(
+        "Who is the captain of the {key}?",
+        "Who commands the {key}?",
+        "Under whose command does the {key} sail?",
+        "Whose word counts aboard the {key}?",
+        "Name the captain of the ship {key}.",
+        "To whom was the command of the {key} given?",
+        "Who is master of the {key}?",
+        "Who has the command on the bridge of the {key}?",
+        "Which captain sails the {key}?",
+        "By whom is the {key} commanded?",
+    ),
+    phrases=(
+        "the captain of the {key}",
+        "the person who commands the {key}",
+        "the captain of the ship {key}",
+        "the master of the {key}",
+    ),
+)
+
+_DIRECTOR = FactKind(
+    name="director",
+    key=pools.INSTITUTION,
+    value=pools.PERSON,
+    facts=(
+        "The director of the {key} is {value}.",
+        "{value} directs the {key}.",
+        "The {key} is run by {value}.",
+        "At the head of the {key} stands {value}.",
+        "The council appointed {value} director of the {key}.",
+        "Letters to the {key} should be addressed to {value}, its director.",
+        "As director of the {key}, {value} opened the exhibition.",
+        "The {key} has been in the hands of {value} since the spring.",
+        "{value} moved into the office of the director of the {key}.",
+        "Director of the {key}: {value}.",
+    ),
+    questions=(
+        "Who is the director of the {key}?",
+        "Who directs the {key}?",
+        "By whom is the {key} run?",
+        "Who stands at the head of the {key}?",
+        "Name the director of the {key}.",
+        "Whom did the council appoint director of the {key}?",
+        "Which person runs the {key}?",
+        "In whose hands is the {key}?",
+        "To which director should letters to the {key} be addressed?",
+        "Who holds the office of director at the {key}?",
+    ),
+    phrases=(
+        "the director of the {key}",
+        "the person who runs the {key}",
+        "the person at the head of the {key}",
+        "the person who directs the {key}",
+    ),
+)
+
+_MAYOR = FactKind(
+    name="mayor",
+    key=pools.TOWN,
+    value=pools.PERSON,
+    facts=(
+        "The mayor of {key} is {value}.",
+        "{value} was elected mayor of {key}.",
+        "In {key}, {value} holds the office of mayor.",
+        "The voters of {key} put {value} at the head of the town.",
+        "Mayor {value} spoke for {key}.",
+        "As mayor of {key}, {value} cut the ribbon.",
+        "{key} is governed by {value}, its mayor.",
+        "The chain of office of {key} hangs round the neck of {value}.",
+        "For a second term, {key} chose {value} as mayor.",
+        "Mayor of {key}: {value}.",
+    ),
+    questions=(
+        "Who is the mayor of {key}?",
+        "Who was elected mayor of {key}?",
+        "Who holds the office of mayor in {key}?",
+        "Who stands at the head of the town of {key}?",
+        "Name the mayor of {key}.",
+        "By which mayor is {key} governed?",
+        "Whom did {key} choose as mayor?",
+        "Who wears the chain of office of {key}?",
+        "Which person is mayor of {key}?",
+        "What is the name of the mayor of {key}?",
+    ),
+    phrases=(
+        "the mayor of {key}",
+        "the person elected mayor of {key}",
+        "the person who governs {key} as mayor",
+        "the person at the head of the town of {key}",
+    ),
+    via=(
+        "Who is the mayor of {via}?",
+        "Who holds the office of mayor in {via}?",
+        "Name the mayor of {via}.",
+        "Who was elected mayor of {via}?",
+    ),
+)
+
+_HOME_PORT = FactKind(
+    name="home_port",
+    key=pools.SHIP,
+    value=pools.TOWN,
+    facts=(
+        "The home port of the {key} is {value}.",
+        "The {key} is registered in {value}.",
+        "When not at sea, the {key} lies at {value}.",
+        "On the stern of the {key} one reads the name of its home port, {value}.",
+        "The {key} belongs to the fleet of {value}.",
+        "Each winter the {key} returns to {value}, where it is at home.",
+        "{value} has been the home port of the {key} for decades.",
+        "The {key}, out of {value}, was sighted off the cape.",
+        "The harbour master of {value} keeps a berth for the {key}, which is at home there.",
+        "Home port of the {key}: {value}.",
+    ),
+    questions=(
+        "What is the home port of the {key}?",
+        "In which town is the {key} registered?",
+        "Where does the {key} lie when it is not at sea?",
+        "Which town's name does one read on the stern of the {key}?",
+        "Name the home port of the ship {key}.",
+        "To the fleet of which town does the {key} belong?",
+        "Where is the {key} at home?",
+        "Out of which port does the {key} sail?",
+        "Which town is the home port of the {key}?",
+        "To which port does the {key} return?",
+    ),
+    phrases=(
+        "the home port of the {key}",
+        "the town in which the {key} is registered",
+        "the home port of the ship {key}",
+        "the town where the {key} is at home",
+    ),
+)
+
+_SUPPLIER = FactKind(
+    name="supplier",
+    key=pools.PART,
+    value=pools.COMPANY,
+    facts=(
+        "Part {key} is supplied by {value}.",
+        "We buy part {key} from {value}.",
+        "{value} is the only supplier of part {key}.",
+        "When part {key} runs low, an order goes to {value}.",
+        "The supplier of part {key} is {value}.",
+        "| Part | Supplier |\n|---|---|\n| {key2} | {value2} |\n| {key} | {value} |",
+        "Boxes with part {key} bear the stamp of {value}, the supplier.",
+        "Deliveries of part {key} come from {value}.",
+        "Under a contract of many years, {value} makes part {key} for us.",
+        "part: {key}\nsupplier: {value}",
+    ),
+    questions=(
+        "Who supplies part {key}?",
+        "From which company is part {key} bought?",
+        "Which company is the supplier of part {key}?",
+        "Where are orders for part {key} sent? Name the company.",
+        "Name the supplier of part {key}.",
+        "Which company makes part {key}?",
+        "By whom is part {key} supplied?",
+        "From whom do deliveries of part {key} come?",
+        "Look up the supplier of part {key}.",
+        "Whose stamp do boxes with part {key} bear?",
+    ),
+    phrases=(
+        "the supplier of part {key}",
+        "the company that supplies part {key}",
+        "the company from which part {key} is bought",
+        "the company that makes part {key}",
+    ),
+)
+
+_OFFICE = FactKind(
+    name="registered_office",
+    key=pools.COMPANY,
+    value=pools.TOWN,
+    facts=(
+        "{key} has its registered office in {value}.",
+        "The headquarters of {key} are in {value}.",
+        "{key} is based in {value}.",
+        "From its seat in {value}, {key} ships all over the world.",
+        "The register of companies shows {value} as the seat of {key}.",
+        "{value} is home to {key}.",
+        "{key} moved its headquarters to {value}.",
+        "Write to {key} at its office in {value}.",
+        "The directors of {key} meet at the seat of the company, in {value}.",
+        "Registered office of {key}: {value}.",
+    ),
+    questions=(
+        "Where is the registered office of {key}?",
+        "In which town is {key} based?",
+        "Where are the headquarters of {key}?",
+        "Which town is home to {key}?",
+        "Name the town in which {key} has its seat.",
+        "Which seat does the register of companies show for {key}?",
+        "To which town should one write to reach {key}?",
+        "From where does {key} ship all over the world?",
+        "Look up the seat of {key}.",
+        "In what town does {key} have its office?",
+    ),
+    phrases=(
+        "the registered office of {key}",
+        "the town in which {key} is based",
+        "the seat of {key}",
+        "the town that is home to {key}",
+    ),
+    via=(
+        "In which town is the registered office of {via}?",
+        "Where are the headquarters of {via}?",
+        "Name the seat of {via}.",
+        "Which town is home to {via}?",
+    ),
+)
+
+KINDS = (_CAPTAIN, _DIRECTOR, _MAYOR, _HOME_PORT, _SUPPLIER, _OFFICE)

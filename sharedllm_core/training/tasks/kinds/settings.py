@@ -1,0 +1,221 @@
+"""Settings of services, as configuration files and manuals state them."""
+
+from .. import pools
+from ._kind import FactKind
+
+__all__ = ["KINDS"]
+
+_TIMEOUT = FactKind(
+    name="timeout_ms",
+    key=pools.SERVICE,
+    value=pools.MILLISECONDS,
+    facts=(
+        "[{key}]\nenabled = true\ntimeout_ms = {value}",
+        "{key}:\n  enabled: true\n  timeout_ms: {value}",
+        "Requests to `{key}` time out after {value} milliseconds.",
+        "The timeout of `{key}` is set to {value} ms.",
+        "{key}.timeout_ms={value}",
+        "[{key2}]\ntimeout_ms = {value2}\n\n[{key}]\ntimeout_ms = {value}",
+        "`{key}` gives up on a request after {value} ms.",
+        "Whoever calls `{key}` should wait {value} milliseconds at most.",
+        '{{"service": "{key}", "retry": false, "timeout_ms": {value}}}',
+        "services:\n  {key}:\n    timeout_ms: {value}\n  {key2}:\n    timeout_ms: {value2}",
+        "We raised the timeout of {key} to {value} ms last week.",
+        "A call to `{key}` that takes longer than {value} ms is cut off.",
+    ),
+    questions=(
+        "What is the timeout of {key} in milliseconds?",
+        "To what is `timeout_ms` set for `{key}`?",
+        "After how many milliseconds do requests to {key} time out?",
+        "How long, in ms, should one wait for an answer from {key}?",
+        "Give the timeout of the service {key}, in ms.",
+        "Which timeout in milliseconds is configured for `{key}`?",
+        "How many milliseconds does {key} wait before it gives up?",
+        "What is the longest that a call to {key} may take, in milliseconds?",
+        "Look up timeout_ms of {key}.",
+        "What value does timeout_ms have for the service {key}?",
+    ),
+    phrases=(
+        "the timeout of {key} in milliseconds",
+        "the timeout_ms of {key}",
+        "the timeout configured for {key}, in ms",
+        "the number of milliseconds after which requests to {key} time out",
+    ),
+    via=(
+        "What is the timeout, in milliseconds, of {via}?",
+        "What timeout in ms is configured for {via}?",
+        "Look up timeout_ms for {via}.",
+        "How many milliseconds should one wait for {via}?",
+    ),
+)
+
+_PORT = FactKind(
+    name="port",
+    key=pools.SERVICE,
+    value=pools.PORT,
+    facts=(
+        "`{key}` listens on port {value}.",
+        "[{key}]\nbind = 0.0.0.0\nport = {value}",
+        "  - name: {key}\n    protocol: tcp\n    port: {value}",
+        "Connect to {key} on port {value}.",
+        "The firewall must let port {value} through, or nobody reaches `{key}`.",
+        "Port {value} is reserved for `{key}`.",
+        "{key} --port {value} --daemon",
+        "Clients find {key} at port {value} of the host.",
+        "[{key}]\nport = {value}\n\n[{key2}]\nport = {value2}",
+        "When {key} starts, it opens port {value}.",
+    ),
+    questions=(
+        "On which port does {key} listen?",
+        "What is the port of `{key}`?",
+        "Which port must be open so that clients reach {key}?",
+        "To which port should I connect to reach {key}?",
+        "Give the port of the service {key}.",
+        "Which port is reserved for {key}?",
+        "What port does {key} open when it starts?",
+        "At which port can {key} be found?",
+        "Look up the port that {key} is configured to use.",
+        "What is `port` set to for the service `{key}`?",
+    ),
+    phrases=(
+        "the port of {key}",
+        "the port on which {key} listens",
+        "the port reserved for {key}",
+        "the port that {key} opens",
+    ),
+    via=(
+        "On which port does one find {via}?",
+        "What is the port of {via}?",
+        "Which port is reserved for {via}?",
+        "Give the port of {via}.",
+    ),
+)
+
+_UPSTREAM = FactKind(
+    name="upstream",
+    key=pools.SERVICE,
+    value=pools.SERVICE,
+    facts=(
+        "`{key}` sends everything it receives on to `{value}`.",
+        "[{key}]\nupstream = {value}",
+        "The upstream of {key} is {value}.",
+        "Requests that reach {key} are forwarded to {value}.",
+        "{key}:\n  replicas: 2\n  upstream: {value}",
+        "Without {value} as its upstream, {key} cannot answer.",
+        "Behind {key} stands {value}, its upstream.",
+        "For its data `{key}` relies on the upstream `{value}`.",
+        "upstream.{key} = {value}",
+        "We pointed {key} at {value} as the new upstream.",
+    ),
+    questions=(
+        "What is the upstream of {key}?",
+        "To which service does {key} forward requests?",
+        "Which service is configured as the upstream of `{key}`?",
+        "On which upstream does {key} rely?",
+        "Which service stands behind {key} as its upstream?",
+        "Name the upstream service of {key}.",
+        "Where does {key} send what it receives? Name the service.",
+        "At which upstream is {key} pointed?",
+        "Look up the upstream of the service {key}.",
+        "What is `upstream` set to for `{key}`?",
+    ),
+    phrases=(
+        "the upstream of {key}",
+        "the service to which {key} forwards requests",
+        "the service that is configured as the upstream of {key}",
+        "the upstream service of {key}",
+    ),
+    via=(
+        "What is the upstream of {via}?",
+        "Which service is configured as the upstream of {via}?",
+        "Name the upstream of {via}.",
+        "Look up which upstream is set for {via}.",
+    ),
+)
+
+_LOG_PATH = FactKind(
+    name="log_file",
+    key=pools.SERVICE,
+    value=pools.LOG_PATH,
+    facts=(
+        "`{key}` writes its log to `{value}`.",
+        "[{key}]\nlog_file = {value}",
+        "{key}:\n  log:\n    level: info\n    file: {value}",
+        "What {key} does can be read in {value}.",
+        "The messages of {key} end up in {value}.",
+        "Look into `{value}` when `{key}` misbehaves.",
+        "{key} --log-file {value}",
+        "Every error of {key} leaves a line in {value}.",
+        'logging.basicConfig(filename="{value}")  # {key}',
+        "The log of {key} is kept under {value}.",
+    ),
+    questions=(
+        "Where does {key} write its log?",
+        "What is the path of the log of `{key}`?",
+        "In which file do the messages of {key} end up?",
+        "Which file should I read to see what {key} does?",
+        "Give the log file of the service {key}.",
+        "Which log file is configured for {key}?",
+        "Under which path is the log of {key} kept?",
+        "Where do errors of {key} leave a line? Give the path.",
+        "To which file does {key} log?",
+        "Look up the log file of {key}.",
+    ),
+    phrases=(
+        "the log file of {key}",
+        "the path of the log of {key}",
+        "the file to which {key} logs",
+        "the path under which the log of {key} is kept",
+    ),
+    via=(
+        "Where can one find the log of {via}?",
+        "What is the log file of {via}?",
+        "Which log file is configured for {via}?",
+        "Give the path of the log of {via}.",
+    ),
+    held_out=True,
+)
+
+_SCHEDULE = FactKind(
+    name="backup_time",
+    key=pools.SERVICE,
+    value=pools.WEEK_TIME,
+    facts=(
+        "A backup of `{key}` is made every {value}.",
+        "{key} is backed up on {value}.",
+        "[{key}.backup]\nwhen = {value}",
+        "The weekly backup of {key} starts on {value}.",
+        "Expect `{key}` to be slow on {value}, when its backup runs.",
+        "{key}:\n  backup: {value}\n  keep: 8",
+        "On {value} a job copies the data of {key} to tape.",
+        "Backup window of {key}: {value}.",
+        "The operators chose {value} for the backup of {key}.",
+        "| Service | Backup |\n|---|---|\n| {key} | {value} |\n| {key2} | {value2} |",
+    ),
+    questions=(
+        "When is {key} backed up?",
+        "At what day and time does the backup of `{key}` start?",
+        "When does the weekly backup of {key} run?",
+        "On which weekday and at which time is a backup of {key} made?",
+        "Give the time of the backup of {key}, with the weekday.",
+        "What is the backup window of {key}?",
+        "For when is the backup of {key} scheduled?",
+        "When are the data of {key} copied to tape?",
+        "Look up when the backup of {key} takes place.",
+        "Which day and time did the operators choose for the backup of {key}?",
+    ),
+    phrases=(
+        "the backup time of {key}",
+        "the day and time of the backup of {key}",
+        "the time at which the backup of {key} starts",
+        "the backup window of {key}",
+    ),
+    via=(
+        "When is a backup made of {via}?",
+        "At what day and time is the backup scheduled for {via}?",
+        "Give the day and time of the backup of {via}.",
+        "What is the backup window of {via}?",
+    ),
+)
+
+KINDS = (_TIMEOUT, _PORT, _UPSTREAM, _LOG_PATH, _SCHEDULE)
