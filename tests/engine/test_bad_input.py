@@ -1,0 +1,195 @@
+"""What an engine refuses, and how it says so; and what it must not refuse."""
+
+import time
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from sharedllm_core import (
+    CheckpointError,
+    Document,
+    DocumentError,
+    InputError,
+    SharedLLMEngine,
+    TokenizerError,
+    UntrainedInjectionError,
+    WindowError,
+)
+from tests import tiny_engine
+
+
+@pytest.fixture
+def library(engine):
+    return engine.read(tiny_engine.documents(1))
+
+
+@pytest.mark.parametrize("question", ["", "   \n", [], [{"role": "user", "content": " "}]])
+def test_an_empty_question(engine, library, question):
+    for way in (engine.ask, engine.stream, lambda q, of: engine.ask_batch([q], of)):
+        with pytest.raises(InputError, match="give a question"):
+            way(question, library)
+
+
+@pytest.mark.parametrize("message", ["hello", {"role": "user"}, {"role": "user", "content": None}, 7])
+def test_what_is_no_message(engine, library, message):
+    with pytest.raises(InputError, match="is no message; give"):
+        engine.ask([message], library)
+
+
+def test_no_documents(engine, tmp_path):
+    for sources in ([], tmp_path):
+        with pytest.raises(DocumentError, match=r"there are no documents in .*; give files, folders or Documents"):
+            engine.read(sources)
+        with pytest.raises(DocumentError, match="there are no documents"):
+            engine.ask("Who?", sources)
+    with pytest.raises(InputError, match="no documents to inspect"):
+        engine.inspect("Who?", None)
+
+
+def test_documents_without_text(engine, library):
+    with pytest.raises(DocumentError, match="the 2 documents hold no text"):
+        engine.read([Document("", id="a"), Document("", id="b")])
+    with_one = engine.read([Document("", id="a"), *library])
+    assert engine.ask("Who?", with_one, max_new_tokens=5).text == engine.ask("Who?", library, max_new_tokens=5).text
+
+
+def test_a_path_that_does_not_exist_is_named(engine, tmp_path):
+    with pytest.raises(DocumentError, match=r"nowhere\.txt does not exist"):
+        engine.read(tmp_path / "nowhere.txt")
+    with pytest.raises(DocumentError, match=r"The notice period is 90 days does not exist; .*text goes into Document"):
+        engine.ask("Who?", "The notice period is 90 days")
+
+
+def test_a_binary_file_is_an_error_or_skipped_by_name(engine, tmp_path):
+    (tmp_path / "a.txt").write_text(tiny_engine.words(30))
+    (tmp_path / "b.bin").write_bytes(bytes(range(256)) * 40)
+    with pytest.raises(DocumentError, match=r"b\.bin cannot be read"):
+        engine.read(tmp_path)
+    library = engine.read(tmp_path, on_error="skip")
+    assert [skipped.path for skipped in library.skipped] == [(tmp_path / "b.bin").as_posix()]
+    assert len(library) == 1
+    (tmp_path / "a.txt").unlink()
+    with pytest.raises(DocumentError, match=r"1 files were skipped, the first: .*b\.bin"):
+        engine.read(tmp_path, on_error="skip")
+
+
+def test_a_file_of_300_megabytes_is_refused_by_its_size_at_once(engine, tmp_path):
+    big = tmp_path / "big.txt"
+    with big.open("wb") as file:
+        file.truncate(300_000_000)
+    begin = time.monotonic()
+    with pytest.raises(
+        DocumentError, match=r"big\.txt cannot be read: it has 300,000,000 bytes and the limit is 100,0"
+    ):
+        engine.read(big)
+    assert time.monotonic() - begin < 5
+
+
+def test_text_that_is_not_utf8_is_read_right(engine, tmp_path):
+    (tmp_path / "old.txt").write_bytes(
+        "Die Kündigungsfrist beträgt drei Monate, Größe über alles.".encode("latin-1") * 3
+    )
+    assert "Kündigungsfrist beträgt" in engine.read(tmp_path).documents[0].text
+
+
+def test_links_in_a_circle_do_not_hang(engine, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "a" / "text.txt").write_text(tiny_engine.words(30))
+    assert len(engine.read(tmp_path)) == 1
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(DocumentError, match="loop"):
+        engine.read(tmp_path)
+
+
+def test_a_folder_of_ten_thousand_files_is_read(checkpoint, tmp_path):
+    for number in range(10_000):
+        (tmp_path / f"{number:05}.txt").write_text(f"Key {number} is {number * 7}.")
+    engine = tiny_engine.make_engine(checkpoint)
+    library = engine.read(tmp_path)
+    assert len(library) == 10_000
+    assert engine.cached_tokens(library) == library.num_tokens
+    assert max(library.chunk_positions) < 9_600  # short neighbours share a position
+    answer = engine.ask("What is key 77?", library, max_new_tokens=4)
+    assert answer.usage.cached_tokens == library.num_tokens
+
+
+def test_an_untrained_injection_is_refused_unless_that_is_switched_off(tmp_path):
+    checkpoint = tiny_engine.make_checkpoint(tmp_path, trained=False)
+    engine = tiny_engine.make_engine(checkpoint)
+    library = engine.read(tiny_engine.documents(1))
+    for way in (engine.ask, engine.stream, lambda q, of: engine.ask_batch([q], of)):
+        with pytest.raises(UntrainedInjectionError, match="sharedllm train"):
+            way("Who?", library)
+    plain = engine.ask("Who?", max_new_tokens=8)  # without documents there is nothing to ignore
+    open_minded = tiny_engine.make_engine(checkpoint, allow_untrained=True)
+    assert open_minded.ask("Who?", library, max_new_tokens=8).text == plain.text
+
+
+def test_a_turn_that_is_longer_than_the_window(engine, library):
+    with pytest.raises(WindowError, match=r"the last turn has \d+ tokens"):
+        engine.ask(tiny_engine.words(2000), library)
+    with pytest.raises(WindowError, match="9999 to generate"):
+        engine.ask("Who?", library, max_new_tokens=9999)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens=0 is not allowed; it must be at least 1"),
+        ({"temperature": -1}, "temperature=-1 is not allowed"),
+        ({"temperature": float("nan")}, "temperature=nan"),
+        ({"top_p": 0}, "top_p=0"),
+        ({"top_k": -1}, "top_k=-1"),
+        ({"repetition_penalty": 0}, "repetition_penalty=0"),
+        ({"seed": "x"}, "seed='x'"),
+        ({"stop": ""}, "stop=''"),
+        ({"stop": ["a", ""]}, "stop="),
+        ({"stop": [7]}, "stop="),
+        ({"num_evidence": -1}, "num_evidence=-1"),
+        ({"max_tokens": 5}, r"unknown settings \['max_tokens'\]; known are \["),
+    ],
+)
+def test_settings_out_of_range(engine, library, options, fault):
+    with pytest.raises(InputError, match=fault):
+        engine.ask("Who?", library, **options)
+
+
+def test_batches_that_make_no_sense(engine, library):
+    with pytest.raises(InputError, match="questions is one string"):
+        engine.ask_batch("Who?", library)
+    with pytest.raises(InputError, match="2 libraries for 1 questions"):
+        engine.ask_batch(["Who?"], [library, library])
+    with pytest.raises(InputError, match="batch_size=0"):
+        engine.ask_batch(["Who?"], library, batch_size=0)
+    assert engine.ask_batch([], library) == []
+
+
+def test_a_library_of_another_engine(engine, tmp_path):
+    from dataclasses import replace
+
+    other = tiny_engine.make_checkpoint(tmp_path, replace(tiny_engine.METHOD, chunk_tokens=64))
+    library = tiny_engine.make_engine(other).read(tiny_engine.documents(1))
+    for way in (engine.read, engine.forget, lambda of: engine.ask("Who?", of)):
+        with pytest.raises(
+            InputError, match=r"chunk_tokens=64 \(this one has 32\); read its documents with this engine"
+        ):
+            way(library)
+
+
+def test_a_model_that_is_none(checkpoint, tmp_path):
+    with pytest.raises(CheckpointError, match="model without injection; add one with from_base"):
+        SharedLLMEngine.from_pretrained(checkpoint.parent / "base")
+    with pytest.raises(CheckpointError):
+        SharedLLMEngine.from_pretrained(tmp_path / "nowhere")
+
+
+def test_a_tokenizer_that_is_missing_is_asked_for(checkpoint, tmp_path):
+    engine = tiny_engine.make_engine(checkpoint)
+    engine.model.save_pretrained(tmp_path)
+    with pytest.raises(
+        TokenizerError, match=r"no tokenizer was found \(.* holds none.*say where it is with tokenizer="
+    ):
+        SharedLLMEngine.from_pretrained(tmp_path)
+    found = SharedLLMEngine.from_pretrained(tmp_path, tokenizer=checkpoint, cache=tiny_engine.memory_cache())
+    assert isinstance(found.tokenizer.tokenizer, PreTrainedTokenizerFast)
