@@ -14,7 +14,7 @@ export TOKENIZERS_PARALLELISM = false
 .PHONY: demo test test-matrix lint format efficiency clean
 
 demo: $(READY)
-	$(BIN)/python examples/first_steps.py
+	$(BIN)/python examples/ask_documents.py
 
 test: lint
 	$(BIN)/pytest -n 2

@@ -1,0 +1,62 @@
+"""Encoding only what a question retains and is not known yet leads to the same past context as any other way."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sharedllm_core import PastContext
+from sharedllm_core.past_encoding import encode_nodes, query_vector
+from sharedllm_core.retention import choose_nodes, encode_retained, is_complete
+from tests import tiny
+
+LENGTHS = st.lists(st.integers(1, 32), min_size=1, max_size=4)
+
+
+@pytest.fixture(scope="module")
+def lower(bases):
+    return tiny.with_injection(bases("llama")).lower_model
+
+
+def same(a, b):
+    assert a.nodes == b.nodes
+    assert a.states_per_node == b.states_per_node
+    for ours, theirs in zip((*a.keys, *a.values), (*b.keys, *b.values), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@given(LENGTHS, st.integers(0, 99), st.integers(0, 99))
+@torch.no_grad()
+def test_every_way_to_a_past_context_is_the_same(lower, lengths, first, second):
+    chunks = tiny.chunks(*lengths, seed=first)
+    queries = [query_vector(lower, tiny.ids(5, seed=seed)) for seed in (1000 + first, 2000 + second)]
+    whole = encode_nodes(lower, chunks)
+    assert all(is_complete(entry, 3) for entry in whole)
+    known = [None] * len(chunks)
+    for query in [*queries, *queries]:
+        states, nodes = encode_retained(lower, chunks, known, query)
+        assert nodes == choose_nodes(lower, whole, query)
+        same(PastContext.from_nodes(states, None, nodes), PastContext.from_nodes(whole, None, nodes))
+        known = states
+    again, _ = encode_retained(lower, chunks, known, queries[0])
+    assert all(a is b for a, b in zip(again, known, strict=True))
+
+
+@given(LENGTHS)
+@torch.no_grad()
+def test_what_is_complete_is_never_encoded_again(lower, lengths):
+    chunks = tiny.chunks(*lengths)
+    whole = encode_nodes(lower, chunks)
+    states, _ = encode_retained(lower, chunks, whole, query_vector(lower, tiny.ids(5)))
+    assert all(a is b for a, b in zip(states, whole, strict=True))
+
+
+@torch.no_grad()
+def test_a_part_is_not_taken_for_the_whole(lower):
+    chunks = tiny.chunks(32, 20)
+    query = query_vector(lower, tiny.ids(5))
+    states, nodes = encode_retained(lower, chunks, [None, None], query)
+    for entry, of in zip(states, nodes, strict=True):
+        assert not is_complete(entry, 3)
+        assert entry.has(of)
+        assert not entry.has([n for n in encode_nodes(lower, chunks)[0].nodes if n not in entry.nodes][:1])
