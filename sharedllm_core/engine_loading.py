@@ -1,5 +1,6 @@
 """Loading what an engine works with: a model and its tokenizer, from one name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from .errors import CheckpointError, TokenizerError
 from .modeling import SharedLLMForCausalLM
 
-__all__ = ["load_model", "load_tokenizer"]
+__all__ = ["load_model", "load_tokenizer", "load_tokenizer_from"]
 
 _DEFAULT = Path(__file__).with_name("default_model")
 
@@ -41,7 +42,15 @@ def load_tokenizer(
     """
     if isinstance(tokenizer, PreTrainedTokenizerBase):
         return tokenizer
-    places = [tokenizer] if tokenizer is not None else [name or _DEFAULT, model.config.base]
+    return load_tokenizer_from([tokenizer] if tokenizer is not None else [name or _DEFAULT, model.config.base])
+
+
+def load_tokenizer_from(places: Sequence[str | Path | None]) -> PreTrainedTokenizerBase:
+    """The tokenizer of the first place that has one.
+
+    Raises:
+        TokenizerError: none has.
+    """
     tried = []
     for place in places:
         if place is None:
@@ -50,7 +59,8 @@ def load_tokenizer(
             tried.append(f"{place} holds none")
             continue
         try:
-            return AutoTokenizer.from_pretrained(place)
+            found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(place)
+            return found
         except (OSError, ValueError, KeyError) as error:
             tried.append(f"{place}: {str(error).splitlines()[0]}")
     raise TokenizerError(f"no tokenizer was found ({'; '.join(tried)}); say where it is with tokenizer=…")

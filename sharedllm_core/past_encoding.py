@@ -22,6 +22,7 @@ from .selection import load_policy
 
 __all__ = [
     "comparable_vectors",
+    "encode_in_place",
     "encode_nodes",
     "encode_past_context",
     "encode_per_chunk",
@@ -62,11 +63,11 @@ def encode_past_context(
     counts = [num_states(node.length, node.level, method) for node in nodes]
     origin = lower.origin()
     position_S = state_positions(nodes, counts, positions, origin)
-    keys, values = _encode_in_place(lower, tokens, nodes, counts, origin, position_S)
+    keys, values = encode_in_place(lower, tokens, nodes, counts, origin, position_S)
     return PastContext(tuple(nodes), tuple(counts), positions, tuple(keys), tuple(values), origin)
 
 
-def _encode_in_place(
+def encode_in_place(
     lower: LowerModel,
     tokens: PastTokens,
     nodes: list[Node],
@@ -137,7 +138,7 @@ def encode_per_chunk(
     """The states of some nodes of each chunk, in one run of the lower model; without selection vectors."""
     flat = [node._replace(chunk=i) for i, nodes in enumerate(per_chunk) for node in nodes]
     counts = [num_states(node.length, node.level, lower.method) for node in flat]
-    keys, values = _encode_in_place(lower, tokens, flat, counts, origin)
+    keys, values = encode_in_place(lower, tokens, flat, counts, origin)
     none = comparable_vectors(lower, tokens, [])
     encoded, node_at, state_at = [], 0, 0
     for nodes in per_chunk:

@@ -1,0 +1,193 @@
+"""One training run: from a configuration to a model, on transformers' Trainer."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import AutoConfig, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from ..checkpoint import checkpoint_folder
+from ..config import SharedLLMConfig
+from ..engine_loading import load_tokenizer_from
+from ..errors import ConfigError
+from ..modeling import SharedLLMForCausalLM
+from ..tokenization import TextTokenizer
+from .batch import collate
+from .config import TrainingConfig
+from .data import InstructionDataset, Item, TaskDataset, TextDataset, task_settings
+from .tasks import read_texts
+from .trainable import TrainableSharedLLMForCausalLM, set_trained
+
+__all__ = ["train"]
+
+_ADAPTER_AND_MODEL = {"injection": "adapter", "injection+upper": "adapter", "all": "full"}
+
+
+def train(config: TrainingConfig, *, resume: bool = True) -> Path:
+    """Train as `config` says; the folder of the final model is returned.
+
+    Data, numbers and tokenizer are checked before any weights are loaded. A run that was stopped goes on from its last
+    checkpoint.
+
+    Args:
+        config: of the run.
+        resume: go on from the last checkpoint in `config.output`, if there is one.
+
+    Raises:
+        ConfigError: a number that is not allowed, or an output folder of a run with another configuration.
+        DocumentError: data that cannot be read, with file and line.
+        CheckpointError, TokenizerError: a model or tokenizer that cannot be loaded.
+    """
+    output = Path(config.output)
+    tokenizer = TextTokenizer(load_tokenizer_from([config.tokenizer, config.model, config.base]))
+    method = _method(config)
+    dataset = _dataset(config, config.data, tokenizer, method.chunk_tokens)
+    evaluated = _dataset(config, config.eval_data, tokenizer, method.chunk_tokens) if config.eval_data else None
+    checkpoint = _begin(config, output, resume)
+
+    model = _model(config, method)
+    set_trained(model, config.trained)
+    trainer = Trainer(
+        model=model,
+        args=_arguments(config, evaluated is not None),
+        data_collator=collate,
+        train_dataset=dataset,
+        eval_dataset=evaluated,
+        callbacks=[_Schedule(model, config)],
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.is_world_process_zero():
+        _save(trainer.accelerator.unwrap_model(trainer.model), tokenizer, output / "model")
+    return output / "model"
+
+
+def _method(config: TrainingConfig) -> SharedLLMConfig:
+    """The numbers of the method, from the configuration files alone."""
+    where = config.base or config.model
+    assert where is not None
+    folder = checkpoint_folder(where)
+    read = AutoConfig.from_pretrained(folder)
+    if config.model:
+        if not hasattr(read, "method"):
+            raise ConfigError(f"model={config.model!r} has no injection; name it as base")
+        method: SharedLLMConfig = read.method
+        return method
+    return config.method_config(read.num_hidden_layers)
+
+
+def _dataset(
+    config: TrainingConfig, paths: tuple[str, ...], tokenizer: TextTokenizer, chunk_tokens: int
+) -> Dataset[Item]:
+    if config.tasks is not None and not paths:
+        files, settings = task_settings(dict(config.tasks), tokenizer)
+        texts = read_texts(files) if files else None
+        count = config.steps * config.batch_size * config.accumulation * _processes()
+        return TaskDataset(texts, settings, config.seed, count, tokenizer, chunk_tokens)
+    if config.phase == "language_modelling":
+        past_tokens = max(1, int(config.sequence_tokens * config.past_share))
+        return TextDataset(paths, tokenizer, config.sequence_tokens, past_tokens, chunk_tokens)
+    return InstructionDataset(paths, tokenizer, chunk_tokens, config.max_past_tokens, config.max_running_tokens)
+
+
+def _processes() -> int:
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def _begin(config: TrainingConfig, output: Path, resume: bool) -> str | None:
+    """Note the configuration in the output folder; the checkpoint to go on from, if there is one."""
+    output.mkdir(parents=True, exist_ok=True)
+    noted = output / "training.json"
+    wanted = json.loads(json.dumps(config.to_dict()))
+    checkpoint = get_last_checkpoint(str(output)) if resume else None
+    if checkpoint is not None and noted.is_file():
+        before = json.loads(noted.read_text(encoding="utf-8"))
+        free = {
+            "steps",
+            "log_every",
+            "save_every",
+            "eval_every",
+            "keep_checkpoints",
+            "workers",
+            "device",
+            "tensorboard",
+        }
+        if changed := sorted(name for name in wanted if name not in free and before.get(name) != wanted[name]):
+            raise ConfigError(
+                f"{output} holds a run with other values of {', '.join(changed)}; give another output, or start it anew"
+            )
+    noted.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    return checkpoint
+
+
+def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLLMForCausalLM:
+    dtype = getattr(torch, config.dtype)
+    if config.base:
+        model = TrainableSharedLLMForCausalLM.from_base(config.base, method, dtype=dtype)
+    else:
+        assert config.model is not None
+        model = TrainableSharedLLMForCausalLM.from_pretrained(config.model, dtype=dtype)
+    model.random_chunk_positions = config.random_chunk_positions
+    model.own_last = config.phase == "language_modelling"
+    return model
+
+
+def _arguments(config: TrainingConfig, evaluates: bool) -> TrainingArguments:
+    schedule = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}[config.schedule]
+    options: dict[str, Any] = {}
+    if config.schedule == "cosine" and config.min_learning_rate_share:
+        schedule = "cosine_with_min_lr"
+        options = {"min_lr_rate": config.min_learning_rate_share}
+    return TrainingArguments(
+        output_dir=config.output,
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=schedule,
+        lr_scheduler_kwargs=options,
+        warmup_steps=config.warmup_steps,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        adam_beta2=config.adam_beta2,
+        bf16=config.bf16,
+        gradient_checkpointing=config.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
+        use_cpu=config.device == "cpu",
+        seed=config.seed,
+        logging_steps=config.log_every,
+        save_steps=config.save_every,
+        save_total_limit=config.keep_checkpoints,
+        eval_strategy="steps" if evaluates else "no",
+        eval_steps=config.eval_every if evaluates else None,
+        prediction_loss_only=True,
+        report_to=["tensorboard"] if config.tensorboard else [],
+        dataloader_num_workers=config.workers,
+        remove_unused_columns=False,
+        ddp_find_unused_parameters=False,
+        average_tokens_across_devices=True,
+        label_names=["labels"],
+    )
+
+
+class _Schedule(TrainerCallback):
+    """Sets how many rows' trees each row sees, step by step."""
+
+    def __init__(self, model: TrainableSharedLLMForCausalLM, config: TrainingConfig) -> None:
+        self._model = model
+        self._config = config
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._model.rows_seen = self._config.rows_seen(state.global_step)
+
+
+def _save(model: TrainableSharedLLMForCausalLM, tokenizer: TextTokenizer, folder: Path) -> None:
+    """The final model, as a plain one."""
+    plain = copy.copy(model)
+    plain.__class__ = SharedLLMForCausalLM
+    plain.save_pretrained(folder)
+    tokenizer.tokenizer.save_pretrained(folder)

@@ -1,0 +1,89 @@
+"""`TrainableSharedLLMForCausalLM`: the model whose forward pass begins with the documents, so that any trainer can call it."""
+
+import random
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from ..modeling import SharedLLMForCausalLM
+from ..past_context import PastContext
+from .batch import PastBatch
+from .config import Trained
+from .past import encode_batch, row_past
+
+__all__ = ["TrainableSharedLLMForCausalLM", "set_trained"]
+
+
+class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
+    """`SharedLLMForCausalLM` over batches of `collate`: encodes past contexts, injects them, gives the loss.
+
+    Attributes:
+        random_chunk_positions, rows_seen, own_last: see `TrainingConfig` and `row_past`.
+    """
+
+    random_chunk_positions: int = 0
+    rows_seen: int = 1
+    own_last: bool = False
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        chunk_ids: Tensor | None = None,
+        chunk_lengths: Tensor | None = None,
+        chunk_rows: Tensor | None = None,
+        query_ids: Tensor | None = None,
+        query_lengths: Tensor | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """As the model's own; past contexts come from `chunk_ids` and the like, see `collate`."""
+        if chunk_ids is not None:
+            given = {"chunk_ids": chunk_ids, "chunk_lengths": chunk_lengths, "chunk_rows": chunk_rows}
+            given |= {"query_ids": query_ids, "query_lengths": query_lengths}
+            pasts = self._pasts(PastBatch.of({name: part for name, part in given.items() if part is not None}))
+            kwargs["past_context"] = PastContext.stack(pasts) if any(past is not None for past in pasts) else None
+            kwargs["use_cache"] = False
+        outputs: CausalLMOutputWithPast = super().forward(
+            input_ids=input_ids, attention_mask=attention_mask, labels=labels, **kwargs
+        )
+        return outputs
+
+    def _pasts(self, batch: PastBatch) -> list[PastContext | None]:
+        noisy = self.training and self.method.split_noise_tokens > 0
+        states = encode_batch(self.lower_model, batch, noisy=noisy)
+        if states is None:
+            return [None for _ in batch.queries]
+        # From torch's generator, which checkpoints keep: a run that is resumed draws what it would have drawn.
+        chance = random.Random(int(torch.randint(2**62, ()))) if self._draws else random.Random(0)  # noqa: S311
+        num_rows = len(batch.queries)
+        pasts = []
+        for row in range(num_rows):
+            others = [other for other in range(num_rows) if other != row]
+            seen = chance.sample(others, min(self.rows_seen - 1, len(others)))
+            past = row_past(states, row, seen, self.random_chunk_positions, chance, own_last=self.own_last)
+            if past is not None:
+                self._accepted.add(past)  # its states are this model's own, just made
+            pasts.append(past)
+        return pasts
+
+    @property
+    def _draws(self) -> bool:
+        return self.random_chunk_positions > 0 or self.rows_seen > 1
+
+
+def set_trained(model: SharedLLMForCausalLM, trained: Trained) -> int:
+    """Let gradients flow to what is trained, and to nothing else; how many parameters that is.
+
+    Embeddings, output head and final norm stay frozen but for `all`, as in the paper.
+    """
+    model.requires_grad_(trained == "all")
+    if trained != "all":
+        model.injection.requires_grad_(True)
+    if trained == "injection+upper":
+        layers: Any = model.model.layers
+        for layer in layers[model.method.injection_layers :]:
+            layer.requires_grad_(True)
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
