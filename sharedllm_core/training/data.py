@@ -136,7 +136,8 @@ class InstructionDataset(Dataset[Item]):
                 return fault
             tokens = sum(tokenizer.count(_text(document)) for document in row["documents"])
             if tokens > max_past_tokens:
-                return f"{tokens:,} tokens of documents, and max_past_tokens is {max_past_tokens:,}; raise it, or split them"
+                limit = f"max_past_tokens is {max_past_tokens:,}"
+                return f"{tokens:,} tokens of documents, and {limit}; raise it, or split them"
             running = tokenizer.count(str(row["question"])) + tokenizer.count(row["answer"])
             if running > max_running_tokens:
                 return (

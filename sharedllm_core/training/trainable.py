@@ -1,4 +1,4 @@
-"""`TrainableSharedLLMForCausalLM`: the model whose forward pass begins with the documents, so that any trainer can call it."""
+"""`TrainableSharedLLMForCausalLM`: its forward pass begins with the documents, so that any trainer can call it."""
 
 import random
 from typing import Any
