@@ -17,6 +17,7 @@ from .cache import cache_commands
 from .inspect import inspect
 from .plan import plan
 from .read import read
+from .train import train
 
 __all__ = ["app", "main"]
 
@@ -32,6 +33,7 @@ app.command()(ask)
 app.command()(read)
 app.command()(inspect)
 app.command()(plan)
+app.command()(train)
 app.add_typer(cache_commands, name="cache")
 
 
@@ -55,7 +57,7 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         app()
-    except (SharedLLMError, OSError) as error:
+    except (SharedLLMError, OSError, ImportError) as error:
         if isinstance(error, BrokenPipeError):  # whoever read our output has gone
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115
             sys.exit(1)

@@ -21,7 +21,7 @@ from .rows import JsonRows
 from .tasks import TaskSettings, generate_tasks
 from .tasks.haystack import Text
 
-__all__ = ["InstructionDataset", "Item", "TaskDataset", "TextDataset"]
+__all__ = ["NO_LOSS", "InstructionDataset", "Item", "Passes", "TaskDataset", "TextDataset", "task_settings"]
 
 NO_LOSS = -100
 _QUERY_TOKENS = 64  # before the running text, for policies that look at a query
@@ -210,11 +210,32 @@ def instruction_item(
     return Item([chunk.ids for chunk in library.chunks], prompt.query_ids, ids, labels)
 
 
-def shuffled(dataset: Dataset[Item], seed: int) -> list[int]:
-    """The order of a dataset's items for one pass."""
-    order = list(range(len(dataset)))  # type: ignore[arg-type]
-    random.Random(seed).shuffle(order)  # noqa: S311 (no secret)
-    return order
+class Passes(Dataset[Item]):
+    """A dataset again and again, each time in another order: item i is the same however many processes share the work.
+
+    Args:
+        dataset: with a length.
+        seed: of the orders.
+        count: how many items there are in all.
+    """
+
+    def __init__(self, dataset: Dataset[Item], seed: int, count: int) -> None:
+        self._dataset = dataset
+        self._length = len(dataset)  # type: ignore[arg-type]
+        self._seed = seed
+        self._count = count
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> Item:
+        turn, place = divmod(number, self._length)
+        if self._order[0] != turn:
+            order = list(range(self._length))
+            random.Random(f"{self._seed} {turn}").shuffle(order)  # noqa: S311 (no secret)
+            self._order = (turn, order)
+        return self._dataset[self._order[1][place]]
 
 
 def _fault(row: dict[str, Any]) -> str | None:

@@ -2,11 +2,13 @@
 
 import copy
 import json
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, SequentialSampler
 from transformers import AutoConfig, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -18,7 +20,7 @@ from ..modeling import SharedLLMForCausalLM
 from ..tokenization import TextTokenizer
 from .batch import collate
 from .config import TrainingConfig
-from .data import InstructionDataset, Item, TaskDataset, TextDataset, task_settings
+from .data import InstructionDataset, Item, Passes, TaskDataset, TextDataset, task_settings
 from .tasks import read_texts
 from .trainable import TrainableSharedLLMForCausalLM, set_trained
 
@@ -42,16 +44,20 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
         DocumentError: data that cannot be read, with file and line.
         CheckpointError, TokenizerError: a model or tokenizer that cannot be loaded.
     """
+    _check_installed(config)
     output = Path(config.output)
     tokenizer = TextTokenizer(load_tokenizer_from([config.tokenizer, config.model, config.base]))
     method = _method(config)
-    dataset = _dataset(config, config.data, tokenizer, method.chunk_tokens)
-    evaluated = _dataset(config, config.eval_data, tokenizer, method.chunk_tokens) if config.eval_data else None
+    count = config.steps * config.batch_size * config.accumulation * _processes()
+    dataset = _dataset(config, config.data, tokenizer, method.chunk_tokens, count)
+    if config.tasks is None:
+        dataset = Passes(dataset, config.seed, count)
+    evaluated = _dataset(config, config.eval_data, tokenizer, method.chunk_tokens, 0) if config.eval_data else None
     checkpoint = _begin(config, output, resume)
 
     model = _model(config, method)
     set_trained(model, config.trained)
-    trainer = Trainer(
+    trainer = _Trainer(
         model=model,
         args=_arguments(config, evaluated is not None),
         data_collator=collate,
@@ -65,6 +71,12 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     return output / "model"
 
 
+def _check_installed(config: TrainingConfig) -> None:
+    for name in ("accelerate", *(["tensorboard"] if config.tensorboard else [])):
+        if find_spec(name) is None:
+            raise ImportError(f"training needs {name}, which is not installed: pip install 'sharedllm[train]'")
+
+
 def _method(config: TrainingConfig) -> SharedLLMConfig:
     """The numbers of the method, from the configuration files alone."""
     where = config.base or config.model
@@ -76,16 +88,17 @@ def _method(config: TrainingConfig) -> SharedLLMConfig:
             raise ConfigError(f"model={config.model!r} has no injection; name it as base")
         method: SharedLLMConfig = read.method
         return method
-    return config.method_config(read.num_hidden_layers)
+    new = config.method_config(read.num_hidden_layers)
+    new.check_fits(read.num_hidden_layers)
+    return new
 
 
 def _dataset(
-    config: TrainingConfig, paths: tuple[str, ...], tokenizer: TextTokenizer, chunk_tokens: int
+    config: TrainingConfig, paths: tuple[str, ...], tokenizer: TextTokenizer, chunk_tokens: int, count: int
 ) -> Dataset[Item]:
     if config.tasks is not None and not paths:
         files, settings = task_settings(dict(config.tasks), tokenizer)
         texts = read_texts(files) if files else None
-        count = config.steps * config.batch_size * config.accumulation * _processes()
         return TaskDataset(texts, settings, config.seed, count, tokenizer, chunk_tokens)
     if config.phase == "language_modelling":
         past_tokens = max(1, int(config.sequence_tokens * config.past_share))
@@ -94,7 +107,7 @@ def _dataset(
 
 
 def _processes() -> int:
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    return int(os.environ.get("WORLD_SIZE", "1"))  # a launcher says it before the processes have met
 
 
 def _begin(config: TrainingConfig, output: Path, resume: bool) -> str | None:
@@ -172,6 +185,13 @@ def _arguments(config: TrainingConfig, evaluates: bool) -> TrainingArguments:
         average_tokens_across_devices=True,
         label_names=["labels"],
     )
+
+
+class _Trainer(Trainer):
+    """Takes items in the order of the dataset, which has shuffled them itself."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
 
 
 class _Schedule(TrainerCallback):

@@ -1,0 +1,36 @@
+"""`train`: train an injection as a YAML file says."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+from .output import print_json, say
+
+__all__ = ["train"]
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML file; see docs/guides/training.md for its fields.")],
+    output: Annotated[str | None, typer.Option(help="Another folder than the file's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Another number of steps than the file's.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even where a checkpoint could go on.")] = False,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train an injection for a base model, or go on with one. A run that was stopped goes on from its last checkpoint.
+
+    On several GPUs: accelerate launch -m sharedllm_core train CONFIG.
+    """
+    from ..training.config import TrainingConfig
+    from ..training.run import train as run
+
+    read = TrainingConfig.from_file(config)
+    changes = {name: value for name, value in (("output", output), ("steps", steps)) if value is not None}
+    model = run(replace(read, **changes), resume=not fresh)  # type: ignore[arg-type]
+    if as_json:
+        print_json({"model": str(model)})
+    else:
+        say(f"the model is in {model}; ask it: sharedllm ask … --model {model}")

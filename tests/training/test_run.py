@@ -1,0 +1,273 @@
+"""Training runs as users start them: killed and resumed, on two processes, on wrong input."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from sharedllm_core import SharedLLMEngine
+from sharedllm_core.errors import ConfigError, DocumentError, SharedLLMError
+from sharedllm_core.training.config import TrainingConfig
+from sharedllm_core.training.run import train
+from tests import tiny_engine
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(tiny_engine.ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A base with its tokenizer, and data of both kinds."""
+    made = tmp_path_factory.mktemp("training")
+    tiny_engine.make_checkpoint(made)
+    tiny_engine.tokenizer().save_pretrained(made / "base")
+    chance = random.Random(0)
+    with (made / "texts.jsonl").open("w") as file:
+        for seed in range(6):
+            file.write(json.dumps({"text": tiny_engine.words(300, seed=seed)}) + "\n")
+    with (made / "asked.jsonl").open("w") as file:
+        for seed in range(24):
+            documents = [tiny_engine.words(chance.randrange(10, 60), seed=100 + seed + i) for i in range(2)]
+            row = {"documents": [documents[0], {"text": documents[1]}], "question": "Who signed?"}
+            file.write(json.dumps(row | {"answer": chance.choice(tiny_engine.WORDS)}) + "\n")
+    return made
+
+
+def settings(folder, output, **changes):
+    return {
+        "base": str(folder / "base"),
+        "method": {"injection_layers": 2, "chunk_tokens": 32, "compression_ratio": 4},
+        "phase": "instruction",
+        "data": [str(folder / "asked.jsonl")],
+        "output": str(output),
+        "steps": 12,
+        "batch_size": 4,
+        "learning_rate": 3.0e-3,
+        "log_every": 1,
+        "save_every": 4,
+        "device": "cpu",
+        "tensorboard": False,
+        "trained": "all",
+    } | changes
+
+
+def command(folder, output, *launcher, **changes):
+    file = Path(output).with_suffix(".yaml")
+    file.write_text(yaml.safe_dump(settings(folder, output, **changes)))
+    return [*(launcher or (sys.executable,)), "-m", "sharedllm_core", "train", str(file)]
+
+
+def run(*arguments, **changes):
+    done = subprocess.run(command(*arguments, **changes), capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def losses(output):
+    states = sorted(
+        Path(output).glob("checkpoint-*/trainer_state.json"), key=lambda p: int(p.parent.name.split("-")[1])
+    )
+    history = json.loads(states[-1].read_text())["log_history"]
+    return {row["step"]: row["loss"] for row in history if "loss" in row}
+
+
+def weights(output):
+    engine = SharedLLMEngine.from_pretrained(Path(output) / "model", cache=tiny_engine.memory_cache())
+    return engine.model.state_dict()
+
+
+@pytest.mark.parametrize("phase", ["language_modelling", "instruction"])
+@pytest.mark.parametrize("trained", ["injection", "injection+upper", "all"])
+def test_loss_falls_in_both_phases_whatever_is_trained(folder, tmp_path, phase, trained):
+    data = {"language_modelling": "texts.jsonl", "instruction": "asked.jsonl"}[phase]
+    changes = {"phase": phase, "trained": trained, "data": [str(folder / data)], "sequence_tokens": 128, "steps": 40}
+    config = TrainingConfig.from_dict(settings(folder, tmp_path / "run", **changes, save_every=40))
+    train(config)
+    found = losses(tmp_path / "run")
+    assert sum(found[step] for step in range(33, 41)) < sum(found[step] for step in range(1, 9))
+
+
+def test_a_trained_model_answers_in_the_engine(folder, tmp_path):
+    train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", steps=2)))
+    engine = SharedLLMEngine.from_pretrained(tmp_path / "run" / "model", cache=tiny_engine.memory_cache())
+    assert type(engine.model).__name__ == "SharedLLMForCausalLM"
+    assert engine.ask("Who?", engine.read(tiny_engine.documents(1)), max_new_tokens=4).usage.injected_states > 0
+    again = settings(folder, tmp_path / "more", steps=1, model=str(tmp_path / "run" / "model"))
+    del again["base"], again["method"]
+    assert train(TrainingConfig.from_dict(again)).is_dir()
+
+
+def test_everything_at_once_runs(folder, tmp_path):
+    changes = {
+        "random_chunk_positions": 1000,
+        "in_batch_past": [[0, 1], [2, 3]],
+        "gradient_checkpointing": True,
+        "bf16": True,
+        "accumulation": 2,
+        "eval_data": [str(folder / "asked.jsonl")],
+        "eval_every": 2,
+        "steps": 4,
+        "save_every": 2,
+        "tensorboard": True,
+        "min_learning_rate_share": 0.1,
+        "warmup_steps": 1,
+    }
+    train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", **changes)))
+    assert list((tmp_path / "run").rglob("*tfevents*"))
+    assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+
+def test_tasks_are_generated_while_training(folder, tmp_path):
+    changes = {"data": [], "tasks": {"length": 600, "forms": ["single"]}, "steps": 2, "batch_size": 2}
+    train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", **changes)))
+    assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+
+def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(folder, tmp_path):
+    changes = {"random_chunk_positions": 100, "in_batch_past": [[0, 2]], "steps": 40, "save_every": 10}
+    run(folder, tmp_path / "whole", **changes)
+    killed = subprocess.Popen(
+        command(folder, tmp_path / "killed", **changes),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+    )
+    while not list((tmp_path / "killed").glob("checkpoint-*/trainer_state.json")):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "model").exists()
+    run(folder, tmp_path / "killed", **changes)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_two_processes_give_the_losses_of_one(folder, tmp_path):
+    changes = {"steps": 6, "save_every": 6, "method": settings(folder, "")["method"] | {"split_noise_tokens": 0.0}}
+    run(folder, tmp_path / "one", **changes)
+    launcher = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    launcher += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    run(folder, tmp_path / "two", *launcher, **(changes | {"batch_size": 2}))
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert all(abs(one[step] - two[step]) < 2e-3 for step in one), (one, two)
+    single, double = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name, weight in single.items():
+        torch.testing.assert_close(double[name], weight, rtol=1e-2, atol=2e-3, msg=name)
+
+
+# ---------------------------------------------------------------------------------------------- bad input
+
+
+def no_weights(monkeypatch):
+    """Loading weights would be an error."""
+    for name in ("from_base", "from_pretrained"):
+        monkeypatch.setattr(
+            f"sharedllm_core.training.run.TrainableSharedLLMForCausalLM.{name}",
+            lambda *_, **__: pytest.fail("weights were loaded"),
+        )
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{not json", r"line 2: no JSON"),
+        ("[1]", r"line 2: a list; write an object"),
+        ('{"documents": ["a"], "question": "b"}', r"line 2: 'answer' is missing"),
+        ('{"documents": "a", "question": "b", "answer": "c"}', r"line 2: documents are no list"),
+        ('{"documents": [""], "question": "b", "answer": "c"}', r"line 2: documents hold no text"),
+        ('{"documents": ["a"], "question": "", "answer": "c"}', r"line 2: question is neither"),
+        ('{"documents": ["a"], "question": "b", "answer": ""}', r"line 2: answer is no text"),
+        (
+            json.dumps({"documents": ["word " * 500], "question": "b", "answer": "c"}),
+            r"line 2: [\d,]+ tokens of documents, and max_past",
+        ),
+        (
+            json.dumps({"documents": ["a"], "question": "b", "answer": "c " * 500}),
+            r"line 2: [\d,]+ tokens of question and answer",
+        ),
+    ],
+)
+def test_a_bad_row_is_named_by_file_and_line_before_weights_are_loaded(folder, tmp_path, monkeypatch, line, fault):
+    no_weights(monkeypatch)
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"documents": ["a"], "question": "b", "answer": "c"}\n' + line + "\n")
+    limits = {"max_past_tokens": 400, "max_running_tokens": 300}
+    with pytest.raises(DocumentError, match=rf"rows\.jsonl, {fault}"):
+        train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", data=[str(file)], **limits)))
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [("no.jsonl", "is no file"), ("empty.jsonl", "holds no row"), ("a.jsonl.xz", "is compressed")]
+)
+def test_files_that_cannot_be_data(folder, tmp_path, monkeypatch, name, fault):
+    no_weights(monkeypatch)
+    (tmp_path / "empty.jsonl").write_text("\n")
+    (tmp_path / "a.jsonl.xz").write_bytes(b"x")
+    with pytest.raises(DocumentError, match=fault):
+        train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", data=str(tmp_path / name))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"learning_rat": 1}, r"unknown fields \['learning_rat'\]; known are"),
+        (
+            {"learning_rate": "1e-5"},
+            r"learning_rate='1e-5' is not allowed; it must be a number above 0 \(write 1.0e-5\)",
+        ),
+        ({"steps": 0}, "steps=0"),
+        ({"trained": "some"}, "trained='some' is not allowed; it must be one of injection, injection\\+upper, all"),
+        ({"phase": "x"}, "phase='x'"),
+        ({"model": "x"}, "either base"),
+        ({"base": None}, "either base"),
+        ({"tasks": {}}, "either data"),
+        ({"in_batch_past": [[5, 1]]}, "in_batch_past="),
+        ({"in_batch_past": 3}, "in_batch_past=3"),
+        ({"past_share": 1}, "past_share=1"),
+        ({"method": {"injection_layer": 2}}, r"unknown settings \['injection_layer'\] in method"),
+        ({"method": {"injection_layers": 9}}, "injection_layers=9, but the base model has 4 layers"),
+        ({"data": [], "tasks": {"lenght": 3}}, "tasks: .*lenght"),
+        ({"data": [], "tasks": {"length": 3}}, "length=3 is too short"),
+    ],
+)
+def test_wrong_settings_are_named_before_weights_are_loaded(folder, tmp_path, monkeypatch, changes, fault):
+    no_weights(monkeypatch)
+    with pytest.raises(SharedLLMError, match=fault):
+        train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", **changes)))
+
+
+def test_a_configuration_file_that_is_none(tmp_path):
+    for text, fault in (("a: [", "is no YAML"), ("- a", "holds a list"), ("steps: 3", "output is missing")):
+        (tmp_path / "x.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=fault):
+            TrainingConfig.from_file(tmp_path / "x.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        TrainingConfig.from_file(tmp_path / "nowhere.yaml")
+
+
+def test_another_configuration_does_not_go_on_in_the_same_folder(folder, tmp_path):
+    train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", steps=4)))
+    with pytest.raises(ConfigError, match="holds a run with other values of learning_rate"):
+        train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", steps=8, learning_rate=1.0)))
+    train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", steps=6)))
+    assert max(losses(tmp_path / "run")) == 6
