@@ -11,7 +11,7 @@ MATRIX := 5.2.0 5.17.0
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test test-matrix lint format efficiency clean
+.PHONY: demo test test-matrix lint format docs-cli efficiency clean
 
 demo: $(READY)
 	$(BIN)/python examples/ask_documents.py
@@ -27,6 +27,10 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# docs/reference/cli.md, from what `--help` prints.
+docs-cli: $(READY)
+	$(BIN)/python docs/generate_cli.py
 
 # The core tests on older versions of transformers, each in an environment of its own.
 test-matrix: $(addprefix matrix-,$(MATRIX))

@@ -126,7 +126,8 @@ class SharedLLMEngine:
         """
         found = read_documents(sources, on_error=on_error, max_file_bytes=max_file_bytes)
         if not found.documents:
-            why = f"; {len(found.skipped)} files were skipped, the first: {found.skipped[0]}" if found.skipped else ""
+            first = f"{found.skipped[0].path}: {found.skipped[0].reason}" if found.skipped else ""
+            why = f"; {len(found.skipped)} files were skipped, the first: {first}" if first else ""
             raise DocumentError(f"there are no documents in {_shown(sources)}{why}; give files, folders or Documents")
         made = make_library(found.documents, self.tokenizer, self.model.method.chunk_tokens, found.skipped)
         if not made.num_tokens:

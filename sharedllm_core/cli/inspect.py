@@ -13,7 +13,9 @@ from ..errors import SharedLLMError
 from ..inspection import InspectedDocument, Inspection
 from . import options
 from .inspect_page import page
-from .output import answer_json, print_evidence, print_json, say, say_skipped
+from .output import answer_json, print_evidence, print_json, say
+from .sources import load_documents
+from .wording import visible
 
 __all__ = ["inspect"]
 
@@ -23,10 +25,20 @@ _EXCERPT = 60
 
 
 def inspect(
-    docs: Annotated[list[str], typer.Argument(help="Files, folders or globs.")],
-    question: Annotated[str, typer.Option("--question", "-q", help="The question to inspect for.")],
+    docs: options.DocsArgument,
+    question: Annotated[
+        str,
+        typer.Option(
+            "--question", "-q", metavar="TEXT", callback=options.not_empty, help="The question to inspect for."
+        ),
+    ],
     html: Annotated[
-        Path | None, typer.Option(help="Write a page of one file that shows the whole text, and open it anywhere.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Write the whole text, coloured, as one page of HTML that needs nothing else, instead of the table.",
+        ),
     ] = None,
     max_new_tokens: options.MaxNewTokens = None,
     evidence: options.Evidence = 5,
@@ -36,23 +48,32 @@ def inspect(
     dtype: options.Dtype = None,
     allow_untrained: options.AllowUntrained = False,
     skip_unreadable: options.SkipUnreadable = False,
+    max_file_bytes: options.MaxFileBytes = options.MAX_FILE_BYTES,
     cache_dir: options.CacheDir = None,
-    cache_bytes: options.CacheBytes = 20 * 10**9,
+    cache_bytes: options.CacheBytes = options.CACHE_BYTES,
     namespace: options.Namespace = "default",
     remote: options.Remote = None,
     int8: options.Int8 = False,
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show the context trees of documents for a question: which nodes were kept at which level, and the evidence."""
+    """Show which parts of documents a question drew on.
+
+    For each retained node: its chunk, its level in the context tree (the deeper, the finer), how many tokens became
+    how many states, its attention, and its text. Then the answer with its evidence.
+    """
+    if html is not None and not html.absolute().parent.is_dir():
+        raise typer.BadParameter(f"the folder of {html} does not exist; make it, or give another", param_hint="--html")
+    found = load_documents(docs, skip_unreadable, max_file_bytes)
     cache = options.make_cache(cache_dir, namespace, cache_bytes, remote, int8)
     engine = options.make_engine(model, base, device, dtype, allow_untrained, cache)
-    library = engine.read(docs, on_error=options.on_error(skip_unreadable))
-    say_skipped(library)
+    library = engine.library(found.documents)
+    engine.stream(question, library, max_new_tokens=max_new_tokens).close()  # what is wrong is said before reading
+    engine.read(library)
     seen = engine.inspect(question, library, max_new_tokens=max_new_tokens, num_evidence=evidence)
     if html is not None:
         try:
-            html.write_text(page(question, seen), encoding="utf-8")
+            html.write_text(page(question, seen), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise SharedLLMError(f"{html} cannot be written: {error.strerror}; give another --html") from error
         say(f"written to {html}")
@@ -75,9 +96,9 @@ def _print(seen: Inspection) -> None:
     console = Console()
     for part in seen.documents:
         if part.nodes:
-            console.print(Text(part.document.id, style="bold"))
+            console.print(Text(visible(part.document.id), style="bold"), soft_wrap=True)
             console.print(_table(part))
-    console.print(Text("Answer: ", style="bold") + Text(seen.answer.text))
+    console.print(Text("Answer: ", style="bold") + Text(visible(seen.answer.text)), soft_wrap=True)
     print_evidence(seen.answer.evidence)
 
 
@@ -90,7 +111,7 @@ def _table(part: InspectedDocument) -> Table:
     largest = max((node.score for node in part.nodes), default=0.0) or 1.0
     for node in part.nodes:
         style = _STYLES[min(node.level, len(_STYLES) - 1)]
-        excerpt = " ".join(part.document.text[node.start : node.end].split())
+        excerpt = visible(" ".join(part.document.text[node.start : node.end].split()))
         table.add_row(
             str(node.chunk),
             Text(str(node.level), style=style),

@@ -3,6 +3,7 @@
 The background of a text says how finely it was injected, a mark that it is evidence.
 """
 
+from bisect import bisect_right
 from html import escape
 from itertools import pairwise
 
@@ -88,22 +89,22 @@ def _document(number: int, part: InspectedDocument, seen: Inspection) -> str:
     cuts = {0, len(part.document.text)}
     cuts |= {place for node in part.nodes for place in (node.start, node.end)}
     cuts |= {place for span in spans for place in (span.start, span.end)}
-    pieces = [_piece(number, part, start, end, spans) for start, end in pairwise(sorted(cuts))]
+    starts = [node.start for node in part.nodes]
+    pieces = []
+    for start, end in pairwise(sorted(cuts)):
+        before = bisect_right(starts, start)
+        node = part.nodes[before - 1] if before and start < part.nodes[before - 1].end else None
+        pieces.append(_piece(number, part.document.text[start:end], start, node, spans))
     return f'<h2>{escape(part.document.id)}</h2><div class="text">{"".join(pieces)}</div>'
 
 
-def _piece(number: int, part: InspectedDocument, start: int, end: int, spans: list[Evidence]) -> str:
+def _piece(number: int, text: str, start: int, node: InspectedNode | None, spans: list[Evidence]) -> str:
     """The text from one bound to the next: of one node at most, and inside or outside of evidence."""
-    text = escape(part.document.text[start:end])
-    node = _node_at(part.nodes, start)
+    shown = escape(text)
     if any(span.start <= start < span.end for span in spans):
         anchor = f' id="d{number}-{start}"' if any(span.start == start for span in spans) else ""
-        text = f"<mark{anchor}>{text}</mark>"
+        shown = f"<mark{anchor}>{shown}</mark>"
     if node is None:
-        return text
+        return shown
     title = f"level {node.level}: {node.tokens} tokens, {node.states} states, {node.score:.1%} of the attention"
-    return f'<span class="l{node.level}" title="{title}">{text}</span>'
-
-
-def _node_at(nodes: tuple[InspectedNode, ...], place: int) -> InspectedNode | None:
-    return next((node for node in nodes if node.start <= place < node.end), None)
+    return f'<span class="l{node.level}" title="{title}">{shown}</span>'

@@ -4,26 +4,53 @@ import os
 import sys
 import traceback
 import warnings
-from typing import Annotated, TextIO
+from collections.abc import Collection
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
 
 from ..errors import CacheWarning, SharedLLMError
 from ..version import __version__
+from . import options
 from .ask import ask
 from .cache import cache_commands
 from .inspect import inspect
 from .plan import plan
 from .read import read
 from .train import train
+from .wording import in_options, visible
 
 __all__ = ["app", "main"]
 
+_HELP = """Read whole document sets with a short-context language model, and answer from them.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.
+"""
+
+
+class _Commands(TyperGroup):
+    """All commands; what the library refuses becomes one line on standard error, and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # whoever read our output has gone
+            raise
+        except (SharedLLMError, OSError, ImportError) as error:
+            _trace()
+            command = self.get_command(ctx, ctx.invoked_subcommand) if ctx.invoked_subcommand else None
+            names = {str(parameter.name) for parameter in command.params} if command else set()
+            _say("Error: ", "bold red", str(error), names)
+            raise typer.Exit(1) from error
+
+
 app = typer.Typer(
     name="sharedllm",
-    help="Read whole document sets with a short-context language model, and answer from them.",
+    cls=_Commands,
+    help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
@@ -48,6 +75,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    debug: options.Debug = False,
 ) -> None:
     pass
 
@@ -55,16 +83,30 @@ def _options(
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted."""
     warnings.showwarning = _show_warning
+    _take_any_text()
     try:
-        app()
-    except (SharedLLMError, OSError, ImportError) as error:
-        if isinstance(error, BrokenPipeError):  # whoever read our output has gone
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-            sys.exit(1)
-        if os.environ.get("SHAREDLLM_DEBUG"):
-            traceback.print_exc()
-        _say("Error: ", "bold red", str(error))
+        app(prog_name="sharedllm")
+    except Exception as error:  # a fault of this library, or of one below
+        _trace()
+        _say("Error: ", "bold red", f"unexpected {type(error).__name__}: {error}; --debug shows where it comes from")
         sys.exit(1)
+
+
+def _take_any_text() -> None:
+    """File names and documents may hold what a stream's encoding has not: it is written escaped, and read replaced."""
+    for stream, errors in (
+        (sys.stdin, "replace"),
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+    ):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors=errors)
+
+
+def _trace() -> None:
+    if os.environ.get("SHAREDLLM_DEBUG"):
+        traceback.print_exc()
 
 
 def _show_warning(
@@ -81,7 +123,7 @@ def _show_warning(
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
-def _say(head: str, style: str, text: str) -> None:
+def _say(head: str, style: str, text: str, names: Collection[str] = ()) -> None:
     shown = Text(head, style=style)
-    shown.append(text, style="default")
+    shown.append(visible(in_options(text, names)), style="default")
     Console(stderr=True, soft_wrap=True).print(shown)

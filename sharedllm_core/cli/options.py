@@ -1,18 +1,22 @@
-"""Options that several commands share, and the engine that they ask for."""
+"""Options that several commands share, and the cache and the engine that they ask for."""
 
 import logging
 import os
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+import torch
 import typer
 from transformers.utils import logging as transformers_logging
 
+from ..documents.reading import MAX_FILE_BYTES
 from ..engine import SharedLLMEngine
 from ..tree_cache import TreeCache
 
 __all__ = [
+    "CACHE_BYTES",
+    "MAX_FILE_BYTES",
     "AllowUntrained",
     "AsJson",
     "Base",
@@ -21,9 +25,11 @@ __all__ = [
     "Debug",
     "Device",
     "Docs",
+    "DocsArgument",
     "Dtype",
     "Evidence",
     "Int8",
+    "MaxFileBytes",
     "MaxNewTokens",
     "Model",
     "Namespace",
@@ -35,47 +41,37 @@ __all__ = [
     "TopP",
     "make_cache",
     "make_engine",
-    "on_error",
+    "not_empty",
 ]
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        envvar="SHAREDLLM_MODEL", help="Folder or hub id of a trained model; by default the one in the package."
-    ),
-]
-Base = Annotated[str | None, typer.Option(help="Of an adapter: where its base model is now.")]
-Device = Annotated[str | None, typer.Option(help="Where the model runs, such as cuda; by default the CPU.")]
-Dtype = Annotated[str | None, typer.Option(help="Of the weights, such as bfloat16; by default the checkpoint's.")]
-AllowUntrained = Annotated[
-    bool, typer.Option("--allow-untrained", help="Answer also with an injection that was never trained.")
-]
-Docs = Annotated[
-    list[str] | None, typer.Option("--docs", "-d", help="File, folder or glob to answer from; may be repeated.")
-]
-SkipUnreadable = Annotated[
-    bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read, and name them.")
-]
-CacheDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="SHAREDLLM_CACHE_DIR",
-        help="Folder of the tree cache; by default the user's cache folder.",
-    ),
-]
-CacheBytes = Annotated[int, typer.Option(help="The most bytes of the tree cache on disk; 0 for none on disk.")]
-Namespace = Annotated[str, typer.Option(help="Keeps the trees of tenants apart.")]
-Remote = Annotated[
-    str | None, typer.Option(help="A further store of trees: any fsspec URL, such as s3://bucket/trees.")
-]
-Int8 = Annotated[bool, typer.Option("--int8", help="Keep trees as 8-bit numbers: less space, and a loss.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
-MaxNewTokens = Annotated[int | None, typer.Option(help="The most tokens to write; by default 256.")]
-Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token each time.")]
-TopP = Annotated[float, typer.Option(help="Draw only from the likeliest tokens of this probability together.")]
-Seed = Annotated[int | None, typer.Option(help="The same seed draws the same tokens.")]
-Stop = Annotated[list[str] | None, typer.Option(help="A string at which the answer ends; may be repeated.")]
-Evidence = Annotated[int, typer.Option(help="The most spans of evidence to show; 0 for none.")]
+CACHE_BYTES = 20 * 10**9
+_MEMORY_BYTES = 2 * 10**9
+_DTYPES = ("float32", "bfloat16", "float16")
+
+
+def not_empty(value: str | None) -> str | None:
+    """Refuse a question of nothing before anything is loaded."""
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty; give a question")
+    return value
+
+
+def _known_dtype(value: str | None) -> str | None:
+    if value is not None and value not in _DTYPES:
+        raise typer.BadParameter(f"{value!r} is not known; give one of {', '.join(_DTYPES)}")
+    return value
+
+
+def _usable_device(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            torch.empty(1, device=value).cpu()
+        except Exception as error:  # each kind of device has its own
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise typer.BadParameter(
+                f"{value!r} cannot be used here ({reason}); leave the option out for the CPU"
+            ) from error
+    return value
 
 
 def _set_debug(value: bool) -> bool:
@@ -84,14 +80,96 @@ def _set_debug(value: bool) -> bool:
     return value
 
 
+Model = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SHAREDLLM_MODEL",
+        metavar="NAME",
+        help="Folder or hub id of a trained model; by default the one in the package.",
+    ),
+]
+Base = Annotated[str | None, typer.Option(metavar="NAME", help="Of an adapter: where its base model is now.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", callback=_usable_device, help="Where the model runs, such as cuda; by default the CPU."
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        callback=_known_dtype,
+        help=f"Of the weights: {', '.join(_DTYPES)}; by default the checkpoint's.",
+    ),
+]
+AllowUntrained = Annotated[
+    bool,
+    typer.Option(
+        "--allow-untrained", help="Answer also with an injection that was never trained, which ignores the documents."
+    ),
+]
+Docs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--docs",
+        "-d",
+        metavar="PATH",
+        help="File, folder or glob to answer from; may be repeated. A glob goes in quotes, so that the shell leaves "
+        "it alone.",
+    ),
+]
+DocsArgument = Annotated[list[str], typer.Argument(metavar="DOCS", help="Files, folders or globs.")]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read, and name them.")
+]
+MaxFileBytes = Annotated[int, typer.Option(min=1, metavar="N", help="The largest file that is read.")]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="SHAREDLLM_CACHE_DIR",
+        metavar="FOLDER",
+        file_okay=False,
+        help="Folder of the tree cache; by default the user's cache folder.",
+    ),
+]
+CacheBytes = Annotated[
+    int, typer.Option(min=0, metavar="N", help="The most bytes of the tree cache on disk; 0 for none on disk.")
+]
+Namespace = Annotated[
+    str, typer.Option(metavar="NAME", help="Of the tree cache: each tenant sees the trees of its own alone.")
+]
+Remote = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="A further store of trees: any fsspec URL, such as s3://bucket/trees."),
+]
+Int8 = Annotated[
+    bool, typer.Option("--int8", help="Keep trees as 8-bit numbers: about half the space, and a small loss.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
+MaxNewTokens = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="The most tokens to write; by default 256, or a quarter of a window below 1,024."
+    ),
+]
+Temperature = Annotated[
+    float, typer.Option(min=0, max=100, metavar="X", help="0 takes the likeliest token each time; above, it draws.")
+]
+TopP = Annotated[
+    float,
+    typer.Option(min=0, max=1, metavar="X", help="Draw only from the likeliest tokens of this probability together."),
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=2**32 - 1, metavar="N", help="The same seed draws the same tokens.")
+]
+Stop = Annotated[
+    list[str] | None, typer.Option(metavar="TEXT", help="A string at which the answer ends; may be repeated.")
+]
+Evidence = Annotated[int, typer.Option(min=0, metavar="N", help="The most spans of evidence to show; 0 for none.")]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_set_debug, is_eager=True, help="Show tracebacks and the libraries' logs.")
 ]
-
-
-def on_error(skip_unreadable: bool) -> Literal["raise", "skip"]:
-    """How to take a file that cannot be read."""
-    return "skip" if skip_unreadable else "raise"
 
 
 def make_cache(
@@ -104,7 +182,7 @@ def make_cache(
         disk_bytes=cache_bytes,
         remote_url=remote,
         int8=int8,
-        memory_bytes=2 * 10**9 if in_memory else 0,
+        memory_bytes=_MEMORY_BYTES if in_memory else 0,
     )
 
 
@@ -119,5 +197,5 @@ def make_engine(
         warnings.filterwarnings("ignore", category=FutureWarning)
     kwargs: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
     return SharedLLMEngine.from_pretrained(
-        model, base=base, device=device, cache=cache, allow_untrained=allow_untrained, **kwargs
+        model or None, base=base, device=device, cache=cache, allow_untrained=allow_untrained, **kwargs
     )

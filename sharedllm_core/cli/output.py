@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ..answer import Answer, Evidence
-from ..library import Library
+from .wording import visible
 
-__all__ = ["answer_json", "human_bytes", "print_evidence", "print_json", "print_usage", "say", "say_skipped"]
+__all__ = ["answer_json", "counted", "human_bytes", "print_evidence", "print_json", "print_usage", "say"]
 
 _SHOWN_CHARACTERS = 300
 
@@ -25,13 +25,7 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 def say(text: str) -> None:
     """A line on standard error."""
-    Console(stderr=True, soft_wrap=True).print(Text(text, style="dim"))
-
-
-def say_skipped(library: Library) -> None:
-    """Name the files that were left out."""
-    for skipped in library.skipped:
-        say(f"skipped {skipped.path}: {skipped.reason}")
+    Console(stderr=True, soft_wrap=True).print(Text(visible(text), style="dim"))
 
 
 def answer_json(question: str, answer: Answer) -> dict[str, Any]:
@@ -46,15 +40,17 @@ def answer_json(question: str, answer: Answer) -> dict[str, Any]:
     }
 
 
-def print_evidence(spans: Sequence[Evidence], *, stderr: bool = False) -> None:
+def print_evidence(spans: Sequence[Evidence]) -> None:
     """Where the answer stands: document, characters, share of attention, text."""
-    console = Console(stderr=stderr, soft_wrap=True)
+    console = Console(soft_wrap=True)
+    if spans:
+        console.print()
     for number, span in enumerate(spans, start=1):
         head = Text(f"[{number}] ", style="bold")
-        head.append(span.document_id, style="cyan")
+        head.append(visible(span.document_id), style="cyan")
         head.append(f"  characters {span.start:,} to {span.end:,}, {span.score:.0%} of the attention", style="dim")
         console.print(head)
-        text = " ".join(span.text.split())
+        text = visible(" ".join(span.text.split()))
         shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
         console.print(Text(f"    {shown}"))
 
@@ -62,16 +58,26 @@ def print_evidence(spans: Sequence[Evidence], *, stderr: bool = False) -> None:
 def print_usage(answer: Answer, seconds: float) -> None:
     """What the answer cost, in one line on standard error."""
     usage = answer.usage
-    cached = usage.cached_tokens / usage.past_context_tokens if usage.past_context_tokens else 1.0
+    documents = "no documents"
+    if usage.past_context_tokens:
+        cached = usage.cached_tokens / usage.past_context_tokens
+        documents = (
+            f"{usage.past_context_tokens:,} tokens of documents ({cached:.0%} cached), "
+            f"{usage.injected_states:,} states injected"
+        )
     say(
-        f"{usage.past_context_tokens:,} tokens of documents ({cached:.0%} cached), "
-        f"{usage.injected_states:,} states injected, {usage.running_text_tokens:,} tokens of prompt, "
-        f"{usage.completion_tokens:,} written, {seconds:.1f} s"
+        f"{documents}, {usage.running_text_tokens:,} tokens of prompt, {usage.completion_tokens:,} written, "
+        f"{seconds:.1f} s"
     )
     if answer.finish_reason == "length":
         say("the answer was cut at --max-new-tokens")
     if answer.moved:
-        say(f"{len(answer.moved)} older messages did not fit into the window and were read as past context")
+        say(f"{counted(len(answer.moved), 'older message')} did not fit into the window: read as past context")
+
+
+def counted(number: int, name: str) -> str:
+    """A number of things: `1 tree`, `2,000 trees`."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def human_bytes(count: int) -> str:

@@ -13,6 +13,7 @@ from ..config import SharedLLMConfig, known_policies
 from ..errors import ConfigError
 from ..planning import MACHINES, MODELS, HostedPrices, Machine, ModelShape, Plan, bytes_of_dtype, read_model
 from ..planning import plan as make_plan
+from . import options
 
 __all__ = ["plan"]
 
@@ -21,38 +22,47 @@ _NOTHING = "–"
 
 
 def plan(
-    model: Annotated[str, typer.Option(help=f"A checkpoint's folder, or one of {', '.join(MODELS)}.")],
-    tokens: Annotated[int, typer.Option(help="Tokens of all documents together.")],
-    questions_per_day: Annotated[int, typer.Option(help="Questions asked about them.")],
-    machine: Annotated[str, typer.Option(help=f"One of {', '.join(MACHINES)}.")] = "h100",
+    model: Annotated[str, typer.Option(metavar="NAME", help=f"A checkpoint's folder, or one of {', '.join(MODELS)}.")],
+    tokens: Annotated[int, typer.Option(metavar="N", help="Tokens of all documents together.")],
+    questions_per_day: Annotated[int, typer.Option(metavar="N", help="Questions asked about them.")],
+    machine: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(MACHINES)}.")] = "h100",
     machine_price_per_hour: Annotated[
-        float | None, typer.Option(help="USD; an assumption is made where none is given.")
+        float | None, typer.Option(metavar="USD", help="USD; an assumption is made where none is given.")
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="Of weights and states; the model's own by default.")] = None,
-    question_tokens: Annotated[int, typer.Option(help="Tokens of instructions, question and chat.")] = 128,
-    answer_tokens: Annotated[int, typer.Option(help="Tokens of an answer.")] = 128,
-    days_per_year: Annotated[int, typer.Option(help="Days on which questions are asked.")] = 365,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of weights and states; the model's own by default.")
+    ] = None,
+    question_tokens: Annotated[int, typer.Option(metavar="N", help="Tokens of instructions, question and chat.")] = 128,
+    answer_tokens: Annotated[int, typer.Option(metavar="N", help="Tokens of an answer.")] = 128,
+    days_per_year: Annotated[int, typer.Option(metavar="N", help="Days on which questions are asked.")] = 365,
     injection_layers: Annotated[
-        int | None, typer.Option(help="M; by default the checkpoint's, or the paper's half of all layers.")
+        int | None, typer.Option(metavar="N", help="M; by default the checkpoint's, or the paper's half of all layers.")
     ] = None,
-    compression_ratio: Annotated[float | None, typer.Option(help="Past tokens per retained state.")] = None,
-    chunk_tokens: Annotated[int | None, typer.Option(help="Tokens in a chunk.")] = None,
-    tree_depth: Annotated[int | None, typer.Option(help="Levels below the chunk.")] = None,
-    policy: Annotated[str | None, typer.Option(help=f"One of {', '.join(known_policies())}.")] = None,
+    compression_ratio: Annotated[
+        float | None, typer.Option(metavar="X", help="Past tokens per retained state.")
+    ] = None,
+    chunk_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens in a chunk.")] = None,
+    tree_depth: Annotated[int | None, typer.Option(metavar="N", help="Levels below the chunk.")] = None,
+    policy: Annotated[str | None, typer.Option(metavar="NAME", help=f"One of {', '.join(known_policies())}.")] = None,
     price_in: Annotated[
         float | None,
         typer.Option(
+            metavar="USD",
             help="USD per million input tokens of a hosted model. No vendor is assumed: without it and "
-            "--price-out there is no hosted column."
+            "--price-out there is no hosted column.",
         ),
     ] = None,
-    price_out: Annotated[float | None, typer.Option(help="USD per million output tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(metavar="USD", help="USD per million output tokens.")] = None,
     price_cached: Annotated[
-        float | None, typer.Option(help="USD per million input tokens that the host has cached.")
+        float | None, typer.Option(metavar="USD", help="USD per million input tokens that the host has cached.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")] = False,
+    debug: options.Debug = False,
 ) -> None:
-    """Compute memory, time and cost beside full attention and, where prices are given, a hosted model."""
+    """Compute memory, time and cost beside full attention.
+
+    And, where prices are given, beside a hosted model. Computed, not measured, with all assumptions said.
+    """
     shape, method = read_model(model)
     if dtype is not None:
         shape = replace(shape, bytes_per_parameter=bytes_of_dtype(dtype))

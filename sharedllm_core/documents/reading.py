@@ -119,7 +119,8 @@ def _files_of(source: str | Path) -> Iterator[Path]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     ignored = _ignored(folder)
-    for current, folders, files in os.walk(folder):  # links to folders are not followed, so none leads in a circle
+    # Links to folders are not followed, so none leads in a circle; a folder that cannot be listed is not passed over.
+    for current, folders, files in os.walk(folder, onerror=_refuse):
         here = Path(current)
         folders[:] = sorted(
             name
@@ -130,6 +131,10 @@ def _walk(folder: Path) -> Iterator[Path]:
             path = here / name
             if not _hidden(name) and not ignored.match_file(path.relative_to(folder).as_posix()):
                 yield path
+
+
+def _refuse(error: OSError) -> None:
+    raise DocumentError(f"{error.filename} cannot be listed: {error.strerror}; mend its permissions, or ignore it")
 
 
 def _hidden(name: str) -> bool:

@@ -159,7 +159,7 @@ def test_two_processes_give_the_losses_of_one(folder, tmp_path):
         sys.executable,
         "-m",
         "accelerate.commands.launch",
-        "--cpu",
+        "--multi_gpu",
         "--num_processes",
         "2",
         "--num_machines",

@@ -1,0 +1,102 @@
+"""Answering on the command line: one question, or one after the other, each with those before it."""
+
+import sys
+import time
+from contextlib import suppress
+
+import typer
+
+from ..answer_settings import AnswerOptions
+from ..answering import Question
+from ..engine import SharedLLMEngine
+from ..errors import SharedLLMError
+from ..library import Library
+from .output import answer_json, print_evidence, print_json, print_usage, say
+from .wording import in_options, visible
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Questions to one engine about one library.
+
+    Args:
+        engine, library: what answers, and from what.
+        as_json: print each answer as an object.
+        settings: of the answers.
+    """
+
+    def __init__(
+        self, engine: SharedLLMEngine, library: Library | None, as_json: bool, settings: AnswerOptions
+    ) -> None:
+        self.engine = engine
+        self.library = library
+        self.as_json = as_json
+        self.settings = settings
+
+    def check(self, question: Question) -> None:
+        """Raise what is wrong with model, settings or question, before documents are read for long."""
+        self.engine.stream(question, self.library, **self.settings).close()
+
+    def answer(self, asked: str, question: Question, *, indent: int | None = None) -> str:
+        """Print the answer to `question`, whose last words are `asked`, while it is written; its text."""
+        begin = time.perf_counter()
+        with self.engine.stream(question, self.library, **self.settings) as stream:
+            for piece in stream:
+                if not self.as_json:
+                    sys.stdout.write(visible(piece))
+                    sys.stdout.flush()
+        answer = stream.answer
+        assert answer is not None
+        if self.as_json:
+            print_json(answer_json(asked, answer), indent=indent)
+        else:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+            print_evidence(answer.evidence)
+            print_usage(answer, time.perf_counter() - begin)
+        return answer.text
+
+    def run(self) -> None:
+        """Answer what is typed until an empty line, or what is piped until its end.
+
+        Raises:
+            typer.BadParameter: a pipe without a question.
+        """
+        terminal = sys.stdin.isatty()
+        if terminal:
+            with suppress(ImportError):
+                import readline  # noqa: F401  # editing and recalling lines
+            say("Ask; an empty line ends.")
+        messages: list[dict[str, str]] = []
+        while asked := self._typed() if terminal else _piped():
+            messages.append({"role": "user", "content": asked})
+            try:
+                text = self.answer(asked, messages)
+            except SharedLLMError as error:
+                if not terminal:
+                    raise
+                say(f"Error: {in_options(str(error))}")
+                messages.pop()
+                continue
+            messages.append({"role": "assistant", "content": text})
+        if not messages and not terminal:
+            raise typer.BadParameter(
+                "there is none: give it as an argument, or pipe questions, one a line", param_hint="QUESTION"
+            )
+
+    def _typed(self) -> str:
+        prompt = "\n> "
+        if self.as_json or not sys.stdout.isatty():  # standard output is for answers alone
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
+            prompt = ""
+        try:
+            return input(prompt).strip()
+        except EOFError:
+            sys.stderr.write("\n")
+            return ""
+
+
+def _piped() -> str:
+    return next((line.strip() for line in sys.stdin if line.strip()), "")

@@ -1,0 +1,108 @@
+"""The command line in processes of its own: streams, terminals, signals."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+from tests import tiny_engine
+from tests.cli import processes
+from tests.cli.processes import Terminal
+
+SHORT = ["--max-new-tokens", "4"]
+
+
+def test_an_error_is_one_line_on_stderr_and_exit_code_1():
+    done = processes.run("ask", "Who?", "--docs", "none")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: none does not exist; give a path or a glob\n"
+
+
+def test_a_cache_that_fails_is_a_warning_in_words_and_the_answer_still_comes(folder):
+    (folder / "file").write_text("")
+    done = processes.run("ask", "Who?", "--docs", "docs", *SHORT, SHAREDLLM_CACHE_DIR="file/below")
+    assert done.returncode == 0
+    warned = [line for line in done.stderr.splitlines() if line.startswith("Warning: ")]
+    assert warned
+    assert "tree cache, disk tier" in warned[0]
+    assert "CacheWarning" not in done.stderr
+
+
+def test_piped_questions_are_answered_and_stdout_is_json_alone_whatever_the_names(folder):
+    name = os.fsdecode(b"caf\xe9.txt")  # not UTF-8, as old archives have them
+    (folder / "docs" / name).write_text("The tenant paid the rent.")
+    done = processes.run("ask", "--docs", f"docs/{name}", *SHORT, "--json", stdin="Who?\nWhy?\n")
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["question"] for row in found] == ["Who?", "Why?"]
+    assert found[0]["evidence"][0]["document_id"] == f"docs/{name}"
+    assert "Reading" not in done.stderr, "a progress bar is for terminals"
+    assert "\x1b" not in done.stderr
+
+
+def test_whoever_closes_the_pipe_gets_no_traceback():
+    quoted = " ".join(f"'{part}'" for part in processes.command("ask", "Who?", "--docs", "docs", "--evidence", "9"))
+    environment = processes.environment(PYTHONUNBUFFERED="1")
+    started = [
+        subprocess.Popen(["/bin/sh", "-c", f"{quoted} | {reader}"], stderr=subprocess.PIPE, text=True, env=environment)
+        for reader in ("head -1", "true")
+    ]
+    for process in started:
+        _, said = process.communicate(timeout=90)
+        assert not [line for line in said.splitlines() if "Traceback" in line or "ignored" in line or "Error" in line]
+
+
+def test_an_interrupt_ends_a_long_read_quickly_and_keeps_what_was_read(folder, sharedllm):
+    (folder / "long.txt").write_text(tiny_engine.words(800_000))
+    process = subprocess.Popen(
+        processes.command("read", "long.txt"), stderr=subprocess.PIPE, text=True, env=processes.environment()
+    )
+    try:
+        processes.wait_until(lambda: any((folder / "cache").rglob("*.safetensors")) or process.poll() is not None)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert time.monotonic() - begin < 5
+    assert process.returncode == 130, said
+    assert said == ""
+    stats = json.loads(sharedllm("cache", "stats", "--json").stdout)
+    assert stats["entries"] > 0
+    assert sharedllm("cache", "verify").exit_code == 0
+
+
+def test_a_session_in_a_terminal_goes_on_after_an_error_and_ends_with_an_empty_line():
+    terminal = Terminal("ask", "--docs", "docs", *SHORT)
+    terminal.wait_for("Ask; an empty line ends.")
+    terminal.wait_for("> ")
+    assert "Reading" in terminal.shown, "a terminal is shown progress"
+    terminal.type("Who pays?\n")
+    terminal.wait_for("4 written")
+    terminal.wait_for("> ", 2)
+    terminal.type("rent " * 700 + "\n")
+    terminal.wait_for("Error: the last turn has")
+    terminal.wait_for("> ", 3)
+    terminal.type("Why?\n")
+    terminal.wait_for("4 written", 2)
+    terminal.wait_for("> ", 4)
+    terminal.type("\n")
+    assert terminal.wait() == 0
+    assert "Traceback" not in terminal.shown
+
+
+def test_a_session_writes_answers_alone_to_a_file_and_an_interrupt_ends_one_with_130(folder):
+    interrupted = Terminal("ask", *SHORT)
+    with (folder / "answers.jsonl").open("wb") as file:
+        terminal = Terminal("ask", "--docs", "docs", *SHORT, "--json", stdout=file)
+        terminal.wait_for("> ")
+        terminal.type("Who pays?\n")
+        terminal.wait_for("> ", 2)
+        terminal.type("\x04")
+        assert terminal.wait() == 0
+    assert json.loads((folder / "answers.jsonl").read_text())["question"] == "Who pays?"
+    interrupted.wait_for("> ")
+    interrupted.process.send_signal(signal.SIGINT)
+    assert interrupted.wait() == 130
+    assert "Traceback" not in interrupted.shown

@@ -1,0 +1,68 @@
+"""What users install: the wheel alone, in an empty environment, outside the repository."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+
+import pytest
+
+from sharedllm_core import __version__
+from tests import tiny_engine
+from tests.tiny_engine import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command, cwd, **changes):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SHAREDLLM"))}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment | changes,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT, cwd=folder)
+    [built] = folder.iterdir()
+    return built
+
+
+def test_the_wheel_holds_the_package_whole_and_nothing_beside_it(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    info = f"sharedllm-{__version__}.dist-info"
+    assert {name.split("/")[0] for name in names} == {"sharedllm_core", info}
+    assert {"sharedllm_core/py.typed", f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"} <= set(names)
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sharedllm_core").rglob("*.py")}
+    assert {name for name in names if name.endswith(".py")} == sources
+    assert not [name for name in names if "test" in name or "__pycache__" in name]
+
+
+def test_the_wheel_alone_answers_in_an_empty_environment_outside_the_repository(wheel, tmp_path):
+    venv.create(tmp_path / "env", with_pip=True)
+    scripts = tmp_path / "env" / "bin"
+    install = [scripts / "python", "-m", "pip", "install", "--quiet", "--no-cache-dir"]
+    run(*install, "--constraint", ROOT / "constraints.txt", wheel, cwd=tmp_path)
+    checkpoint = tiny_engine.make_checkpoint(tmp_path / "checkpoint")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "lease.txt").write_text(tiny_engine.words(80))
+    assert run(scripts / "sharedllm", "--version", cwd=tmp_path) == f"sharedllm {__version__}\n"
+    where = run(scripts / "python", "-c", "import sharedllm_core; print(sharedllm_core.__file__)", cwd=tmp_path)
+    assert where.startswith(str(tmp_path / "env"))
+    arguments = ["ask", "Who pays?", "--docs", "docs", "--model", checkpoint, "--max-new-tokens", "4", "--json"]
+    cache = {"SHAREDLLM_CACHE_DIR": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    found = json.loads(run(scripts / "sharedllm", *arguments, cwd=tmp_path, **cache))
+    assert found["usage"]["completion_tokens"] == 4
+    assert found["evidence"][0]["document_id"] == "docs/lease.txt"
