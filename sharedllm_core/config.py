@@ -84,6 +84,24 @@ class SharedLLMConfig:
         preset: dict[str, Any] = {"injection_layers": _share_of(num_layers, 16), "policy": "similarity"}
         return cls(**preset | changes)
 
+    @classmethod
+    def encoder_decoder(cls, num_layers: int, **changes: Any) -> Self:
+        """An encoder-decoder in the manner of CEPE, to compare with.
+
+        All layers encode whole chunks, nothing is compressed, and all layers are injected.
+
+        Args:
+            num_layers: N, the depth of the base model.
+            changes: other values, such as `chunk_tokens`.
+        """
+        preset: dict[str, Any] = {
+            "injection_layers": num_layers,
+            "tree_depth": 0,
+            "compression_ratio": 1,
+            "policy": "right",
+        }
+        return cls(**preset | changes)
+
     # ---------------------------------------------------------------------------------------------- derived
 
     def level_compression_ratio(self, level: int) -> Fraction:

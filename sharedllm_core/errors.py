@@ -11,7 +11,7 @@ SharedLLMError
 ├── PastContextError        a past context that does not fit the model or the batch
 ├── UntrainedInjectionError a model that would ignore every document
 ├── TokenizerError          a tokenizer that cannot be used
-├── DeviceMemoryError       a single node does not fit into the device's memory
+├── DeviceMemoryError       the device has too little memory, even in the smallest batches
 └── TreeCacheError          inside the tree cache; answers never see it, only `CacheWarning`
     ├── DamagedEntryError       an entry is not what was stored
     └── CacheUnavailableError   a store cannot be reached for now
@@ -82,7 +82,7 @@ class UntrainedInjectionError(SharedLLMError, RuntimeError):
 
 
 class DeviceMemoryError(SharedLLMError, MemoryError):
-    """The device has too little memory for the lower model to read even a single node."""
+    """The device has too little memory: for a single node, or for what a baseline holds of a text."""
 
 
 class TreeCacheError(SharedLLMError, OSError):

@@ -209,7 +209,7 @@ class LowerModel:
                 try:
                     result = run([nodes[i] for i in batch])
                 except RuntimeError as error:
-                    if not _is_out_of_memory(error):
+                    if not is_out_of_memory(error):
                         raise
                     self._halve(len(batch), nodes[members[0]].length, error)
                     continue
@@ -260,7 +260,8 @@ def _queries(attention: Any, normed_NE: Tensor) -> Tensor:
     return queries.unflatten(1, (-1, attention.num_key_value_groups))
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch says that a device has too little memory."""
     # The CPU's allocator and MPS raise plain RuntimeErrors.
     said = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said or "out of memory" in said

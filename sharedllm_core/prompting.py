@@ -14,7 +14,7 @@ from torch import Tensor
 from .errors import InputError, WindowError
 from .tokenization import TextTokenizer
 
-__all__ = ["Message", "Prompt", "build_prompt", "query_text", "unasked_ids"]
+__all__ = ["Message", "Prompt", "build_prompt", "query_text", "rendered", "rendered_ids", "unasked_ids"]
 
 #: A message: `role` (system, user, assistant, tool) and `content`.
 Message = Mapping[str, str]
@@ -123,10 +123,19 @@ def _turns(messages: list[Message]) -> list[list[Message]]:
     return turns
 
 
-def _ids(messages: list[Message], tokenizer: TextTokenizer) -> Tensor:
+def rendered(messages: Sequence[Message], tokenizer: TextTokenizer) -> str:
+    """The running text of messages, by the tokenizer's chat template, up to where the answer begins."""
     inner: Any = tokenizer.tokenizer
     if getattr(inner, "chat_template", None):
-        text = inner.apply_chat_template([dict(m) for m in messages], tokenize=False, add_generation_prompt=True)
-    else:
-        text = "".join(f"{m['role'].capitalize()}: {m['content']}\n\n" for m in messages) + "Assistant:"
-    return torch.tensor(inner(text, add_special_tokens=False)["input_ids"], dtype=torch.long)
+        text: str = inner.apply_chat_template([dict(m) for m in messages], tokenize=False, add_generation_prompt=True)
+        return text
+    return "".join(f"{m['role'].capitalize()}: {m['content']}\n\n" for m in messages) + "Assistant:"
+
+
+def rendered_ids(text: str, tokenizer: TextTokenizer) -> Tensor:
+    """Ids [n] of rendered running text, or a part of it: the template's special tokens are tokens, not text."""
+    return torch.tensor(tokenizer.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=torch.long)
+
+
+def _ids(messages: list[Message], tokenizer: TextTokenizer) -> Tensor:
+    return rendered_ids(rendered(messages, tokenizer), tokenizer)

@@ -77,6 +77,13 @@ def test_presets_scale_to_the_bases_depth(layers, modelling, instruction):
     assert SharedLLMConfig.instruction(layers, chunk_tokens=512).chunk_tokens == 512
 
 
+def test_the_encoder_decoder_preset_injects_all_layers_and_keeps_every_state():
+    config = SharedLLMConfig.encoder_decoder(6, chunk_tokens=100)
+    assert (config.injection_layers, config.tree_depth, config.policy) == (6, 0, "right")
+    assert config.level_compression_ratio(0) == 1
+    assert config.chunk_tokens == config.longest_node_tokens(100) == 100
+
+
 def test_a_configuration_survives_json():
     config = SharedLLMConfig(
         injection_layers=3, compression_ratio=6.5, policy="right", key_positions="local_plus_chunk"

@@ -1,0 +1,120 @@
+"""Retrieval: the passages that BM25 ranks best for the question, in the window, in the documents' order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ... import Document, InputError, SharedLLMEngine
+from .prompt import SEPARATOR, joined
+from .reading import checked_texts, memory_is_a_result, questions_of, window_losses, window_of
+from .shared_llm import QUERY_TOKENS
+from .window_only import WindowOnly, written_in_window
+
+__all__ = ["BM25"]
+
+_WORD = r"(?u)\b\w+\b"
+
+
+class BM25(WindowOnly):
+    """The base model, with the best passages in its window.
+
+    Passages are taken by rank, equal ones in order, until the window is full; the last is cut at its end to what room
+    is left. They stand in the window in the order of the documents.
+
+    Args:
+        engine: whose base model is used.
+        passage_tokens: the most tokens in a passage; none crosses two documents.
+        batch_size: questions that are answered at once.
+
+    Raises:
+        ImportError: the package bm25s is missing.
+    """
+
+    name = "BM25"
+
+    def __init__(self, engine: SharedLLMEngine, *, passage_tokens: int = 256, batch_size: int = 8) -> None:
+        super().__init__(engine, batch_size=batch_size)
+        if passage_tokens < 1:
+            raise InputError(f"passage_tokens={passage_tokens} is not allowed; it must be at least 1")
+        self.passage_tokens = passage_tokens
+        self._library = _bm25s()
+        self._separator_tokens = len(engine.tokenizer.encode(SEPARATOR).ids)
+
+    def answers(self, documents: Sequence[Document], questions: Sequence[str], max_new_tokens: int) -> list[str]:
+        """See `System`.
+
+        Raises:
+            WindowError: a question and its answer are more than the window.
+        """
+        window, tokenizer = window_of(self.engine), self.engine.tokenizer
+        layouts = questions_of(questions, tokenizer, max_new_tokens)
+        rooms = [layout.room(window, max_new_tokens) for layout in layouts]
+        texts = tokenizer.encode_all([document.text for document in documents])
+        passages = [passage for text in texts for passage in text.ids.split(self.passage_tokens) if len(passage)]
+        ranks = self._ranked(passages, questions)
+        prompts = [
+            layout.ids(self._filled(passages, ranked, room))
+            for layout, ranked, room in zip(layouts, ranks, rooms, strict=True)
+        ]
+        return written_in_window(self, prompts, max_new_tokens)
+
+    def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:
+        """See `System`.
+
+        The last 64 tokens of the past stand before the target, and the passages of what precedes them are ranked by
+        these 64.
+
+        Raises:
+            WindowError: a target longer than the window.
+        """
+        window = window_of(self.engine)
+        past, target = checked_texts(self.engine, past_ids, target_ids, longest=window)
+        room = window - (len(target) - 1)
+        query = past[-min(QUERY_TOKENS, room) :]
+        passages = [p for p in past[: len(past) - len(query)].split(self.passage_tokens) if len(p)]
+        (ranked,) = self._ranked(passages, [self.engine.tokenizer.decode(query)])
+        best = self._filled(passages, ranked, room - len(query) - self._separator_tokens)
+        context = joined([best, query], self.engine.tokenizer)
+        with memory_is_a_result(self.name):
+            return window_losses(self.engine, context, target)
+
+    def _ranked(self, passages: Sequence[Tensor], queries: Sequence[str]) -> list[list[int]]:
+        """For each query the numbers of all passages, best first."""
+        words = self._words([self.engine.tokenizer.decode(passage) for passage in passages])
+        in_order = list(range(len(passages)))
+        if not any(words):
+            return [in_order for _ in queries]
+        index = self._library.BM25()
+        index.index(words, show_progress=False)
+        ranks = []
+        for asked in self._words(queries):
+            known = [word for word in asked if word in index.vocab_dict]
+            scores: list[float] = index.get_scores(known).tolist() if known else [0.0] * len(passages)
+            ranks.append(sorted(in_order, key=scores.__getitem__, reverse=True))  # equal ones stay in order
+        return ranks
+
+    def _words(self, texts: Sequence[str]) -> list[list[str]]:
+        words: list[list[str]] = self._library.tokenize(
+            list(texts), token_pattern=_WORD, stopwords=[], return_ids=False, show_progress=False
+        )
+        return words
+
+    def _filled(self, passages: Sequence[Tensor], ranked: Sequence[int], room: int) -> Tensor:
+        """Ids of the best passages in order, which fill the room if there are enough."""
+        taken: dict[int, Tensor] = {}
+        for number in ranked:
+            room -= self._separator_tokens if taken else 0
+            if room <= 0:
+                break
+            taken[number] = passages[number][:room]
+            room -= len(taken[number])
+        return joined([taken[number] for number in sorted(taken)], self.engine.tokenizer)
+
+
+def _bm25s() -> Any:
+    try:
+        import bm25s
+    except ImportError as error:
+        raise ImportError("the baseline bm25 needs the package bm25s: pip install 'sharedllm[eval]'") from error
+    return bm25s

@@ -1,0 +1,80 @@
+"""The window alone: of the documents, the newest tokens that fit beside question and answer."""
+
+from collections.abc import Sequence
+from threading import Event
+
+from torch import Tensor
+
+from ... import AnswerSettings, Document, SharedLLMEngine
+from ...decoding import write
+from ..system import System
+from .prompt import document_ids
+from .reading import checked_texts, memory_is_a_result, questions_of, window_losses, window_of
+
+__all__ = ["WindowOnly", "written_in_window"]
+
+
+class WindowOnly(System):
+    """The base model, with as much of the documents' end as its window takes.
+
+    Args:
+        engine: whose base model is used.
+        batch_size: questions that are answered at once.
+    """
+
+    name = "window only"
+
+    def __init__(self, engine: SharedLLMEngine, *, batch_size: int = 8) -> None:
+        self.engine = engine
+        self.batch_size = batch_size
+
+    def answers(self, documents: Sequence[Document], questions: Sequence[str], max_new_tokens: int) -> list[str]:
+        """See `System`.
+
+        Raises:
+            WindowError: a question and its answer are more than the window.
+        """
+        window = window_of(self.engine)
+        layouts = questions_of(questions, self.engine.tokenizer, max_new_tokens)
+        rooms = [layout.room(window, max_new_tokens) for layout in layouts]
+        text_ids = document_ids(documents, self.engine.tokenizer)
+        newest = [text_ids[max(0, len(text_ids) - room) :] for room in rooms]
+        prompts = [layout.ids(ids) for layout, ids in zip(layouts, newest, strict=True)]
+        return written_in_window(self, prompts, max_new_tokens)
+
+    def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:
+        """See `System`. As much of the past's end is read as fits beside the target.
+
+        Raises:
+            WindowError: a target longer than the window.
+        """
+        window = window_of(self.engine)
+        past, target = checked_texts(self.engine, past_ids, target_ids, longest=window)
+        with memory_is_a_result(self.name):
+            return window_losses(self.engine, past[-(window - len(target) + 1) :], target)
+
+
+def written_in_window(system: "WindowOnly", prompts: Sequence[Tensor], max_new_tokens: int) -> list[str]:
+    """Answers to prompts [n] that fit the window, without past context: the base model's own."""
+    engine = system.engine
+    settings = AnswerSettings(max_new_tokens=max_new_tokens, num_evidence=0)
+    texts: list[str] = []
+    with memory_is_a_result(system.name):
+        for first in range(0, len(prompts), system.batch_size):
+            rows = prompts[first : first + system.batch_size]
+            written = write(
+                engine.model,
+                engine.tokenizer,
+                rows,
+                [None] * len(rows),
+                settings,
+                max_new_tokens,
+                [_ignore] * len(rows),
+                Event(),
+            )
+            texts += [row.text for row in written]
+    return texts
+
+
+def _ignore(piece: str) -> None:
+    pass
