@@ -65,7 +65,9 @@ class AnswerSettings:
             _is_number(self.repetition_penalty) and 0 < self.repetition_penalty <= 100,
             "above 0, up to 100",
         )
-        self._check("seed", self.seed is None or (_is_whole(self.seed) and 0 <= self.seed < 2**63), "whole, from 0, or None")
+        self._check(
+            "seed", self.seed is None or (_is_whole(self.seed) and 0 <= self.seed < 2**63), "whole, from 0, or None"
+        )
         self._check("num_evidence", _is_whole(self.num_evidence) and self.num_evidence >= 0, "at least 0")
         stops = [self.stop] if isinstance(self.stop, str) else self.stop
         right = isinstance(stops, Sequence) and all(isinstance(text, str) and text for text in stops)
