@@ -221,7 +221,9 @@ def test_facts_are_chosen_to_fit_so_that_a_stream_does_not_fail_late():
 
 
 @pytest.mark.parametrize(
-    "texts", [[], iter([]), ["", "  "], [5], [{"title": "x"}], "one text", {"text": "one"}], ids=str
+    "texts",
+    [[], iter([]), ["", "  "], [5], [{"title": "x"}], "one text", {"text": "one"}],
+    ids=["none", "iterator", "white space", "number", "title", "string", "mapping"],
 )
 def test_texts_that_are_none_are_refused(texts):
     with pytest.raises(DocumentError):
