@@ -46,8 +46,9 @@ class TrainingConfig:
         accumulation: forward passes per step.
         learning_rate, warmup_steps, schedule, weight_decay, max_grad_norm, adam_beta2: of AdamW.
         min_learning_rate_share: of the learning rate, where the cosine ends.
-        dtype: of the weights while they are trained.
-        bf16: compute in bfloat16 by autocast.
+        optimizer: `adamw`, or `adafactor`, which needs 8 bytes less for each trained weight.
+        dtype: of the frozen weights; trained ones are float32 at least, since steps of 1e-5 vanish in bfloat16.
+        bf16: compute in bfloat16 by autocast; needed with dtype bfloat16.
         gradient_checkpointing: compute activations again instead of keeping them.
         device: such as `cpu`; by default a GPU where there is one.
         seed: of everything that is drawn.
@@ -86,6 +87,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     adam_beta2: float = 0.999
+    optimizer: Literal["adamw", "adafactor"] = "adamw"
     dtype: str = "float32"
     bf16: bool = False
     gradient_checkpointing: bool = False
@@ -121,6 +123,8 @@ class TrainingConfig:
         share = self.min_learning_rate_share
         self._check("min_learning_rate_share", _number(share) and 0 <= share <= 1, "from 0 to 1")
         self._check("dtype", self.dtype in ("float32", "bfloat16", "float64"), "float32, bfloat16 or float64")
+        self._check("optimizer", self.optimizer in ("adamw", "adafactor"), "adamw or adafactor")
+        self._check("bf16", self.bf16 or self.dtype != "bfloat16", "true with dtype: bfloat16")
         self._check_in_batch_past()
 
     def _check_sources(self) -> None:

@@ -56,7 +56,6 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     checkpoint = _begin(config, output, resume)
 
     model = _model(config, method)
-    set_trained(model, config.trained)
     trainer = _Trainer(
         model=model,
         args=_arguments(config, evaluated is not None),
@@ -67,7 +66,8 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.is_world_process_zero():
-        _save(trainer.accelerator.unwrap_model(trainer.model), tokenizer, output / "model")
+        trained = trainer.accelerator.unwrap_model(trainer.model).to(getattr(torch, config.dtype))
+        _save(trained, tokenizer, output / "model")
     return output / "model"
 
 
@@ -145,6 +145,10 @@ def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLL
         model = TrainableSharedLLMForCausalLM.from_pretrained(config.model, dtype=dtype)
     model.random_chunk_positions = config.random_chunk_positions
     model.own_last = config.phase == "language_modelling"
+    set_trained(model, config.trained)
+    for weight in model.parameters():
+        if weight.requires_grad and dtype == torch.bfloat16:
+            weight.data = weight.data.float()
     return model
 
 
@@ -167,6 +171,7 @@ def _arguments(config: TrainingConfig, evaluates: bool) -> TrainingArguments:
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         adam_beta2=config.adam_beta2,
+        optim={"adamw": "adamw_torch", "adafactor": "adafactor"}[config.optimizer],
         bf16=config.bf16,
         gradient_checkpointing=config.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,

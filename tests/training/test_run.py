@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from sharedllm_core import SharedLLMEngine
 from sharedllm_core.errors import ConfigError, DocumentError, SharedLLMError
@@ -122,6 +123,20 @@ def test_everything_at_once_runs(folder, tmp_path):
     train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", **changes)))
     assert list((tmp_path / "run").rglob("*tfevents*"))
     assert (tmp_path / "run" / "model" / "config.json").is_file()
+
+
+def test_in_bfloat16_small_steps_still_count(folder, tmp_path):
+    changes = {"dtype": "bfloat16", "bf16": True, "learning_rate": 1.0e-5, "steps": 8, "trained": "injection+upper"}
+    for optimizer in ("adamw", "adafactor"):
+        output = tmp_path / optimizer
+        train(TrainingConfig.from_dict(settings(folder, output, optimizer=optimizer, **changes)))
+        kept = load_file(output / "checkpoint-8" / "model.safetensors")
+        assert (
+            kept["injection.0.q_proj.weight"].dtype == kept["model.layers.3.mlp.up_proj.weight"].dtype == torch.float32
+        )
+        assert kept["model.layers.0.mlp.up_proj.weight"].dtype == torch.bfloat16
+        assert kept["injection.0.o_proj.weight"].abs().max() > 1e-6
+        assert load_file(output / "model" / "model.safetensors")["injection.0.o_proj.weight"].dtype == torch.bfloat16
 
 
 def test_tasks_are_generated_while_training(folder, tmp_path):
@@ -244,6 +259,8 @@ def test_files_that_cannot_be_data(folder, tmp_path, monkeypatch, name, fault):
         ({"in_batch_past": [[5, 1]]}, "in_batch_past="),
         ({"in_batch_past": 3}, "in_batch_past=3"),
         ({"past_share": 1}, "past_share=1"),
+        ({"dtype": "bfloat16"}, "bf16=False is not allowed; it must be true with dtype: bfloat16"),
+        ({"optimizer": "sgd"}, "optimizer='sgd'"),
         ({"method": {"injection_layer": 2}}, r"unknown settings \['injection_layer'\] in method"),
         ({"method": {"injection_layers": 9}}, "injection_layers=9, but the base model has 4 layers"),
         ({"data": [], "tasks": {"lenght": 3}}, "tasks: .*lenght"),
