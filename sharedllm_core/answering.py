@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
 from threading import Event
 from typing import Any
 
@@ -82,7 +83,10 @@ class Answering:
         if not prompt.moved:
             return library
         said = "\n\n".join(f"{message['role'].capitalize()}: {message['content']}" for message in prompt.moved)
-        turns = make_library([Document(said, id="conversation")], self.tokenizer, self.model.method.chunk_tokens)
+        taken = set() if library is None else {document.id for document in library}
+        names = chain(["conversation"], (f"conversation {number}" for number in count(2)))
+        name = next(name for name in names if name not in taken)
+        turns = make_library([Document(said, id=name)], self.tokenizer, self.model.method.chunk_tokens)
         return turns if library is None else library.joined(turns)
 
     def _check_trained(self) -> None:

@@ -18,7 +18,7 @@ from .answer_settings import AnswerSettings
 from .modeling import SharedLLMForCausalLM
 from .past_context import PastContext
 from .sampling import logits_processors
-from .tokenization import TextTokenizer
+from .tokenization import GrowingText, TextTokenizer
 
 __all__ = ["Sink", "Written", "write"]
 
@@ -43,7 +43,7 @@ class Written:
         self.text = ""
         self.finish_reason: FinishReason | None = None
         self._tokenizer = tokenizer
-        self._text_of = tokenizer.token_texts()
+        self._growing = GrowingText(tokenizer)
         self._eos_ids = eos_ids
         self._stops = stops
         self._sink = sink
@@ -57,7 +57,7 @@ class Written:
                 self.end("stop")
             else:
                 self.ids.append(number)
-                self._add(self._text_of(number))
+                self._add(self._growing.add(number))
         return self.finish_reason is not None
 
     def end(self, reason: FinishReason) -> None:
@@ -151,7 +151,7 @@ def write(
             past_context=PastContext.stack(pasts) if any(past is not None for past in pasts) else None,
             max_new_tokens=new_tokens,
             do_sample=False,
-            logits_processor=logits_processors(settings, len(prompts), device),
+            logits_processor=logits_processors(settings, [longest - len(ids) for ids in prompts], device),
             stopping_criteria=StoppingCriteriaList([_Watch(rows, cancelled)]),
         )
     for row in rows:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 
 from .errors import InputError, WindowError
@@ -81,7 +82,8 @@ def query_text(messages: str | Sequence[Message]) -> str:
     A selection vector is a last token's, and "?" is the last token of every question.
     """
     conversation = _read(messages)
-    asked = next((m["content"] for m in reversed(conversation) if m["role"] == "user"), conversation[-1]["content"])
+    said = [m for m in conversation if m["content"].strip()]  # the last message is none of the others
+    asked = next((m["content"] for m in reversed(said) if m["role"] == "user"), said[-1]["content"])
     return asked.rstrip(_TRAILING) or asked
 
 
@@ -124,12 +126,42 @@ def _turns(messages: list[Message]) -> list[list[Message]]:
 
 
 def rendered(messages: Sequence[Message], tokenizer: TextTokenizer) -> str:
-    """The running text of messages, by the tokenizer's chat template, up to where the answer begins."""
-    inner: Any = tokenizer.tokenizer
-    if getattr(inner, "chat_template", None):
-        text: str = inner.apply_chat_template([dict(m) for m in messages], tokenize=False, add_generation_prompt=True)
-        return text
+    """The running text of messages, by the tokenizer's chat template, up to where the answer begins.
+
+    What system and tool messages say becomes part of what the user says, where the template knows no such roles.
+
+    Raises:
+        InputError: the template refuses the messages all the same.
+    """
+    if getattr(tokenizer.tokenizer, "chat_template", None):
+        try:
+            return _by_template(messages, tokenizer)
+        except TemplateError:
+            try:
+                return _by_template(_said_by_user(messages), tokenizer)
+            except TemplateError as error:
+                roles = ", ".join(message["role"] for message in messages)
+                raise InputError(
+                    f"the tokenizer's chat template refuses messages of the roles {roles}: {error}; "
+                    "begin with a user's message, and let the roles take turns"
+                ) from error
     return "".join(f"{m['role'].capitalize()}: {m['content']}\n\n" for m in messages) + "Assistant:"
+
+
+def _by_template(messages: Sequence[Message], tokenizer: TextTokenizer) -> str:
+    inner: Any = tokenizer.tokenizer
+    text: str = inner.apply_chat_template([dict(m) for m in messages], tokenize=False, add_generation_prompt=True)
+    return text
+
+
+def _said_by_user(messages: Sequence[Message]) -> list[Message]:
+    told = {"system": "{}", "tool": "tool: {}"}
+    return _merged(
+        [
+            {"role": "user", "content": told[m["role"]].format(m["content"])} if m["role"] in told else m
+            for m in messages
+        ]
+    )
 
 
 def rendered_ids(text: str, tokenizer: TextTokenizer) -> Tensor:

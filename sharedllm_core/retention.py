@@ -31,8 +31,9 @@ def encode_retained(
     """
     method = lower.method
     tokens = PastTokens(chunks, lower.device)
+    here = [None if entry is None else _on(entry, lower.device) for entry in known]  # a cache's are on the CPU
     vectors: list[dict[Node, Tensor]] = [
-        {} if entry is None else dict(zip(entry.vector_nodes, entry.vectors, strict=True)) for entry in known
+        {} if entry is None else dict(zip(entry.vector_nodes, entry.vectors, strict=True)) for entry in here
     ]
 
     def vectors_of(nodes: Sequence[Node]) -> Tensor:
@@ -53,8 +54,8 @@ def encode_retained(
     states: list[NodeStates] = []
     for i, entry in enumerate(known):
         whole = encoded[i] if entry is None else entry
-        if entry is not None and new_nodes[i]:
-            whole = entry.joined(encoded[i])
+        if (before := here[i]) is not None and new_nodes[i]:
+            whole = before.joined(encoded[i])
         if len(vectors[i]) > len(whole.vector_nodes):
             whole = replace(whole, vector_nodes=tuple(vectors[i]), vectors=torch.stack(list(vectors[i].values())))
         states.append(whole)
@@ -87,6 +88,10 @@ def select_nodes(lower: LowerModel, states: Sequence[NodeStates], query_E: Tenso
             )
     chosen = choose_nodes(lower, states, query_E)
     return [entry.keep(nodes) for entry, nodes in zip(states, chosen, strict=True)]
+
+
+def _on(states: NodeStates, device: torch.device) -> NodeStates:
+    return states if states.keys.device == device else states.to(device)
 
 
 def is_complete(states: NodeStates, depth: int) -> bool:

@@ -12,7 +12,6 @@ from torch import Tensor
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
-    RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -22,22 +21,40 @@ from .answer_settings import AnswerSettings
 
 __all__ = ["logits_processors"]
 
+_GREEDY_UP_TO = 1e-4  # a temperature below leaves nothing but the likeliest token, and float32 no numbers for it
+
 # Suffixes: B rows, V vocabulary.
 
 
-def logits_processors(settings: AnswerSettings, rows: int, device: torch.device) -> LogitsProcessorList:
-    """What turns the model's logits into a choice for each of `rows` rows."""
+def logits_processors(settings: AnswerSettings, padding: Sequence[int], device: torch.device) -> LogitsProcessorList:
+    """What turns the model's logits into a choice for each row; `padding` is how many tokens each begins with."""
     processors: list[LogitsProcessor] = []
     if settings.repetition_penalty != 1:
-        processors.append(RepetitionPenaltyLogitsProcessor(float(settings.repetition_penalty)))
-    if settings.temperature > 0:
+        processors.append(_Penalty(float(settings.repetition_penalty), padding))
+    if settings.temperature > _GREEDY_UP_TO:
         processors.append(TemperatureLogitsWarper(float(settings.temperature)))
         if settings.top_k:
             processors.append(TopKLogitsWarper(settings.top_k))
         if settings.top_p < 1:
             processors.append(TopPLogitsWarper(float(settings.top_p)))
-        processors.append(_Draw([_generator(settings.seed, device) for _ in range(rows)]))
+        processors.append(_Draw([_generator(settings.seed, device) for _ in padding]))
     return LogitsProcessorList(processors)
+
+
+class _Penalty(LogitsProcessor):
+    """Makes tokens that stand in a row less likely; its padding does not stand in it."""
+
+    def __init__(self, penalty: float, padding: Sequence[int]) -> None:
+        self._penalty = penalty
+        self._padding = padding
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        fined = scores.clone()
+        for row, (ids, padding) in enumerate(zip(input_ids, self._padding, strict=True)):
+            said = ids[padding:].unique()
+            score = scores[row, said]
+            fined[row, said] = torch.where(score < 0, score * self._penalty, score / self._penalty)
+        return fined
 
 
 class _Draw(LogitsProcessor):

@@ -6,22 +6,23 @@ is faster; it is used for planning alone and is checked against the tokenizer wh
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 from torch import Tensor
 
 from .errors import TokenizerError
 
-__all__ = ["TextTokenizer", "TokenizedText"]
+__all__ = ["GrowingText", "TextTokenizer", "TokenizedText"]
 
 # GPT-2's way of cutting text into words, which transformers' ByteLevel uses where a tokenizer brings no pattern.
 _GPT2_WORDS = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what a part of a character decodes to
+_DECODED_AGAIN = 64  # ids, at most, with each new one
 _SAMPLES = (
     "The notice period is 90 days, isn't it?",
     "def f(x):\n    return x ** 2  # ½\n\n\n",
@@ -90,15 +91,6 @@ class TextTokenizer:
         """A hash of everything that decides about ids."""
         return hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:24]
 
-    def token_texts(self) -> Callable[[int], str]:
-        """A function that is given ids one by one and returns what each adds to the text, special tokens left out.
-
-        It returns nothing for an id that only begins a character.
-        """
-        stream = DecodeStream(skip_special_tokens=True)
-        backend = self.tokenizer.backend_tokenizer
-        return lambda number: stream.step(backend, number) or ""
-
     def decode(self, ids: Tensor | Sequence[int]) -> str:
         """The text of ids, special tokens left out."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
@@ -125,6 +117,38 @@ class TextTokenizer:
             if counter.encode_ordinary(sample) != expected:
                 return None
         return counter
+
+
+class GrowingText:
+    """The text of ids that come one by one; a character of several tokens comes when it is whole.
+
+    Only the newest ids are decoded again, so that long texts do not take ever longer.
+
+    Args:
+        tokenizer: of the ids.
+    """
+
+    def __init__(self, tokenizer: TextTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []  # the newest
+        self._given = ""  # of their text
+
+    def add(self, number: int) -> str:
+        """Take an id; what it adds to the text, which may be nothing."""
+        self._ids.append(number)
+        text = self._tokenizer.decode(self._ids)
+        whole = text.rstrip(_INCOMPLETE)
+        # Some decoders change their mind about bytes that are no text: what was given stays, and the rest goes on.
+        if len(whole) < len(self._given):
+            return ""
+        piece = whole[len(self._given) :]
+        self._given = whole
+        if len(self._ids) > _DECODED_AGAIN and whole == text:
+            newest = self._ids[-_DECODED_AGAIN // 4 :]
+            known = self._tokenizer.decode(newest)
+            if known and not known.startswith(_INCOMPLETE):
+                self._ids, self._given = newest, known
+        return piece
 
 
 def _tiktoken_of(tokenizer: Tokenizer) -> Any | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sharedllm_core import Document, SharedLLMConfig, SharedLLMEngine, SharedLLMForCausalLM, TreeCache
@@ -64,6 +64,17 @@ def tokenizer():
         pad_token="<|pad|>",
         chat_template=CHAT,
     )
+
+
+def byte_fallback_tokenizer():
+    """A tokenizer as Llama-2 and Mistral have it: words with a mark for the space, bytes for everything else."""
+    pieces = [f"<0x{byte:02X}>" for byte in range(256)] + ["▁", *"abcdefghijklmnopqrstuvwxyzG"]
+    made = Tokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, [], byte_fallback=True))
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=made)
 
 
 def make_checkpoint(folder, method=METHOD, *, seed=0, trained=True, **shape):

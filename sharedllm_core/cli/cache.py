@@ -59,11 +59,12 @@ def verify(
     """
     found = _cache(cache_dir, namespace).verify()
     if as_json:
-        print_json({"sound": found.sound, "removed": found.removed})
+        print_json({"sound": found.sound, "removed": found.removed, "unreadable": found.unreadable})
     else:
         damaged = f"{len(found.removed):,} damaged and removed" if found.removed else "none damaged"
-        say(f"{counted(found.sound, 'tree')} sound, {damaged}")
-    if found.removed:
+        unreadable = f", {len(found.unreadable):,} cannot be read" if found.unreadable else ""
+        say(f"{counted(found.sound, 'tree')} sound, {damaged}{unreadable}")
+    if found.removed or found.unreadable:
         raise typer.Exit(1)
 
 
@@ -84,7 +85,7 @@ def clear(
         if not sys.stdin.isatty():
             raise typer.BadParameter("there is no terminal to ask in; give it to delete", param_hint="--yes")
         typer.confirm(f"Delete {counted(entries, 'tree')}, {human_bytes(num_bytes)}?", abort=True, err=True)
-    cache.clear()
+    entries = cache.clear()
     if as_json:
         print_json({"removed": entries, "bytes": num_bytes})
     else:

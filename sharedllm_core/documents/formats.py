@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,17 @@ def _html(content: bytes) -> str:
     page = BeautifulSoup(content, "html.parser")
     for unseen in page(["script", "style", "noscript", "template", "head"]):
         unseen.decompose()
-    lines = (line.strip() for line in page.get_text("\n").splitlines())
+    for kept in page("pre"):
+        kept.insert_before("\n")
+    for text in page.find_all(string=True):
+        if text.find_parent("pre") is None:  # white space is one space, as in a browser
+            text.replace_with(re.sub(r"\s+", " ", text))
+    for block in page([*_BLOCKS, "br"]):  # lines end where a browser ends them, and nowhere else
+        block.insert_before("\n")
+        block.insert_after("\n")
+    for cell in page(["td", "th"]):
+        cell.insert_after(" ")
+    lines = (line.strip() for line in page.get_text().splitlines())
     return "\n".join(line for line in lines if line)
 
 
@@ -109,6 +120,16 @@ def _json(content: bytes) -> str:
 def _notebook(content: bytes) -> str:
     cells = json.loads(decode(content))["cells"]
     return "\n\n".join("".join(cell["source"]) for cell in cells)
+
+
+_BLOCKS = (
+    """
+address article aside blockquote dd details dialog div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6
+header hr li main nav ol option p pre section summary table tbody tfoot thead title tr ul
+""".strip()
+    .replace("\n", " ")
+    .split(" ")
+)
 
 
 _READERS: dict[str, Callable[[bytes], str]] = {

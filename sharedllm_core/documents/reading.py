@@ -101,7 +101,14 @@ def _documents_of(source: Source, on_error: str, max_file_bytes: int, skipped: l
 
 
 def _files_of(source: str | Path) -> Iterator[Path]:
-    path = Path(source).expanduser()
+    if not isinstance(source, str | Path):
+        raise DocumentError(f"{source!r:.80} is a {type(source).__name__}; give paths, globs or Documents")
+    try:
+        path = Path(source).expanduser()
+        path.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # a text that is no path: too long, or with a null in it
+        why = getattr(error, "strerror", None) or error
+        raise DocumentError(f"{str(source)!r:.80} … is no path ({why}); text goes into Document(text=…)") from error
     if path.is_dir():
         yield from _walk(path)
     elif path.exists():

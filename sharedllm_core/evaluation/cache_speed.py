@@ -128,9 +128,9 @@ def _fresh(engine: SharedLLMEngine) -> SharedLLMEngine:
 def _full_disk(folder: Path, engine: SharedLLMEngine) -> TreeCache:
     """Memory, and a disk tier that holds a thousand small trees already."""
     disk = DiskTier(folder, "default", 20 * 10**9)
-    small = codec.encode(engine.model.encode_nodes([torch.arange(8)])[0])
+    small = engine.model.encode_nodes([torch.arange(8)])[0]
     for number in range(_OTHER_ENTRIES):
-        disk.put(f"{number:064x}", small)
+        disk.put(f"{number:064x}", codec.encode(small, f"{number:064x}"))
     return TreeCache([MemoryTier(8 * 10**9), disk])
 
 

@@ -4,12 +4,12 @@ The unit is a chunk, the key its content. Trees do not depend on the question, n
 any choice of documents finds the same entries.
 """
 
-from ._tier import Tier, TierStats
+from ._tier import Tier, TierStats, Verification
 from .disk import DiskTier
 from .keys import TreeKeys, lower_fingerprint
 from .memory import MemoryTier
 from .remote import RemoteTier
-from .tiered import TreeCache, Verification
+from .tiered import TreeCache
 
 __all__ = [
     "DiskTier",

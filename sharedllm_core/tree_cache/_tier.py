@@ -1,10 +1,12 @@
 """The interface of a tier of the tree cache, and its statistics."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Blob", "Tier", "TierStats"]
+from ..errors import TreeCacheError
+
+__all__ = ["Blob", "Tier", "TierStats", "Verification"]
 
 #: Bytes of an entry. Those that may be written to are decoded without a copy.
 Blob = bytes | bytearray | memoryview
@@ -29,6 +31,15 @@ class TierStats:
     num_bytes: int = 0
 
 
+@dataclass
+class Verification:
+    """What verifying entries found: how many are sound, and the keys of those removed as damaged, or unreadable."""
+
+    sound: int
+    removed: list[str]
+    unreadable: list[str]
+
+
 class Tier(ABC):
     """Keeps bytes by key, for one namespace.
 
@@ -38,6 +49,8 @@ class Tier(ABC):
 
     name: str
     stats: TierStats
+    #: Of the tenant; `None` for a tier that no other process or tenant sees.
+    namespace: str | None = None
     #: Whether it is worth keeping here what only one question retained.
     keeps_partial: bool = True
 
@@ -65,6 +78,33 @@ class Tier(ABC):
     def keys(self) -> Iterator[str]:
         """All keys of this namespace."""
 
+    def touch(self, key: str) -> None:  # noqa: B027 (nothing to do is an answer)
+        """Count a use that a nearer tier has answered."""
+
     def clear(self) -> int:
-        """Remove all entries of this namespace; how many there were."""
-        return sum(self.delete(key) for key in list(self.keys()))
+        """Remove all entries of this namespace; how many there were.
+
+        Raises:
+            TreeCacheError: some could not be removed; the others are.
+        """
+        return self.delete_all(list(self.keys()))
+
+    def delete_all(self, keys: Sequence[str]) -> int:
+        """Remove entries; how many there were.
+
+        Raises:
+            TreeCacheError: some could not be removed; the others are.
+        """
+        removed, failed = 0, []
+        for key in keys:
+            try:
+                removed += self.delete(key)
+            except Exception as error:  # whatever a disk or a network does
+                failed.append(error)
+        if failed:
+            self.stats.errors += len(failed)
+            raise TreeCacheError(
+                f"the {self.name} tier could not delete {len(failed)} of {len(keys)} entries ({failed[0]}); "
+                f"{removed} are deleted, try again for the others"
+            ) from failed[0]
+        return removed

@@ -21,7 +21,7 @@ from ..node_states import NodeStates, StateOrigin
 
 __all__ = ["check", "decode", "encode"]
 
-_FORMAT = 1
+_FORMAT = 2
 _LENGTH = struct.Struct("<Q")  # safetensors: the header's length, the header as JSON, the tensors' bytes
 _DTYPES = {
     "F64": torch.float64,
@@ -34,14 +34,18 @@ _DTYPES = {
 # Suffixes: M injection layers, K key/value heads, S states, D head size.
 
 
-def encode(states: NodeStates, *, int8: bool = False) -> bytes:
-    """`states` as the bytes of a safetensors file; with `int8` about half the bytes of bfloat16, and a loss."""
+def encode(states: NodeStates, key: str, *, int8: bool = False) -> bytes:
+    """`states` as the bytes of a safetensors file; with `int8` about half the bytes of bfloat16, and a loss.
+
+    The bytes name the `key` that they are for: an entry that lies under another name is known for what it is.
+    """
     tensors = {"vectors": states.vectors}
     for name, tensor in (("keys", states.keys), ("values", states.values)):
         tensors |= _to_int8(name, tensor) if int8 else {name: tensor}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     tree: dict[str, Any] = {
         "format": _FORMAT,
+        "key": key,
         "nodes": [node[1:] for node in states.nodes],
         "states_per_node": states.states_per_node,
         "vector_nodes": [node[1:] for node in states.vector_nodes],
@@ -52,14 +56,14 @@ def encode(states: NodeStates, *, int8: bool = False) -> bytes:
     return save(tensors, {"tree": json.dumps(tree)})
 
 
-def decode(blob: bytes | bytearray | memoryview, origin: StateOrigin) -> NodeStates:
-    """The states that `encode` was given; `origin` is the model that they are for.
+def decode(blob: bytes | bytearray | memoryview, key: str, origin: StateOrigin) -> NodeStates:
+    """The states that `encode` was given for `key`; `origin` is the model that they are for.
 
     Raises:
-        DamagedEntryError: these are not the bytes of a tree.
+        DamagedEntryError: these are not the bytes of the tree of `key`.
     """
     try:
-        tree, tensors = _read(blob)
+        tree, tensors = _read(blob, key)
         dtype = getattr(torch, tree["dtype"])
         states: dict[str, Tensor] = {
             name: _from_int8(name, tensors, dtype) if f"{name}_scale" in tensors else tensors[name]
@@ -79,23 +83,25 @@ def decode(blob: bytes | bytearray | memoryview, origin: StateOrigin) -> NodeSta
         raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r}); it is made again") from error
 
 
-def check(blob: bytes | bytearray | memoryview) -> None:
-    """Compare the bytes with the checksum they carry.
+def check(blob: bytes | bytearray | memoryview, key: str) -> None:
+    """Compare the bytes with the checksum and the key that they carry.
 
     Raises:
-        DamagedEntryError: they are not what was stored.
+        DamagedEntryError: they are not what was stored under `key`.
     """
     try:
-        tree, tensors = _read(blob)
+        tree, tensors = _read(blob, key)
         stored = tree.pop("checksum")
         found = _checksum(tree, tensors)
+    except DamagedEntryError:
+        raise
     except Exception as error:
         raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r}); it is made again") from error
     if stored != found:
         raise DamagedEntryError(f"the entry's checksum is {found} and should be {stored}; it is made again")
 
 
-def _read(blob: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(blob: bytes | bytearray | memoryview, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     buffer = memoryview(blob)
     if buffer.readonly:  # tensors may be written to, and torch warns of a view of what may not
         buffer = memoryview(bytearray(blob))
@@ -105,6 +111,8 @@ def _read(blob: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[st
     tree: dict[str, Any] = json.loads(header.pop("__metadata__")["tree"])
     if tree["format"] != _FORMAT:
         raise DamagedEntryError(f"the entry has format {tree['format']!r} and not {_FORMAT!r}; it is made again")
+    if tree["key"] != key:
+        raise DamagedEntryError(f"the entry is that of {tree['key']} and lies under {key}; it is made again")
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..errors import DamagedEntryError
 from . import codec
-from ._tier import Blob, Tier, TierStats
+from ._tier import Blob, Tier, TierStats, Verification
 
 __all__ = ["DiskTier"]
 
@@ -47,6 +47,7 @@ class DiskTier(Tier):
 
     def __init__(self, folder: Path, namespace: str, max_bytes: int, *, checksum: bool = True) -> None:
         self.folder = folder / hashlib.sha256(namespace.encode()).hexdigest()[:32]
+        self.namespace = namespace
         self.max_bytes = max_bytes
         self.checksum = checksum
         self.stats = TierStats()
@@ -68,7 +69,7 @@ class DiskTier(Tier):
             if read != len(blob):
                 raise DamagedEntryError(f"{path} ends after {read} of {len(blob)} bytes; it is made again")
             if self.checksum:
-                codec.check(blob)
+                codec.check(blob, key)
         except DamagedEntryError:
             with suppress(OSError):
                 path.unlink()
@@ -116,22 +117,27 @@ class DiskTier(Tier):
         """See `Tier`."""
         return (path.name.removesuffix(_SUFFIX) for path, _ in self._files())
 
-    def verify(self) -> tuple[int, list[str]]:
-        """Compare every entry with its checksum: how many are sound, and the keys of those removed because not."""
-        sound, removed = 0, []
+    def verify(self) -> Verification:
+        """Compare every entry with its checksum; damaged ones are removed. One that cannot be read stops nothing."""
+        found = Verification(0, [], [])
         for key in list(self.keys()):
-            blob = None
-            with suppress(FileNotFoundError):
-                blob = self._path(key).read_bytes()
-            if blob is None:
-                continue
             try:
-                codec.check(blob)
-                sound += 1
+                codec.check(self._path(key).read_bytes(), key)
+            except FileNotFoundError:  # another process was quicker
+                continue
             except DamagedEntryError:
-                removed.append(key)
                 self.delete(key)
-        return sound, removed
+                found.removed.append(key)
+            except OSError:
+                found.unreadable.append(key)
+            else:
+                found.sound += 1
+        return found
+
+    def touch(self, key: str) -> None:
+        """See `Tier`."""
+        with suppress(OSError):
+            os.utime(self._path(key))
 
     def measure(self) -> TierStats:
         """The statistics, with entries and bytes counted now."""

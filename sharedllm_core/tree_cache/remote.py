@@ -39,6 +39,7 @@ class RemoteTier(Tier):
         self, url: str, namespace: str, *, timeout_s: float = 10.0, closed_s: float = 60.0, **options: Any
     ) -> None:
         self.url = url
+        self.namespace = namespace
         self.timeout_s = timeout_s
         self.closed_s = closed_s
         self.stats = TierStats(entries=-1, num_bytes=-1)
@@ -62,7 +63,7 @@ class RemoteTier(Tier):
             self.stats.misses += 1
             return None
         try:
-            codec.check(blob)
+            codec.check(blob, key)
         except DamagedEntryError:
             self.delete(key)
             raise
@@ -95,8 +96,11 @@ class RemoteTier(Tier):
 
         def remove() -> bool:
             store, root = self._open()
+            path = self._path(root, key)
+            if not store.exists(path):  # some stores delete what is not there without a word
+                return False
             try:
-                store.rm_file(self._path(root, key))
+                store.rm_file(path)
             except FileNotFoundError:
                 return False
             return True

@@ -9,16 +9,15 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from platformdirs import user_cache_path
 
-from ..errors import CacheUnavailableError, CacheWarning, DamagedEntryError
+from ..errors import CacheWarning, DamagedEntryError, InputError, TreeCacheError
 from ..node_states import NodeStates, StateOrigin
 from . import codec
-from ._tier import Blob, Tier, TierStats
+from ._tier import Blob, Tier, TierStats, Verification
 from .disk import DiskTier
 from .memory import MemoryTier
 from .remote import RemoteTier
@@ -29,14 +28,8 @@ _T = TypeVar("_T")
 _PARTIAL = "-partial"  # suffix of the key under which retained nodes alone are kept
 _WARN_EVERY_S = 60.0
 _READERS = 8
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What `TreeCache.verify` found on disk: how many entries are sound, and the keys of those removed as damaged."""
-
-    sound: int
-    removed: list[str]
+_TOUCH_EVERY_S = 300.0
+_TOUCHES_KNOWN = 100_000
 
 
 class TreeCache:
@@ -44,15 +37,22 @@ class TreeCache:
 
     Args:
         tiers: the nearest first.
-        namespace: of the tenant; it is a part of every key.
+        namespace: of the tenant; it is a part of every key. By default that of the tiers.
         int8: store states as 8-bit whole numbers: about half the bytes of bfloat16, and a loss.
+
+    Raises:
+        InputError: a tier of another namespace.
     """
 
-    def __init__(self, tiers: Sequence[Tier], *, namespace: str = "default", int8: bool = False) -> None:
+    def __init__(self, tiers: Sequence[Tier], *, namespace: str | None = None, int8: bool = False) -> None:
+        names = {name for name in (namespace, *(tier.namespace for tier in tiers)) if name is not None}
+        if len(names) > 1:
+            raise InputError(f"the cache and its tiers have the namespaces {sorted(names)}; give all of them the same")
         self.tiers = list(tiers)
-        self.namespace = namespace
+        self.namespace = names.pop() if names else "default"
         self.int8 = int8
         self._warned_at: dict[str, float] = {}
+        self._touched: dict[str, float] = {}
 
     @classmethod
     def default(
@@ -100,12 +100,13 @@ class TreeCache:
                 if blob is None:
                     continue
                 try:
-                    states = codec.decode(blob, origin)
+                    states = codec.decode(blob, name, origin)
                 except DamagedEntryError as error:
                     self._failed(tier, error)
                     self._try(tier, lambda tier=tier, name=name: tier.delete(name))  # type: ignore[misc]
                     continue
                 self._put(self.tiers[:number], name, blob)
+                self._touch(number, name)
                 return states
         return None
 
@@ -123,32 +124,44 @@ class TreeCache:
     def put(self, key: str, states: NodeStates, *, complete: bool = True) -> None:
         """Keep a tree in every tier; one with all its nodes takes the place of one with some."""
         name = key if complete else key + _PARTIAL
-        self._put(self._tiers_for(name), name, codec.encode(states, int8=self.int8))
+        self._put(self._tiers_for(name), name, codec.encode(states, name, int8=self.int8))
         if complete:
-            self._delete(key + _PARTIAL)
+            for tier in self._tiers_for(key + _PARTIAL):
+                self._try(tier, lambda tier=tier: tier.delete(key + _PARTIAL))  # type: ignore[misc]
 
     def contains(self, key: str) -> bool:
         """Whether some tier has the complete tree of `key`."""
         return any(self._try(tier, lambda tier=tier: tier.contains(key)) for tier in self.tiers)  # type: ignore[misc]
 
     def forget(self, keys: Sequence[str]) -> int:
-        """Delete trees from every tier; how many of `keys` were there."""
-        return sum(self._delete(key) | self._delete(key + _PARTIAL) for key in keys)
+        """Delete trees from every tier; how many of `keys` were there.
 
-    def clear(self) -> None:
-        """Delete everything of this namespace from every tier."""
-        for tier in self.tiers:
-            self._try(tier, tier.clear)
+        Raises:
+            TreeCacheError: a tier could not delete some, and says why. The others have deleted theirs.
+        """
+        names = [name for key in keys for name in (key, key + _PARTIAL)]
+        held = {key for key in keys if any(self._holds(tier, key) for tier in self.tiers)}
+        self._in_every_tier(lambda tier: tier.delete_all(names if tier.keeps_partial else list(keys)))
+        return len(held)
+
+    def clear(self) -> int:
+        """Delete everything of this namespace from every tier; how many entries the fullest had.
+
+        Raises:
+            TreeCacheError: see `forget`.
+        """
+        return max(self._in_every_tier(lambda tier: tier.clear()), default=0)
 
     def verify(self) -> Verification:
         """Compare every entry on disk with its checksum; damaged ones are removed, to be made again."""
-        sound = 0
-        removed: list[str] = []
+        whole = Verification(0, [], [])
         for tier in self.tiers:
             if isinstance(tier, DiskTier):
-                found = self._try(tier, tier.verify) or (0, [])
-                sound, removed = sound + found[0], removed + found[1]
-        return Verification(sound, removed)
+                found = tier.verify()
+                whole.sound += found.sound
+                whole.removed += found.removed
+                whole.unreadable += found.unreadable
+        return whole
 
     def stats(self) -> dict[str, TierStats]:
         """Statistics by tier."""
@@ -166,8 +179,31 @@ class TreeCache:
         for tier in tiers:
             self._try(tier, lambda tier=tier: tier.put(key, blob))  # type: ignore[misc]
 
-    def _delete(self, key: str) -> bool:
-        return sum(bool(self._try(tier, lambda tier=tier: tier.delete(key))) for tier in self._tiers_for(key)) > 0  # type: ignore[misc]
+    def _in_every_tier(self, delete: Callable[[Tier], int]) -> list[int]:
+        """Deleting is no reading: what fails is not a miss. Every tier is tried, and then it is said."""
+        deleted, failed = [], []
+        for tier in self.tiers:
+            try:
+                deleted.append(delete(tier))
+            except Exception as error:  # whatever a disk or a network does
+                failed.append(f"{tier.name} tier: {error}")
+        if failed:
+            raise TreeCacheError("; ".join(failed))
+        return deleted
+
+    def _holds(self, tier: Tier, key: str) -> bool:
+        return any(self._try(tier, lambda name=name: tier.contains(name)) for name in (key, key + _PARTIAL))  # type: ignore[misc]
+
+    def _touch(self, number: int, name: str) -> None:
+        """Tell farther tiers of a use, now and then, so that what is used most is not what they evict first."""
+        now = time.monotonic()
+        if now - self._touched.get(name, -1e9) < _TOUCH_EVERY_S:
+            return
+        if len(self._touched) > _TOUCHES_KNOWN:
+            self._touched.clear()
+        self._touched[name] = now
+        for tier in self.tiers[number + 1 :]:
+            tier.touch(name)
 
     def _try(self, tier: Tier, call: Callable[[], _T]) -> _T | None:
         try:
@@ -178,12 +214,10 @@ class TreeCache:
 
     def _failed(self, tier: Tier, error: Exception) -> None:
         tier.stats.errors += 1
-        if (
-            isinstance(error, CacheUnavailableError)
-            and time.monotonic() - self._warned_at.get(tier.name, -1e9) < _WARN_EVERY_S
-        ):
-            return
-        self._warned_at[tier.name] = time.monotonic()
+        if not isinstance(error, DamagedEntryError):  # a damaged entry is news each time; a dead tier is not
+            if time.monotonic() - self._warned_at.get(tier.name, -1e9) < _WARN_EVERY_S:
+                return
+            self._warned_at[tier.name] = time.monotonic()
         warnings.warn(f"tree cache, {tier.name} tier: {error}; computing instead", CacheWarning, stacklevel=4)
 
 

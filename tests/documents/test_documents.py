@@ -180,3 +180,22 @@ def test_an_empty_file_is_an_empty_document(tmp_path):
     write(tmp_path / "a.txt", "")
     write(tmp_path / "b.csv", "")
     assert texts(tmp_path) == ["", ""]
+
+
+def test_html_breaks_lines_where_a_browser_does_and_nowhere_else(tmp_path):
+    (tmp_path / "page.html").write_text(
+        "<p>The notice <b>period</b> is\n 90 days, H<sub>2</sub>O, see <a href='#'>clause 4</a>.</p>"
+        "<ul><li>one</li><li>two <i>and</i> a half</li></ul><pre>a\n  b</pre>next<br>line"
+        "<table><tr><td>fee</td><td>90</td></tr></table>"
+    )
+    (document,) = read_documents(tmp_path).documents
+    assert document.text.splitlines() == [
+        "The notice period is 90 days, H2O, see clause 4.",
+        "one",
+        "two and a half",
+        "a",
+        "b",
+        "next",
+        "line",
+        "fee 90",
+    ]

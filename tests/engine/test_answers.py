@@ -221,7 +221,7 @@ def test_drawing_does_not_touch_the_process_random_numbers(engine, library):
     assert torch.equal(torch.rand(4), expected)
 
 
-@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-6}])
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-6}, {"temperature": 1e-39}])
 def test_narrow_draws_are_greedy(engine, library, narrow):
     settings = {"temperature": 1.0, "seed": 1, **ASKED} | narrow
     assert engine.ask(QUESTIONS[0], library, **settings).text == engine.ask(QUESTIONS[0], library, **ASKED).text
@@ -232,6 +232,18 @@ def test_a_repetition_penalty_makes_tokens_rarer(engine, library):
         engine.ask(QUESTIONS[0], library, max_new_tokens=60, repetition_penalty=penalty).text for penalty in (1.0, 50.0)
     )
     assert plain != fined
+
+
+@pytest.mark.parametrize("penalty", [0.8, 1.5])
+def test_a_penalty_does_not_count_the_padding_of_a_batch(engine, library, penalty):
+    engine.tokenizer.tokenizer.chat_template = None  # with it, the end token stands in every prompt
+    end = engine.tokenizer.tokenizer.eos_token_id
+    with torch.no_grad():
+        engine.model.lm_head.weight[end] *= 3
+    questions = [tiny_engine.words(number, seed=number) for number in (2, 9, 30)]
+    asked = {"max_new_tokens": 25, "repetition_penalty": penalty, "num_evidence": 0}
+    alone = [engine.ask(question, library, **asked) for question in questions]
+    assert [a.text for a in engine.ask_batch(questions, library, **asked)] == [a.text for a in alone]
 
 
 def test_a_checkpoints_own_sampling_does_not_sneak_in(engine, library):
@@ -373,6 +385,16 @@ def test_evidence_of_a_moved_turn_names_the_conversation(engine):
     ]
     answer = engine.ask([*old, {"role": "user", "content": "Who?"}], max_new_tokens=8)
     assert {span.document_id for span in answer.evidence} == {"conversation"}
+
+
+def test_moved_turns_do_not_take_the_name_of_a_document(engine):
+    old = [
+        {"role": "user", "content": tiny_engine.words(300, seed=3)},
+        {"role": "assistant", "content": tiny_engine.words(250, seed=4)},
+    ]
+    library = engine.library(Document(tiny_engine.words(9), id="conversation"))
+    seen = engine.inspect([*old, {"role": "user", "content": "Who?"}], library, max_new_tokens=4)
+    assert [part.document.id for part in seen.documents] == ["conversation", "conversation 2"]
 
 
 def test_documents_keep_their_metadata(engine):

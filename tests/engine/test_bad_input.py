@@ -60,6 +60,34 @@ def test_a_path_that_does_not_exist_is_named(engine, tmp_path):
         engine.ask("Who?", "The notice period is 90 days")
 
 
+@pytest.mark.parametrize("source", ["The lease began in May. " * 500, "null\0byte", 5, None, b"bytes"])
+def test_what_is_no_path_is_told_where_text_goes(engine, source):
+    with pytest.raises(DocumentError, match="Document"):
+        engine.read([source])
+
+
+def test_a_chat_template_that_knows_only_users_hears_everything_from_the_user(engine, library):
+    strict = (
+        "{% for m in messages %}"
+        "{% if m.role not in ('user', 'assistant') or (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('only user and assistant, in turns') }}{% endif %}"
+        "<|{{ m.role }}|>{{ m.content }}{% endfor %}"
+    )
+    engine.tokenizer.tokenizer.chat_template = strict
+    said = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Who?"}]
+    merged = [{"role": "user", "content": "Be short.\n\nWho?"}]
+    asked = {"max_new_tokens": 6, "num_evidence": 0}
+    tokens = [engine.ask(messages, library, **asked).usage.running_text_tokens for messages in (said, merged)]
+    assert tokens[0] == tokens[1]
+    with pytest.raises(InputError, match=r"chat template refuses messages of the roles assistant, user: only user"):
+        engine.ask([{"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Who?"}], library)
+
+
+def test_an_empty_turn_before_a_tools_is_no_query(engine, library):
+    turns = [{"role": "user", "content": ""}, {"role": "tool", "content": "The lease is signed."}]
+    assert engine.ask(turns, library, max_new_tokens=4).usage.injected_states > 0
+
+
 def test_a_binary_file_is_an_error_or_skipped_by_name(engine, tmp_path):
     (tmp_path / "a.txt").write_text(tiny_engine.words(30))
     (tmp_path / "b.bin").write_bytes(bytes(range(256)) * 40)

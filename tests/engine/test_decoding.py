@@ -5,10 +5,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sharedllm_core.decoding import Written
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.tokenization import GrowingText, TextTokenizer
 from tests import tiny_engine
 
 TOKENIZER = TextTokenizer(tiny_engine.tokenizer())
+FALLBACK = TextTokenizer(tiny_engine.byte_fallback_tokenizer())
 EOS = TOKENIZER.tokenizer.eos_token_id
 TEXTS = st.text(st.sampled_from("ab.\n ✓é漢🙂"), max_size=30)
 STOPS = st.lists(st.text(st.sampled_from("ab.\n é🙂"), min_size=1, max_size=4), max_size=3)
@@ -48,6 +49,23 @@ def test_any_ids_give_what_the_tokenizer_decodes(ids):
     found, _ = written(ids, [])
     assert found.text == TOKENIZER.decode(ids)
     assert found.ids == ids
+
+
+@given(st.lists(st.integers(0, FALLBACK.tokenizer.vocab_size - 1), max_size=150))
+def test_bytes_that_are_no_text_stop_nothing(ids):
+    growing = GrowingText(FALLBACK)
+    for number in ids:
+        growing.add(number)
+    said = [growing.add(number) for number in FALLBACK.encode("and so it goes on").ids.tolist()]
+    assert "".join(said).endswith("nd so it goes on")
+
+
+@given(st.lists(st.sampled_from(["Größe", "漢字", "🙂", "naïve", "a", "b"]), max_size=60))
+def test_a_text_of_any_tokenizer_comes_piece_by_piece(words):
+    for tokenizer in (TOKENIZER, FALLBACK):
+        ids = tokenizer.encode(" ".join(words)).ids.tolist()
+        growing = GrowingText(tokenizer)
+        assert "".join(growing.add(number) for number in ids) == tokenizer.decode(ids)
 
 
 def test_the_end_token_ends_an_answer_and_is_not_part_of_it():

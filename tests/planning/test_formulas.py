@@ -89,7 +89,7 @@ def test_bytes_of_the_cache_are_those_of_the_files_without_their_headers(bases, 
     shape = ModelShape.from_config(model.config)
     stored = 0
     for entry in model.encode_nodes(tiny.chunks(32, 32, 9)):
-        blob = codec.encode(entry, int8=int8)
+        blob = codec.encode(entry, "", int8=int8)
         (header,) = struct.unpack_from("<Q", blob)
         tensors = json.loads(blob[8 : 8 + header])
         stored += sum(e["data_offsets"][1] - e["data_offsets"][0] for k, e in tensors.items() if k != "__metadata__")

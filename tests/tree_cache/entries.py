@@ -28,8 +28,8 @@ def states(seed=0, dtype=torch.float32, tokens=64):
     return NodeStates(tuple(nodes), tuple(counts), keys, values, tuple(compared), vectors, ORIGIN)
 
 
-def blob(seed=0, **options):
-    return codec.encode(states(seed, **options))
+def blob(seed=0, name=None, **options):
+    return codec.encode(states(seed, **options), key(seed) if name is None else name)
 
 
 def assert_same(a, b):

@@ -10,68 +10,79 @@ from sharedllm_core.errors import DamagedEntryError
 from sharedllm_core.tree_cache import codec
 from tests.tree_cache import entries
 
+KEY = entries.key(7)
+
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
 @pytest.mark.parametrize("tokens", [64, 33, 5, 1])
 def test_what_is_stored_comes_back_bit_for_bit(dtype, tokens):
     states = entries.states(3, dtype, tokens)
-    blob = codec.encode(states)
-    codec.check(blob)
-    entries.assert_same(codec.decode(blob, entries.ORIGIN), states)
+    blob = codec.encode(states, KEY)
+    codec.check(blob, KEY)
+    entries.assert_same(codec.decode(blob, KEY, entries.ORIGIN), states)
 
 
 def test_any_reader_of_safetensors_opens_an_entry():
     states = entries.states(1)
-    tensors = load(codec.encode(states))
+    tensors = load(codec.encode(states, KEY))
     assert torch.equal(tensors["keys"], states.keys)
     assert torch.equal(tensors["vectors"], states.vectors)
 
 
 def test_reading_copies_no_tensor():
-    blob = bytearray(entries.blob(1))
-    states = codec.decode(blob, entries.ORIGIN)
+    blob = bytearray(entries.blob(1, name=KEY))
+    states = codec.decode(blob, KEY, entries.ORIGIN)
     before = states.values.clone()
     blob[-1] ^= 0x40
     assert not torch.equal(states.values, before) or not torch.equal(
-        states.vectors, codec.decode(entries.blob(1), entries.ORIGIN).vectors
+        states.vectors, codec.decode(entries.blob(1, name=KEY), KEY, entries.ORIGIN).vectors
     )
 
 
 @given(st.integers(0, 10**9), st.integers(0, 7))
 def test_a_flipped_bit_is_found_wherever_it_is(place, bit):
-    blob = bytearray(entries.blob(2, tokens=16))
+    blob = bytearray(entries.blob(2, name=KEY, tokens=16))
     blob[place % len(blob)] ^= 1 << bit
     try:
-        codec.check(blob)
+        codec.check(blob, KEY)
     except DamagedEntryError:
         return
     # White space with which safetensors fills its header is the only byte that means nothing.
-    entries.assert_same(codec.decode(blob, entries.ORIGIN), entries.states(2, tokens=16))
+    entries.assert_same(codec.decode(blob, KEY, entries.ORIGIN), entries.states(2, tokens=16))
 
 
 @given(st.integers(0, 10**9))
 def test_a_truncated_entry_is_found_wherever_it_ends(place):
-    blob = entries.blob(2, tokens=16)
+    blob = entries.blob(2, name=KEY, tokens=16)
     with pytest.raises(DamagedEntryError):
-        codec.check(blob[: place % len(blob)])
+        codec.check(blob[: place % len(blob)], KEY)
+
+
+def test_an_entry_under_another_name_is_known_for_what_it_is():
+    blob = entries.blob(1, name=KEY)
+    for read in (lambda key: codec.check(blob, key), lambda key: codec.decode(blob, key, entries.ORIGIN)):
+        read(KEY)
+        for other in (entries.key(8), f"{KEY}-partial"):
+            with pytest.raises(DamagedEntryError, match="lies under"):
+                read(other)
 
 
 @given(st.binary(max_size=300))
 def test_other_bytes_are_no_entry(noise):
-    for read in (codec.check, lambda blob: codec.decode(blob, entries.ORIGIN)):
+    for read in (lambda blob: codec.check(blob, KEY), lambda blob: codec.decode(blob, KEY, entries.ORIGIN)):
         with pytest.raises(DamagedEntryError):
             read(noise)
 
 
 def test_int8_takes_less_room_and_loses_little():
     states = entries.states(4, torch.bfloat16)
-    small, whole = codec.encode(states, int8=True), codec.encode(states)
-    codec.check(small)
-    back = codec.decode(small, entries.ORIGIN)
+    small, whole = codec.encode(states, KEY, int8=True), codec.encode(states, KEY)
+    codec.check(small, KEY)
+    back = codec.decode(small, KEY, entries.ORIGIN)
     assert back.nodes == states.nodes
     assert back.keys.dtype == torch.bfloat16
     for name in ("keys", "values"):
         a, b = getattr(back, name).float(), getattr(states, name).float()
         assert (a - b).norm() / b.norm() < 0.01
     assert torch.equal(back.vectors, states.vectors), "what is selected does not change"
-    assert len(codec.encode(states, int8=True)) < len(whole)
+    assert len(codec.encode(states, KEY, int8=True)) < len(whole)

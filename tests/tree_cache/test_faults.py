@@ -70,17 +70,20 @@ def test_rot_anywhere_in_the_folder_is_never_an_answer(tmp_path, seed):
     cache = TreeCache([DiskTier(tmp_path, "one", 10**9)])
     for number in range(12):
         cache.put(entries.key(number), entries.states(number))
-    for path in tmp_path.rglob("*.safetensors"):
+    files = sorted(tmp_path.rglob("*.safetensors"))
+    for path in files:
         content = bytearray(path.read_bytes())
-        kind = dice.choice(["sound", "flip", "cut", "empty", "swap"])
+        kind = dice.choice(["sound", "flip", "cut", "empty", "noise", "swap"])
         if kind == "flip":
             content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
         elif kind == "cut":
             content = content[: dice.randrange(len(content))]
         elif kind == "empty":
             content = bytearray()
-        elif kind == "swap":
+        elif kind == "noise":
             content = bytearray(dice.randbytes(len(content)))
+        elif kind == "swap":  # a sound entry, of another text
+            content = bytearray(dice.choice(files).read_bytes())
         path.write_bytes(content)
     for number in range(12):
         with warnings.catch_warnings():
@@ -223,7 +226,8 @@ def test_trees_are_kept_in_s3_and_survive_its_death(s3):
         entries.assert_same(second.get(entries.key(number), entries.ORIGIN), entries.states(number))
     assert second.stats()["remote"].hits == 5
     assert set(second.tiers[1].keys()) == {entries.key(number) for number in range(5)}
-    assert second.forget([entries.key(0)]) == 1
+    assert second.forget([entries.key(0), entries.key(99)]) == 1
+    assert not second.tiers[1].delete(entries.key(99))
     assert cache().get(entries.key(0), entries.ORIGIN) is None
 
     third = cache()

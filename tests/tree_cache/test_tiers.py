@@ -39,8 +39,8 @@ def test_a_tier_returns_the_bytes_that_were_put(open_tier, kind):
     tier.put(first, entries.blob(1))
     tier.put(second, entries.blob(2))
     assert bytes(tier.get(first)) == entries.blob(1)
-    tier.put(first, entries.blob(3))
-    assert bytes(tier.get(first)) == entries.blob(3)
+    tier.put(first, entries.blob(3, name=first))
+    assert bytes(tier.get(first)) == entries.blob(3, name=first)
     assert set(tier.keys()) == {first, second}
     assert tier.contains(second)
     assert tier.delete(second)
