@@ -1,0 +1,74 @@
+"""Perplexity by length: the same last tokens of long texts, given more and more of what stands before them."""
+
+import math
+from collections.abc import Iterator
+
+from .. import InputError
+from ..training.tasks import TextFiles, read_texts
+from ..training.tasks.seeding import generator
+from .measurement import Item, Measurement, Result
+from .settings import EvaluationSettings
+from .system import System
+
+__all__ = ["Perplexity"]
+
+
+class Perplexity(Measurement):
+    """−log p of the last `target_tokens` of a text, given each of `lengths` tokens before them.
+
+    The targets are the same at every length, so that only what stands before them makes a difference. A text gives as
+    many targets as are needed for `items` in all, at places drawn by the seed.
+    """
+
+    name = "perplexity"
+    needs = ("texts",)
+
+    def items(self, settings: EvaluationSettings) -> Iterator[Item]:
+        """See `Measurement`. Texts that are too short for the greatest length are left out.
+
+        Raises:
+            InputError: all are.
+        """
+        texts = read_texts(settings.texts)
+        longest = max(settings.lengths)
+        needed = longest + settings.target_tokens
+        per_text = math.ceil(settings.items / max(1, _num_long(texts, needed)))
+        made = 0
+        best = 0
+        for number, text in enumerate(texts):
+            if made == settings.items:
+                return
+            if len(text["text"]) < needed:  # characters; hardly a text has more tokens than that
+                continue
+            ids = settings.tokenizer.encode(text["text"]).ids
+            best = max(best, len(ids))
+            if len(ids) < needed:
+                continue
+            rng = generator(settings.seed, "perplexity", number)
+            for target in range(min(per_text, settings.items - made)):
+                end = rng.randint(needed, len(ids))
+                begin = end - settings.target_tokens
+                for length in settings.lengths:
+                    yield Item(
+                        id=f"text-{number}-target-{target}-length-{length}",
+                        labels={"length": length},
+                        past_ids=ids[begin - length : begin],
+                        target_ids=ids[begin:end],
+                    )
+                made += 1
+        if not made:
+            raise InputError(
+                f"no text has {needed:,} tokens ({longest:,} and {settings.target_tokens:,} to predict); the longest "
+                f"that was counted has {best:,}: give longer texts, or smaller lengths"
+            )
+
+    def measure(self, system: System, item: Item) -> list[Result]:
+        """See `Measurement`. The mean of the losses; their exponential is the perplexity."""
+        assert item.past_ids is not None
+        assert item.target_ids is not None
+        losses = system.losses(item.past_ids, item.target_ids)
+        return [Result(item.labels, {"loss": float(losses.double().mean())})]
+
+
+def _num_long(texts: TextFiles, characters: int) -> int:
+    return sum(len(text["text"]) >= characters for text in texts)

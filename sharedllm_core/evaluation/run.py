@@ -1,0 +1,136 @@
+"""Runs measurements on systems. Each scored item is a line on disk at once, so that an interrupted run goes on."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import DeviceMemoryError, InputError, WindowError
+from .measurement import Item, Measurement
+from .settings import EvaluationSettings
+from .system import System
+
+__all__ = ["BEYOND_THE_WINDOW", "OUT_OF_MEMORY", "read_rows", "run"]
+
+OUT_OF_MEMORY = "out of memory"
+BEYOND_THE_WINDOW = "beyond the window"
+
+_ITEMS = "items.jsonl"
+_SETTINGS = "settings.json"
+
+
+def run(
+    measurements: Sequence[Measurement],
+    systems: Sequence[System],
+    settings: EvaluationSettings,
+    folder: Path,
+    *,
+    about: dict[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Measure what is not in the folder yet.
+
+    Args:
+        measurements: what to measure; a later run may add some.
+        systems: of which; a later run may add some. No two have one name.
+        settings: which items.
+        folder: of the results; made if it is missing.
+        about: what else must be the same in all runs of a folder, such as the model.
+        progress: is told of each item.
+
+    Raises:
+        InputError: the folder has results with other settings, or two systems have one name.
+        DocumentError: see `read_rows`.
+    """
+    names = [system.name for system in systems]
+    if len(set(names)) < len(names):
+        raise InputError(f"of the systems {names}, two have one name; give each its own")
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_settings(folder / _SETTINGS, {"about": about or {}, **settings.described()})
+    done = {_key(row) for row in read_rows(folder)}
+    with (folder / _ITEMS).open("a", encoding="utf-8", newline="\n") as file:
+        for measurement in measurements:
+            chosen = [system for system in systems if measurement.applies_to(system)]
+            for item in measurement.items(settings) if chosen else ():
+                for system in chosen:
+                    if (measurement.name, system.name, item.id) in done:
+                        continue
+                    row = _measured(measurement, system, item)
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    file.flush()
+                    if progress:
+                        progress(_said(row))
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The scored items of a folder. A last line that was only half written is taken off the file.
+
+    Raises:
+        InputError: another line is damaged.
+    """
+    path = folder / _ITEMS
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        os.truncate(path, len(whole))
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            rows.setdefault(_key(row), row)
+        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+            raise InputError(f"{path}, line {number}: no result ({error}); take the line out, and run again") from error
+    return list(rows.values())
+
+
+def _measured(measurement: Measurement, system: System, item: Item) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "measurement": measurement.name,
+        "system": system.name,
+        "item": item.id,
+        "labels": dict(item.labels),
+    }
+    begin = time.perf_counter()
+    try:
+        row["results"] = [asdict(result) for result in measurement.measure(system, item)]
+    except (DeviceMemoryError, torch.OutOfMemoryError):
+        row["error"] = OUT_OF_MEMORY
+    except WindowError:
+        row["error"] = BEYOND_THE_WINDOW
+    return row | {"seconds": round(time.perf_counter() - begin, 3)}
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["measurement"], row["system"], row["item"]
+
+
+def _said(row: dict[str, Any]) -> str:
+    scores = [result["scores"] for result in row.get("results", ())]
+    shown = {name: sum(score[name] for score in scores) / len(scores) for name in (scores[0] if scores else ())}
+    outcome = row.get("error") or ", ".join(f"{name} {value:.2f}" for name, value in shown.items())
+    return f"{row['measurement']}, {row['item']}, {row['system']}: {outcome} ({row['seconds']:.1f} s)"
+
+
+def _keep_settings(path: Path, settings: dict[str, Any]) -> None:
+    if path.exists():
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); use another folder") from error
+        different = sorted(name for name in there | settings if there.get(name) != settings.get(name))
+        if different:
+            changes = ", ".join(f"{name} was {there.get(name)} and is {settings.get(name)}" for name in different)
+            raise InputError(
+                f"{path.parent} has results with other settings: {changes}; use another folder, or the old settings"
+            )
+        return
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    unfinished.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.replace(path)

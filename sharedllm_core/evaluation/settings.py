@@ -1,0 +1,92 @@
+"""`EvaluationSettings`: the sizes, the seed and the inputs that decide which items are measured."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .. import ConfigError
+from ..tokenization import TextTokenizer
+from ..training.tasks import FillerTexts, Text, TextFiles, read_texts
+
+__all__ = ["MIN_LENGTH", "EvaluationSettings"]
+
+#: The shortest set of documents, in tokens.
+MIN_LENGTH = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """Which items are measured.
+
+    Attributes:
+        tokenizer: in whose tokens lengths are counted.
+        lengths: tokens of documents, or of what stands before a text.
+        items: sets of documents per cell of a table; with files of published sets, rows per file.
+        questions_per_item: asked about one set of documents, where a measurement can ask several.
+        seed: the same seed and inputs give the same items.
+        depths: of the needle, from 0 (in front) to 1 (at the end).
+        target_tokens: of which perplexity is measured.
+        texts: files of long texts (JSON lines with `text`); without them, plain sentences surround what is asked.
+        squad, longbench, infinitebench: files of published sets.
+
+    Raises:
+        ConfigError: a number is out of its range.
+    """
+
+    tokenizer: TextTokenizer
+    lengths: tuple[int, ...] = (4_096, 8_192, 16_384, 32_768, 65_536, 131_072)
+    items: int = 20
+    questions_per_item: int = 4
+    seed: int = 0
+    depths: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    target_tokens: int = 1_024
+    texts: tuple[Path, ...] = field(default=())
+    squad: Path | None = None
+    longbench: tuple[Path, ...] = field(default=())
+    infinitebench: tuple[Path, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for name in ("items", "questions_per_item", "target_tokens"):
+            if (number := getattr(self, name)) < 1:
+                raise ConfigError(f"{name}={number}; use 1 or more")
+        if not self.lengths:
+            raise ConfigError("lengths is empty; give one length or more, in tokens")
+        if (shortest := min(self.lengths)) < MIN_LENGTH:
+            raise ConfigError(f"a length of {shortest} tokens is too short; use {MIN_LENGTH} or more")
+        if not self.depths or not all(0 <= depth <= 1 for depth in self.depths):
+            raise ConfigError(f"depths={self.depths}; use numbers from 0 (in front) to 1 (at the end)")
+        for name in ("lengths", "depths"):
+            object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
+
+    def count(self, text: str) -> int:
+        """Tokens of a text."""
+        return self.tokenizer.count(text)
+
+    @cached_property
+    def surroundings(self) -> Sequence[Text] | TextFiles:
+        """Texts that what is asked for is placed in."""
+        return read_texts(self.texts) if self.texts else FillerTexts()
+
+    def described(self) -> dict[str, Any]:
+        """Everything that decides about the items, as JSON: files by name and content, not by place."""
+        return {
+            "tokenizer": self.tokenizer.fingerprint,
+            "lengths": list(self.lengths),
+            "items": self.items,
+            "questions_per_item": self.questions_per_item,
+            "seed": self.seed,
+            "depths": list(self.depths),
+            "target_tokens": self.target_tokens,
+            "texts": [_described(path) for path in self.texts],
+            "squad": _described(self.squad) if self.squad else None,
+            "longbench": [_described(path) for path in self.longbench],
+            "infinitebench": [_described(path) for path in self.infinitebench],
+        }
+
+
+def _described(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        return {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
