@@ -17,7 +17,9 @@ from ..version import __version__
 from . import options
 from .ask import ask
 from .cache import cache_commands
+from .eval import evaluate
 from .inspect import inspect
+from .make_tasks import make_tasks
 from .plan import plan
 from .read import read
 from .train import train
@@ -61,6 +63,8 @@ app.command()(read)
 app.command()(inspect)
 app.command()(plan)
 app.command()(train)
+app.command("eval")(evaluate)
+app.command("make-tasks")(make_tasks)
 app.add_typer(cache_commands, name="cache")
 
 

@@ -40,7 +40,7 @@ class Perplexity(Measurement):
                 return
             if len(text["text"]) < needed:  # characters; hardly a text has more tokens than that
                 continue
-            ids = settings.tokenizer.encode(text["text"]).ids
+            ids = settings.encode(text["text"])
             best = max(best, len(ids))
             if len(ids) < needed:
                 continue

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from .. import ConfigError
 from ..tokenization import TextTokenizer
 from ..training.tasks import FillerTexts, Text, TextFiles, read_texts
@@ -22,7 +24,7 @@ class EvaluationSettings:
     """Which items are measured.
 
     Attributes:
-        tokenizer: in whose tokens lengths are counted.
+        tokenizer: in whose tokens lengths are counted; the sizes can be checked without it, items are not made without.
         lengths: tokens of documents, or of what stands before a text.
         items: sets of documents per cell of a table; with files of published sets, rows per file.
         questions_per_item: asked about one set of documents, where a measurement can ask several.
@@ -36,7 +38,7 @@ class EvaluationSettings:
         ConfigError: a number is out of its range.
     """
 
-    tokenizer: TextTokenizer
+    tokenizer: TextTokenizer | None = None
     lengths: tuple[int, ...] = (4_096, 8_192, 16_384, 32_768, 65_536, 131_072)
     items: int = 20
     questions_per_item: int = 4
@@ -61,9 +63,19 @@ class EvaluationSettings:
         for name in ("lengths", "depths"):
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
 
+    def encode(self, text: str) -> Tensor:
+        """Token ids [n] of a text."""
+        return self._tokenizer.encode(text).ids
+
     def count(self, text: str) -> int:
         """Tokens of a text."""
-        return self.tokenizer.count(text)
+        return self._tokenizer.count(text)
+
+    @property
+    def _tokenizer(self) -> TextTokenizer:
+        if self.tokenizer is None:
+            raise ConfigError("tokenizer=None counts no tokens; give the tokenizer of the model that is measured")
+        return self.tokenizer
 
     @cached_property
     def surroundings(self) -> Sequence[Text] | TextFiles:
@@ -73,7 +85,7 @@ class EvaluationSettings:
     def described(self) -> dict[str, Any]:
         """Everything that decides about the items, as JSON: files by name and content, not by place."""
         return {
-            "tokenizer": self.tokenizer.fingerprint,
+            "tokenizer": self._tokenizer.fingerprint,
             "lengths": list(self.lengths),
             "items": self.items,
             "questions_per_item": self.questions_per_item,
