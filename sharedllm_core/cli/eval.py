@@ -67,7 +67,10 @@ def evaluate(
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
-    """Measure a model by perplexity, needles, look-ups, RULER, SQuAD, leaf recall, LongBench and InfiniteBench.
+    """Measure a model, and others on the same base weights beside it.
+
+    Measurements: perplexity, needle, lookup, ruler, squad, leaf_recall, longbench, infinitebench. Systems: sharedllm,
+    window_only, full_attention, dynamic_ntk, yarn, streaming, encoder_decoder, bm25.
 
     Results are items.jsonl, results.json, results.md and PNG files. A run that was stopped goes on where it was.
     """

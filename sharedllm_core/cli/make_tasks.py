@@ -50,7 +50,10 @@ def make_tasks(
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
-    """Write look-up tasks with their answers and evidence as JSON lines, to train on or to measure with."""
+    """Write look-up tasks as JSON lines.
+
+    Each has its documents, question, answer and evidence, to train on or to measure with.
+    """
     from ..training.tasks import FORMS, TaskSettings, read_texts, write_tasks
 
     found = read_texts(texts) if texts else None

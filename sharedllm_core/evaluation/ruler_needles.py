@@ -109,14 +109,15 @@ def _drawn(kind: Kind, rng: Random, count: int) -> list[str]:
 
 
 def filled(lines: Iterable[str], settings: EvaluationSettings, room: int) -> list[str]:
-    """As many lines as there is room for."""
+    """As many lines as there is room for, to within half a line."""
     taken: list[str] = []
     count = cache(lambda line: settings.count(f"\n{line}"))
     for line in lines:
-        if room <= 0:
+        tokens = count(line)
+        if tokens > 2 * room:
             break
         taken.append(line)
-        room -= count(line)
+        room -= tokens
     return taken
 
 

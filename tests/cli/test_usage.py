@@ -9,7 +9,7 @@ from sharedllm_core import __version__
 from sharedllm_core.cli.wording import in_options, visible
 from tests.tiny_engine import ROOT
 
-COMMANDS = [["ask"], ["read"], ["inspect"], ["plan"], ["cache"]]
+COMMANDS = [["ask"], ["read"], ["inspect"], ["plan"], ["eval"], ["make-tasks"], ["cache"]]
 CACHE_COMMANDS = [["cache", name] for name in ("stats", "verify", "clear", "forget")]
 
 
