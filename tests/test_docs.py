@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sharedllm_core.evaluation import cache_speed
 from sharedllm_core.evaluation.efficiency import table
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,24 @@ def test_what_is_claimed_of_efficiency_was_measured():
     ):
         assert f"| {asked} | **{found}**" in page
     assert f"**{sooner:.1f} times sooner**" in (ROOT / "README.md").read_text()
+
+
+def test_what_is_claimed_of_the_cache_was_measured():
+    measured = json.loads((ROOT / "docs/results/cache.json").read_text())
+    page = (ROOT / "docs/results/cache.md").read_text()
+    assert cache_speed.table(measured) in page
+    seconds = measured["seconds"]
+    first = seconds["first question, unread"]
+    memory = first / seconds["second question, from memory"]
+    disk = first / seconds["second question, from disk, in a new process"]
+    assert measured["library"]["tokens"] == 131072
+    assert memory >= 50
+    assert disk >= 20
+    assert f"| at least 50 | **{memory:.0f}**" in page
+    assert f"| at least 20 | **{disk:.0f}**" in page
+    counting = measured["counting"]["tokenizer_s"] / measured["counting"]["tiktoken_s"]
+    assert f"{counting:.1f} times as fast" in page
+    assert f"{measured['int8']['bytes_ratio']:.2f} of the bytes" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
