@@ -162,6 +162,13 @@ def test_held_out_kinds_are_in_every_task_of_their_split():
         assert any(name in new_tools or KINDS[name].held_out for name in task.kind.split("+"))
 
 
+def test_with_one_seed_held_out_questions_are_not_training_s_in_other_words():
+    forms = ("single", "multi_key", "multi_value", "two_hop", "json")
+    shown = [(task.kind, task.answer) for task in tasks(60, forms=forms, length=3_000)]
+    asked = [(task.kind, task.answer) for task in tasks(60, forms=forms, split="held_out", length=3_000)]
+    assert not set(shown) & set(asked)
+
+
 def test_without_a_choice_half_of_what_is_held_out_is_of_each_sort():
     found = [task.split for task in tasks(40, split="held_out", length=3_000)]
     assert found.count("held_out_kind") == found.count("held_out_phrasing") == 20

@@ -102,11 +102,15 @@ class TaskSettings:
         return ("held_out_kind",) if self.held_out == "kind" else ("held_out_phrasing", "held_out_kind")
 
     def scene(self, split: Split, *purpose: object) -> Scene:
-        """What drafts of a split are made from; `purpose` seeds its generator."""
+        """What drafts of a split are made from; `purpose` seeds its generator.
+
+        What is held out draws for itself: with one seed, it would else state training's facts in other words.
+        """
 
         def named(held_out: bool) -> list[FactKind]:
             return [k for k in KINDS.values() if k.held_out == held_out and (not self.kinds or k.name in self.kinds)]
 
         kinds = named(split == "held_out_kind")
         companions = [kind for kind in KINDS.values() if not kind.held_out] if split == "held_out_kind" else []
-        return Scene(generator(*purpose), split, kinds, companions, self.distractors)
+        rng = generator(*purpose) if split == "train" else generator(*purpose, split)
+        return Scene(rng, split, kinds, companions, self.distractors)
