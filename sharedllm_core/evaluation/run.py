@@ -45,6 +45,7 @@ def run(
 
     Raises:
         InputError: the folder has results with other settings, or two systems have one name.
+        InputError, ConfigError: a measurement cannot make items with these settings; nothing is measured then.
         DocumentError: see `read_rows`.
     """
     names = [system.name for system in systems]
@@ -53,6 +54,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     _keep_settings(folder / _SETTINGS, {"about": about or {}, **settings.described()})
     done = {_key(row) for row in read_rows(folder)}
+    for measurement in measurements:
+        next(measurement.items(settings), None)  # what cannot be measured is said now, not after hours
     with (folder / _ITEMS).open("a", encoding="utf-8", newline="\n") as file:
         for measurement in measurements:
             chosen = [system for system in systems if measurement.applies_to(system)]

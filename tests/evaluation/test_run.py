@@ -14,7 +14,8 @@ from sharedllm_core.evaluation.lookup import Lookup
 from sharedllm_core.evaluation.needle import Needle
 from sharedllm_core.evaluation.report import write_report
 from sharedllm_core.evaluation.run import OUT_OF_MEMORY, read_rows, run
-from tests.evaluation.systems import Forgetful, Oracle, Silent, Wrong, long_texts, settings, slow_run
+from sharedllm_core.evaluation.squad import Squad
+from tests.evaluation.systems import Forgetful, Oracle, Silent, Wrong, long_texts, settings, slow_run, squad_file
 from tests.tiny_engine import ROOT
 
 
@@ -78,6 +79,13 @@ def test_out_of_memory_is_a_result(tmp_path):
     ]  # fmt: skip
     assert (cell["mean"], cell["count"], cell["errors"]) == (None, 0, {OUT_OF_MEMORY: 2})
     assert "| forgetful | 0.000 [0.000, 0.490] n=4 | out of memory |" in (tmp_path / "results.md").read_text()
+
+
+def test_what_cannot_be_measured_is_said_before_anything_is(tmp_path):
+    chosen = settings(items=1, lengths=(50_000,), squad=squad_file(tmp_path))
+    with pytest.raises(InputError, match="too few for sets of 50,000"):
+        run([Needle(), Squad()], [Silent()], chosen, tmp_path)
+    assert not read_rows(tmp_path)
 
 
 def test_a_damaged_line_is_named(tmp_path):
