@@ -120,9 +120,9 @@ def _number(answer: str, question: Question) -> float:
 
 
 def _choice(answer: str, question: Question) -> float:
-    """1 if the answer begins with the letter of the right choice, or has its text and no other choice's."""
+    """1 if the answer begins with the letter of the right choice, names it as the answer, or has its text alone."""
     right = {letter for letter, option in zip(_LETTERS, question.choices, strict=False) if option in question.expected}
-    letter = re.match(r"\W*([A-D])\b", answer)
+    letter = re.match(r"\W*([A-D])\b", answer) or re.search(r"\b(?i:answer|choice|option)(?: is)?\W*([A-D])\b", answer)
     if letter and not answer.strip().lower().startswith("a "):
         return float(letter.group(1) in right)
     named = [option for option in question.choices if option.lower() in answer.lower()]

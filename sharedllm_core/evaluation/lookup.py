@@ -4,19 +4,20 @@ from collections.abc import Iterator, Sequence
 
 from .. import Document
 from ..training.tasks import Task, TaskSettings, generate_tasks
-from .matching import same_text, share_of_all
+from .matching import has_whole, same_text
 from .measurement import Item, Question, QuestionMeasurement, Scores
 from .settings import EvaluationSettings
 
 __all__ = ["Lookup", "documents_of", "item_of_tasks", "lookup_scores"]
 
-_MAX_NEW_TOKENS = 96
+_MAX_NEW_TOKENS = 128
 
 
 class Lookup(QuestionMeasurement):
     """Tasks of `sharedllm_core.training.tasks` that training never shows, by form, kind and split.
 
-    An answer is right when it is the expected one (`exact`), and counts as found when it has it somewhere (`contains`).
+    An answer is right when it is the expected one (`exact`), and counts as found when it has it somewhere, not
+    within a longer word or number (`contains`).
     """
 
     name = "lookup"
@@ -68,6 +69,6 @@ def item_of_tasks(name: str, labels: dict[str, str | int | float], tasks: Sequen
 def lookup_scores(item: Item, answers: Sequence[str]) -> list[Scores]:
     """`exact` and `contains` of answers to look-up questions."""
     return [
-        {"exact": same_text(answer, question.expected[0]), "contains": share_of_all(answer, question.expected)}
+        {"exact": same_text(answer, question.expected[0]), "contains": has_whole(answer, question.expected[0])}
         for question, answer in zip(item.questions, answers, strict=True)
     ]

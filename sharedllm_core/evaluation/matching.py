@@ -5,7 +5,7 @@ import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["best", "exact_match", "normalised", "same_text", "share_of_all", "some_found", "word_f1"]
+__all__ = ["best", "exact_match", "has_whole", "normalised", "same_text", "share_of_all", "some_found", "word_f1"]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -43,6 +43,11 @@ def share_of_all(answer: str, expected: Sequence[str]) -> float:
 def some_found(answer: str, expected: Sequence[str]) -> float:
     """RULER's `string_match_part` for one answer: 1 if it has any of the expected strings, in any case."""
     return float(any(one.lower() in answer.lower() for one in expected))
+
+
+def has_whole(answer: str, expected: str) -> float:
+    """1 if the answer has the expected string, in any case and not within a longer word or number, else 0."""
+    return float(re.search(rf"(?!\B\w){re.escape(expected)}(?<!\w\B)", answer, re.IGNORECASE) is not None)
 
 
 def same_text(answer: str, expected: str) -> float:

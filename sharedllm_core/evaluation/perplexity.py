@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from .. import InputError
-from ..training.tasks import TextFiles, read_texts
+from ..training.tasks import read_texts
 from ..training.tasks.seeding import generator
 from .measurement import Item, Measurement, Result
 from .settings import EvaluationSettings
@@ -32,18 +32,20 @@ class Perplexity(Measurement):
         texts = read_texts(settings.texts)
         longest = max(settings.lengths)
         needed = longest + settings.target_tokens
-        per_text = math.ceil(settings.items / max(1, _num_long(texts, needed)))
+        sizes = [_tokens(text["text"], needed, settings) for text in texts]
+        if max(sizes, default=0) < needed:
+            raise InputError(
+                f"no text has {needed:,} tokens ({longest:,} and {settings.target_tokens:,} to predict); the longest "
+                f"that was counted has {max(sizes, default=0):,}: give longer texts, or smaller lengths"
+            )
+        per_text = math.ceil(settings.items / sum(size >= needed for size in sizes))
         made = 0
-        best = 0
         for number, text in enumerate(texts):
             if made == settings.items:
                 return
-            if len(text["text"]) < needed:  # characters; hardly a text has more tokens than that
+            if sizes[number] < needed:
                 continue
             ids = settings.encode(text["text"])
-            best = max(best, len(ids))
-            if len(ids) < needed:
-                continue
             rng = generator(settings.seed, "perplexity", number)
             for target in range(min(per_text, settings.items - made)):
                 end = rng.randint(needed, len(ids))
@@ -56,11 +58,6 @@ class Perplexity(Measurement):
                         target_ids=ids[begin:end],
                     )
                 made += 1
-        if not made:
-            raise InputError(
-                f"no text has {needed:,} tokens ({longest:,} and {settings.target_tokens:,} to predict); the longest "
-                f"that was counted has {best:,}: give longer texts, or smaller lengths"
-            )
 
     def measure(self, system: System, item: Item) -> list[Result]:
         """See `Measurement`. The mean of the losses; their exponential is the perplexity."""
@@ -70,5 +67,6 @@ class Perplexity(Measurement):
         return [Result(item.labels, {"loss": float(losses.double().mean())})]
 
 
-def _num_long(texts: TextFiles, characters: int) -> int:
-    return sum(len(text["text"]) >= characters for text in texts)
+def _tokens(text: str, needed: int, settings: EvaluationSettings) -> int:
+    """Tokens of a text; 0 where it has fewer characters than are needed: hardly a text has more tokens than those."""
+    return len(settings.encode(text)) if len(text) >= needed else 0

@@ -48,11 +48,11 @@ class Squad(QuestionMeasurement):
         """See `Measurement`.
 
         Raises:
-            InputError: all articles together are shorter than the greatest length.
+            InputError: the articles are too few for one of the lengths.
         """
         assert settings.squad is not None
         articles = read_articles(settings.squad)
-        check_size(articles, settings)
+        _check_others(check_size(articles, settings), settings)
         asked = [number for number, article in enumerate(articles) if any(p.questions for p in article.paragraphs)]
         for length in settings.lengths:
             for number in range(settings.items):
@@ -94,23 +94,34 @@ def read_articles(path: Path) -> list[Article]:
     return [_article(row, where) for where, row in rows_of(path)]
 
 
-def check_size(articles: Sequence[Article], settings: EvaluationSettings) -> None:
-    """Check that articles are enough for the greatest length.
+def check_size(articles: Sequence[Article], settings: EvaluationSettings) -> list[int]:
+    """The tokens of each article, if they are enough for the greatest length.
 
     Raises:
         InputError: they are not, or nothing is asked about them.
     """
-    wanted, have = max(settings.lengths), 0
+    wanted = max(settings.lengths)
     if not any(paragraph.questions for article in articles for paragraph in article.paragraphs):
         raise InputError("the articles have no questions; give a file with answerable ones")
-    for article in articles:
-        have += settings.count(_text(article.paragraphs))
-        if have >= wanted * 1.02:
-            return
-    raise InputError(
-        f"the articles of {settings.squad} have {have:,} tokens together, too few for sets of {wanted:,}; "
-        "give more articles, or smaller lengths"
-    )
+    tokens = [settings.count(_text(article.paragraphs)) for article in articles]
+    if sum(tokens) < wanted * 1.02:
+        raise InputError(
+            f"the articles of {settings.squad} have {sum(tokens):,} tokens together, too few for sets of {wanted:,}; "
+            "give more articles, or smaller lengths"
+        )
+    return tokens
+
+
+def _check_others(tokens: Sequence[int], settings: EvaluationSettings) -> None:
+    """Check that an article too long to be kept whole, of which little may be left, has enough others beside it."""
+    longest = max(tokens)
+    others = sum(tokens) - longest
+    for length in settings.lengths:
+        if longest > _OWN_SHARE * length and others < length:
+            raise InputError(
+                f"of the articles of {settings.squad}, one has {longest:,} tokens and all others {others:,} together, "
+                f"too few for sets of {length:,} when that one is cut; give more articles, or other lengths"
+            )
 
 
 def _article(row: dict[str, Any], where: str) -> Article:

@@ -14,7 +14,7 @@ from sharedllm_core.evaluation.infinitebench import InfiniteBench
 from sharedllm_core.evaluation.leaf_recall import LeafRecall
 from sharedllm_core.evaluation.longbench import LongBench
 from sharedllm_core.evaluation.lookup import Lookup
-from sharedllm_core.evaluation.matching import exact_match, share_of_all, some_found, word_f1
+from sharedllm_core.evaluation.matching import exact_match, has_whole, share_of_all, some_found, word_f1
 from sharedllm_core.evaluation.measurements import MEASUREMENTS, check_inputs, choose_measurements
 from sharedllm_core.evaluation.needle import Needle
 from sharedllm_core.evaluation.perplexity import Perplexity
@@ -130,6 +130,15 @@ def test_perplexity_is_of_the_same_tokens_at_every_length_and_of_what_follows(ch
     assert len({tuple(item.target_ids.tolist()) for item in items}) == chosen.items
 
 
+def test_there_are_as_many_targets_as_asked_for_where_most_texts_are_too_short(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    texts = [tiny_engine.words(400, seed=n) for n in range(3)] + [tiny_engine.words(4_000)]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    chosen = settings(items=4, texts=(path,))
+    assert max(TOKENIZER.count(text) for text in texts[:3]) < 1_300 < min(map(len, texts))
+    assert len(list(Perplexity().items(chosen))) == 4 * len(chosen.lengths)
+
+
 @pytest.mark.parametrize("measurement", [Needle(), Lookup(), Ruler(), Squad(), LeafRecall()], ids=lambda m: m.name)
 def test_lengths_asked_for_are_met_within_5_percent(measurement, chosen):
     for item in measurement.items(replace(chosen, lengths=(1_000, 2_000))):
@@ -156,6 +165,13 @@ def test_items_are_the_same_by_seed_and_have_names_of_their_own(kind, chosen):
 def test_items_are_made_one_at_a_time(kind, chosen):
     many = settings(items=10**6, texts=chosen.texts)
     assert next(kind().items(many)).labels["length"] == 600
+
+
+@pytest.mark.parametrize("measurement", [Needle(), Lookup()], ids=lambda m: m.name)
+def test_there_is_room_for_every_answer(measurement):
+    for item in measurement.items(settings(lengths=(4_000,), items=60, questions_per_item=8, depths=(0.5,))):
+        for question in item.questions:
+            assert TOKENIZER.count(question.expected[0]) < item.max_new_tokens, question.expected
 
 
 def test_a_needle_stands_at_its_depth(chosen):
@@ -236,6 +252,8 @@ def test_answers_are_compared_as_squad_and_ruler_do():
     assert word_f1("the red red lease", "red lease signed") == pytest.approx(2 * 2 / (3 + 3))
     assert (word_f1("", "lease"), word_f1("the", "a")) == (0, 1)
     assert share_of_all("ALPHA and gamma", ["alpha", "beta"]) == 0.5
+    assert [has_whole(said, "3") for said in ("There are 3.", "3", "13", "30 of them", "AB3")] == [1, 1, 0, 0, 0]
+    assert [has_whole(said, "$1,234.50") for said in ("it is US$1,234.50.", "$1,234.5", "$1,234.506")] == [1, 0, 0]
     assert (some_found("it is BETA", ["alpha", "beta"]), some_found("", ["x"])) == (1, 0)
 
 
@@ -264,6 +282,9 @@ def test_longbench_scores_by_each_set_s_metric(chosen, dataset, answer, score):
         ("longbook_choice_eng", "B. lease", 1),
         ("longbook_choice_eng", "A", 0),
         ("longbook_choice_eng", "it is the lease", 1),
+        ("longbook_choice_eng", "The answer is B.", 1),
+        ("longbook_choice_eng", "Answer: (B)", 1),
+        ("longbook_choice_eng", "The correct option is C", 0),
         ("longbook_choice_eng", "lease or ledger", 0),
         ("longdialogue_qa_eng", "Mary, I think", 1),
         ("code_run", "-14", 1),
@@ -324,6 +345,12 @@ def test_inputs_that_are_too_small_are_refused_with_the_numbers(tmp_path):
         next(Perplexity().items(long))
     with pytest.raises(InputError, match="too few for sets of 50,000"):
         next(Squad().items(long))
+
+
+def test_one_long_article_is_not_cut_to_less_than_was_asked_for(tmp_path):
+    one = settings(lengths=(1_000,), squad=squad_file(tmp_path, articles=1, paragraphs=20))
+    with pytest.raises(InputError, match="all others 0 together, too few for sets of 1,000 when that one is cut"):
+        next(Squad().items(one))
 
 
 @pytest.mark.parametrize(
