@@ -10,7 +10,7 @@ import pytest
 from sharedllm_core.evaluation.ruler import FAMILIES, Ruler
 from sharedllm_core.evaluation.ruler_needles import NEEDLES, needle_lines
 from sharedllm_core.evaluation.ruler_words import compounds
-from tests.evaluation.systems import settings, squad_file
+from tests.evaluation.systems import TOKENIZER, settings, squad_file
 
 COUNTS = {  # needles, of which are asked for
     "niah_single_1": (1, 1),
@@ -39,10 +39,15 @@ def whole(item):
 
 def test_there_are_all_families(items):
     assert list(items) == list(FAMILIES) == [*COUNTS, "vt", "cwe", "fwe", "qa_1"]
-    assert {family: made[0].max_new_tokens for family, made in items.items() if family in ("vt", "cwe")} == {
-        "vt": 30,
-        "cwe": 120,
-    }
+
+
+def test_answers_have_the_published_room_and_more_where_a_small_vocabulary_needs_it(items):
+    assert [FAMILIES[name] for name in ("niah_single_1", "vt", "cwe", "fwe", "qa_1")] == [128, 30, 120, 50, 32]
+    for family, made in items.items():
+        for item in made:
+            assert item.max_new_tokens >= FAMILIES[family]
+            if family != "qa_1":
+                assert item.max_new_tokens > TOKENIZER.count(", ".join(item.questions[0].expected))
 
 
 @pytest.mark.parametrize("family", COUNTS)
