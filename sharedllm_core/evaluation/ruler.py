@@ -21,7 +21,7 @@ from .squad import Article, check_size, read_articles
 
 __all__ = ["FAMILIES", "Ruler"]
 
-#: Family → tokens of an answer, as RULER publishes them. Where a tokenizer needs more for the right one, there are more.
+#: Family → tokens of an answer, as RULER publishes them; an answer that needs more in a tokenizer has more.
 FAMILIES: dict[str, int] = dict.fromkeys(NEEDLES, 128) | {"vt": 30, "cwe": 120, "fwe": 50, "qa_1": 32}
 _SPARE_TOKENS = 8
 
