@@ -35,7 +35,8 @@ class SharedLLMConfig:
         chunk_tokens: C, tokens in a chunk of past context. The last chunk of a document may be shorter.
         tree_depth: h, levels of the context tree below the chunk, which is level 0.
         compression_ratio: β, past tokens per retained state, overall (≥ 1).
-        policy: which half of a node is split further: `"similarity"` (to the query) or `"right"` (the most recent).
+        policy: which half of a node is split further: `"right"` (the most recent), `"similarity"` (to the query, by
+            last tokens), and beyond the paper `"pooled"` (by means) and `"lexical"` (more of the query's rare tokens).
         sample_at: which token of an interval is kept: its last (`"interval_end"`, which has seen the whole interval)
             or its first (`"interval_start"`, the authors' code).
         key_positions: `"chunk"`: keys carry the position of their chunk alone; `"local_plus_chunk"`: also their place
@@ -107,6 +108,11 @@ class SharedLLMConfig:
     def level_compression_ratio(self, level: int) -> Fraction:
         """α_w, tokens per state for a node retained at `level`: β (h+1) / 2^w, exactly."""
         return Fraction(str(self.compression_ratio)) * (self.tree_depth + 1) / 2**level
+
+    @property
+    def compares_vectors(self) -> bool:
+        """Whether the policy compares selection vectors, which the lower model makes and the cache keeps."""
+        return self.policy not in {"lexical", "right"}
 
     def longest_node_tokens(self, chunk_tokens: int) -> int:
         """Tokens in the longest node that the lower model runs of a chunk: half of it, or all for a tree of depth 0."""

@@ -27,6 +27,7 @@ from .downsampling import kept_tokens, num_states
 from .errors import DeviceMemoryError
 from .node_states import StateOrigin
 from .rotary import rotate
+from .selection import Pooling, load_policy
 
 __all__ = ["LowerModel", "PastTokens", "StateBatch"]
 
@@ -50,6 +51,7 @@ class PastTokens:
     """
 
     def __init__(self, chunks: Sequence[Tensor], device: torch.device) -> None:
+        self.chunks = chunks
         self.lengths = [len(chunk) for chunk in chunks]
         self._starts = [0, *accumulate(self.lengths)]
         self._ids = torch.cat(list(chunks)).to(device)
@@ -93,6 +95,11 @@ class LowerModel:
         self._batch_tokens = tokens
 
     @property
+    def pooling(self) -> Pooling:
+        """Of what selection vectors are made."""
+        return load_policy(self.method.policy).pooling or "last"
+
+    @property
     def layers(self) -> list[Any]:
         """The bottom M layers."""
         return list(self.backbone.layers[: self.method.injection_layers])
@@ -129,9 +136,10 @@ class LowerModel:
         return self._in_batches(nodes, shape, lambda batch: self._states(tokens.of_nodes(batch), batch[0]))
 
     def selection_vectors(self, tokens: PastTokens, nodes: Sequence[Node]) -> Tensor:
-        """v(x) of each node [len(nodes), E]: its last token after the first layer and the final norm."""
+        """v(x) of each node [len(nodes), E]: its last token, or mean, after the first layer and the final norm."""
         rows: list[Tensor | None] = [None] * len(nodes)
-        batches = self._in_batches(nodes, lambda node: node.length, lambda batch: self._vectors(tokens.of_nodes(batch)))
+        pool = {"last": self._last_vectors, "mean": self._mean_vectors}[self.pooling]
+        batches = self._in_batches(nodes, lambda node: node.length, lambda batch: pool(tokens.of_nodes(batch)))
         for indices, vectors_NE in batches:
             for index, vector_E in zip(indices, vectors_NE, strict=True):
                 rows[index] = vector_E
@@ -157,7 +165,7 @@ class LowerModel:
                 hidden_NLE = layer(hidden_NLE, attention_mask=mask, position_embeddings=rotation)
         return states
 
-    def _vectors(self, ids_NL: Tensor) -> Tensor:
+    def _last_vectors(self, ids_NL: Tensor) -> Tensor:
         layer = self.backbone.layers[0]
         attention = layer.self_attn
         hidden_NLE = self.backbone.embed_tokens(ids_NL).to(_device(layer))
@@ -177,6 +185,16 @@ class LowerModel:
         norm = self.backbone.norm
         vectors: Tensor = norm(last_NE.to(norm.weight.device))
         return vectors
+
+    def _mean_vectors(self, ids_NL: Tensor) -> Tensor:
+        layer = self.backbone.layers[0]
+        hidden_NLE = self.backbone.embed_tokens(ids_NL).to(_device(layer))
+        positions = torch.arange(ids_NL.shape[1], device=hidden_NLE.device)[None]
+        rotation = self.backbone.rotary_emb(hidden_NLE, positions)
+        hidden_NLE = layer(hidden_NLE, attention_mask=self._causal_mask(0, hidden_NLE), position_embeddings=rotation)
+        norm = self.backbone.norm
+        normed_NLE: Tensor = norm(hidden_NLE.to(norm.weight.device))
+        return normed_NLE.mean(dim=1)
 
     def _causal_mask(self, layer: int, hidden_NLE: Tensor) -> Tensor | None:
         """The mask that the attention implementation needs for causal attention within a node; mostly none."""

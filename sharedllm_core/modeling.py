@@ -109,11 +109,12 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         positions = check_chunk_positions(len(filled), chunk_positions)
         if not filled:
             return PastContext.empty()
+        encoded = [read[number] for number in filled]
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
             past = past_encoding.encode_past_context(
                 self.lower_model,
-                [read[number] for number in filled],
-                self._query_vector(query_ids),
+                encoded,
+                past_encoding.read_query(self.lower_model, self._query(query_ids), encoded),
                 positions,
                 noisy=self.training and self.method.split_noise_tokens > 0,
             )
@@ -141,7 +142,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             InputError: a query that is missing though the policy needs one, or cannot be read.
             PastContextError: an entry lacks a node or a selection vector that the query asks for.
         """
-        return retention.select_nodes(self.lower_model, states, self._query_vector(query_ids)) if states else []
+        return retention.select_nodes(self.lower_model, states, self._query(query_ids)) if states else []
 
     def _read_chunks(self, chunks: Sequence[checks.Ids]) -> list[Tensor]:
         checks.check_chunks(chunks)
@@ -153,11 +154,10 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         window: int = self.config.text_config.max_position_embeddings
         return window
 
-    def _query_vector(self, query_ids: checks.Ids | None) -> Tensor | None:
+    def _query(self, query_ids: checks.Ids | None) -> Tensor | None:
         if not past_encoding.needs_query(self.method):
             return None
-        query = checks.read_query(query_ids, self.vocab_size, self._window_tokens, self.method.policy)
-        return past_encoding.query_vector(self.lower_model, query)
+        return checks.read_query(query_ids, self.vocab_size, self._window_tokens, self.method.policy)
 
     # ---------------------------------------------------------------------------------------------- upper model
 

@@ -79,6 +79,7 @@ class NodeStates:
     """Downsampled states of nodes of one chunk, and the selection vectors of halves.
 
     Attributes:
+        token_ids: the chunk's tokens, int32 [l], for policies that compare tokens.
         nodes: the nodes (their `chunk` is 0), in the order of their states.
         states_per_node: k of each of `nodes`.
         keys: [M, K, S, D], after the layer's key norm if it has one, before RoPE.
@@ -88,6 +89,7 @@ class NodeStates:
         origin: the model that made them.
     """
 
+    token_ids: Tensor
     nodes: tuple[Node, ...]
     states_per_node: tuple[int, ...]
     keys: Tensor
@@ -102,7 +104,7 @@ class NodeStates:
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors."""
-        return self.keys.nbytes + self.values.nbytes + self.vectors.nbytes
+        return self.token_ids.nbytes + self.keys.nbytes + self.values.nbytes + self.vectors.nbytes
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move or cast as `Tensor.to` does."""

@@ -18,7 +18,7 @@ from .lower_model import LowerModel, PastTokens
 from .node_states import NodeStates, StateOrigin
 from .past_context import PastContext, key_rotation, state_positions
 from .rotary import rotate
-from .selection import load_policy
+from .selection import Halves, Query, load_policy
 
 __all__ = [
     "comparable_vectors",
@@ -27,7 +27,7 @@ __all__ = [
     "encode_past_context",
     "encode_per_chunk",
     "needs_query",
-    "query_vector",
+    "read_query",
 ]
 
 # Suffixes: M injection layers, N nodes of a batch, K key/value heads, S states, D head size, E hidden size.
@@ -39,24 +39,32 @@ def needs_query(method: SharedLLMConfig) -> bool:
 
 
 @torch.no_grad()
-def query_vector(lower: LowerModel, query_ids: Tensor) -> Tensor:
-    """v(query) [E], for policies that compare with the query."""
-    tokens = PastTokens([query_ids], lower.device)
-    return lower.selection_vectors(tokens, [whole_chunk(0, len(query_ids))])[0]
+def read_query(lower: LowerModel, query_ids: Tensor | None, chunks: Sequence[Tensor]) -> Query | None:
+    """What the policy compares with, for all chunks of a past context; `None` for one that needs no query."""
+    policy = load_policy(lower.method.policy)
+    if not policy.needs_query:
+        return None
+    assert query_ids is not None, "the model has checked that there is a query"
+    vector_E = None
+    if policy.pooling is not None:
+        tokens = PastTokens([query_ids], lower.device)
+        vector_E = lower.selection_vectors(tokens, [whole_chunk(0, len(query_ids))])[0]
+    return Query(vector_E, policy.weights(query_ids, chunks))
 
 
 def encode_past_context(
-    lower: LowerModel, chunks: Sequence[Tensor], query_E: Tensor | None, positions: tuple[int, ...], noisy: bool
+    lower: LowerModel, chunks: Sequence[Tensor], query: Query | None, positions: tuple[int, ...], noisy: bool
 ) -> PastContext:
     """Select, then run the lower model on the retained nodes alone. Arguments are checked; no chunk is empty."""
     method = lower.method
     tokens = PastTokens(chunks, lower.device)
     policy = load_policy(method.policy)
+    halves = Halves(lambda nodes: lower.selection_vectors(tokens, nodes), chunks.__getitem__)
     with torch.no_grad():  # a choice has no gradient
         per_chunk = retained_nodes(
             [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)],
             method.tree_depth,
-            lambda pairs: policy.selects_right(pairs, lambda nodes: lower.selection_vectors(tokens, nodes), query_E),
+            lambda pairs: policy.selects_right(pairs, halves, query),
             noise=(lambda: method.split_noise_tokens * float(torch.randn(()))) if noisy else None,
         )
     nodes = [node for of_chunk in per_chunk for node in of_chunk]
@@ -122,7 +130,8 @@ def _encode_some_nodes(lower: LowerModel, chunks: Sequence[Tensor], origin: Stat
     tokens = PastTokens(chunks, lower.device)
     per_chunk = [all_nodes(whole_chunk(0, length), method.tree_depth) for length in tokens.lengths]
     encoded = encode_per_chunk(lower, tokens, per_chunk, origin)
-    comparable = [[node for node in nodes if 0 < node.level < method.tree_depth] for nodes in per_chunk]
+    compares = method.compares_vectors
+    comparable = [[n for n in nodes if compares and 0 < n.level < method.tree_depth] for nodes in per_chunk]
     flat = [node._replace(chunk=i) for i, nodes in enumerate(comparable) for node in nodes]
     vectors_VE = comparable_vectors(lower, tokens, flat)
     rows = vectors_VE.split([len(nodes) for nodes in comparable])
@@ -140,12 +149,14 @@ def encode_per_chunk(
     counts = [num_states(node.length, node.level, lower.method) for node in flat]
     keys, values = encode_in_place(lower, tokens, flat, counts, origin)
     none = comparable_vectors(lower, tokens, [])
-    encoded, node_at, state_at = [], 0, 0
+    encoded: list[NodeStates] = []
+    node_at, state_at = 0, 0
     for nodes in per_chunk:
         own_counts = tuple(counts[node_at : node_at + len(nodes)])
         own = slice(state_at, state_at + sum(own_counts))
         encoded.append(
             NodeStates(
+                token_ids=tokens.chunks[len(encoded)].to("cpu", torch.int32),
                 nodes=tuple(nodes),
                 states_per_node=own_counts,
                 keys=torch.stack([key_KSD[:, own].to(lower.device) for key_KSD in keys]),

@@ -8,12 +8,13 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from .config import SharedLLMConfig
 from .context_tree import Node, all_nodes, retained_nodes, whole_chunk
 from .errors import PastContextError
 from .lower_model import LowerModel, PastTokens
 from .node_states import NodeStates
-from .past_encoding import encode_per_chunk
-from .selection import load_policy
+from .past_encoding import encode_per_chunk, read_query
+from .selection import Halves, Query, load_policy
 
 __all__ = ["choose_nodes", "encode_retained", "is_complete", "select_nodes"]
 
@@ -21,7 +22,7 @@ __all__ = ["choose_nodes", "encode_retained", "is_complete", "select_nodes"]
 
 
 def encode_retained(
-    lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | None], query_E: Tensor | None
+    lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | None], query: Query | None
 ) -> tuple[list[NodeStates], list[list[Node]]]:
     """What a query retains of each chunk, of which some nodes may be known already; only what lacks is encoded.
 
@@ -43,8 +44,9 @@ def encode_retained(
         return torch.stack([vectors[node.chunk][_alone(node)] for node in nodes])
 
     policy = load_policy(method.policy)
+    halves = Halves(vectors_of, chunks.__getitem__)
     roots = [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)]
-    retained = retained_nodes(roots, method.tree_depth, lambda pairs: policy.selects_right(pairs, vectors_of, query_E))
+    retained = retained_nodes(roots, method.tree_depth, lambda pairs: policy.selects_right(pairs, halves, query))
     per_chunk = [[_alone(node) for node in nodes] for nodes in retained]
     new_nodes = [
         [node for node in nodes if entry is None or not entry.has([node])]
@@ -62,7 +64,7 @@ def encode_retained(
     return states, per_chunk
 
 
-def choose_nodes(lower: LowerModel, states: Sequence[NodeStates], query_E: Tensor | None) -> list[list[Node]]:
+def choose_nodes(lower: LowerModel, states: Sequence[NodeStates], query: Query | None) -> list[list[Node]]:
     """The retained nodes of chunks whose nodes are all encoded; the lower model does not run."""
     policy = load_policy(lower.method.policy)
     chunks = [whole_chunk(i, max(node.end for node in entry.nodes)) for i, entry in enumerate(states)]
@@ -72,21 +74,29 @@ def choose_nodes(lower: LowerModel, states: Sequence[NodeStates], query_E: Tenso
         groups = [(chunk, list(of)) for chunk, of in groupby(nodes, key=lambda node: node.chunk)]
         return torch.cat([states[chunk].vectors_of([_alone(n) for n in of]) for chunk, of in groups])
 
+    halves = Halves(vectors, lambda chunk: states[chunk].token_ids)
     per_chunk = retained_nodes(
-        chunks, lower.method.tree_depth, lambda pairs: policy.selects_right(pairs, vectors, query_E)
+        chunks, lower.method.tree_depth, lambda pairs: policy.selects_right(pairs, halves, query)
     )
     return [[_alone(node) for node in nodes] for nodes in per_chunk]
 
 
-def select_nodes(lower: LowerModel, states: Sequence[NodeStates], query_E: Tensor | None) -> list[NodeStates]:
-    """Of chunks whose nodes are all encoded, the retained ones."""
+def select_nodes(lower: LowerModel, states: Sequence[NodeStates], query_ids: Tensor | None) -> list[NodeStates]:
+    """Of chunks whose nodes are all encoded, the ones that a query retains."""
     own = lower.origin()
     for number, entry in enumerate(states):
         if (number == 0 or entry.origin is not states[0].origin) and (why := entry.origin.differs_from(own)):
             raise PastContextError(
                 f"the states of chunk {number} were made by another model: {why}; encode them with this model"
             )
-    chosen = choose_nodes(lower, states, query_E)
+        theirs = load_policy(entry.origin.method.policy).pooling
+        if lower.method.policy != entry.origin.method.policy and theirs not in {None, lower.pooling}:
+            raise PastContextError(
+                f"the selection vectors of chunk {number} were made for policy={entry.origin.method.policy!r}, and "
+                f"policy={lower.method.policy!r} compares others; encode the chunk with this model"
+            )
+    query = read_query(lower, query_ids, [entry.token_ids for entry in states])
+    chosen = choose_nodes(lower, states, query)
     return [entry.keep(nodes) for entry, nodes in zip(states, chosen, strict=True)]
 
 
@@ -94,9 +104,10 @@ def _on(states: NodeStates, device: torch.device) -> NodeStates:
     return states if states.keys.device == device else states.to(device)
 
 
-def is_complete(states: NodeStates, depth: int) -> bool:
-    """Whether every node that some query retains is there, with what it takes to choose."""
-    return (len(states.nodes), len(states.vector_nodes)) == _num_nodes(max(node.end for node in states.nodes), depth)
+def is_complete(states: NodeStates, method: SharedLLMConfig) -> bool:
+    """Whether every node that some query retains is there, with what the policy needs to choose."""
+    nodes, vectors = _num_nodes(max(node.end for node in states.nodes), method.tree_depth)
+    return len(states.nodes) == nodes and (len(states.vector_nodes) == vectors or not method.compares_vectors)
 
 
 @lru_cache(maxsize=4096)

@@ -21,7 +21,7 @@ from .library import Library
 from .modeling import SharedLLMForCausalLM
 from .node_states import NodeStates
 from .past_context import PastContext
-from .past_encoding import encode_nodes, needs_query, query_vector
+from .past_encoding import encode_nodes, read_query
 from .progress import Progress
 from .retention import choose_nodes, encode_retained, is_complete
 from .tree_cache import TreeCache, TreeKeys
@@ -88,13 +88,13 @@ class TreeReader:
         self, library: Library, query_ids: Tensor, progress: Progress, cancelled: Event
     ) -> ReadPast | None:
         """The past context that a question retains of a library; `None` when it is no longer wanted."""
-        lower, depth = self.model.lower_model, self.model.method.tree_depth
+        lower = self.model.lower_model
         with self._lock, torch.no_grad():
-            query_E = query_vector(lower, query_ids.to(lower.device)) if needs_query(lower.method) else None
+            query = read_query(lower, query_ids, [chunk.ids for chunk in library.chunks])
         keys = self.keys(library)
         known = dict(enumerate(self.cache.get_many(keys, self._origin, complete=False)))
-        states = {number: entry for number, entry in known.items() if entry is not None and is_complete(entry, depth)}
-        retained = dict(zip(states, choose_nodes(lower, list(states.values()), query_E), strict=True))
+        states = {i: entry for i, entry in known.items() if entry is not None and is_complete(entry, lower.method)}
+        retained = dict(zip(states, choose_nodes(lower, list(states.values()), query), strict=True))
         rest = [number for number in known if number not in states]
         cached_tokens = library.num_tokens - _num_tokens(library, rest)
         if any(known[number] is None for number in rest):
@@ -105,13 +105,13 @@ class TreeReader:
                     return None
                 ids = [library.chunks[number].ids for number in turn]
                 with self._lock, torch.no_grad():
-                    encoded, nodes = encode_retained(lower, ids, [known[number] for number in turn], query_E)
+                    encoded, nodes = encode_retained(lower, ids, [known[number] for number in turn], query)
                 for number, entry, of_chunk in zip(turn, encoded, nodes, strict=True):
                     states[number], retained[number] = entry, of_chunk
                     if entry is known[number]:
                         cached_tokens += _num_tokens(library, [number])
                     else:
-                        writer.put(keys[number], entry, complete=is_complete(entry, depth))
+                        writer.put(keys[number], entry, complete=is_complete(entry, lower.method))
                 progress.add(_num_tokens(library, turn))
         order = sorted(states)
         past = PastContext.from_nodes(

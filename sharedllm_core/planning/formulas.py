@@ -22,6 +22,7 @@ __all__ = [
     "vector_operations",
 ]
 
+_ID_BYTES = 4
 _SCALE_BYTES = 4  # a float32
 
 # ---------------------------------------------------------------------------------------------- operations
@@ -101,14 +102,16 @@ def vector_bytes(shape: ModelShape, vectors: int) -> int:
 
 
 def cache_bytes(shape: ModelShape, method: SharedLLMConfig, counts: TreeCounts) -> int:
-    """What the tree cache keeps of `counts`: states and selection vectors, without the files' headers."""
-    return state_bytes(shape, method, counts.num_states) + vector_bytes(shape, counts.num_vectors)
+    """What the tree cache keeps of `counts`: token ids, states and selection vectors, without the files' headers."""
+    ids_and_vectors = _ID_BYTES * counts.past_tokens + vector_bytes(shape, counts.num_vectors)
+    return state_bytes(shape, method, counts.num_states) + ids_and_vectors
 
 
 def int8_cache_bytes(shape: ModelShape, method: SharedLLMConfig, counts: TreeCounts) -> int:
     """The same with states of one byte per number and a float32 scale per state and head; vectors stay as they are."""
     heads = method.injection_layers * 2 * shape.kv_heads * counts.num_states
-    return heads * (shape.head_size + _SCALE_BYTES) + vector_bytes(shape, counts.num_vectors)
+    ids_and_vectors = _ID_BYTES * counts.past_tokens + vector_bytes(shape, counts.num_vectors)
+    return heads * (shape.head_size + _SCALE_BYTES) + ids_and_vectors
 
 
 def lower_weight_bytes(shape: ModelShape, method: SharedLLMConfig) -> int:

@@ -196,7 +196,7 @@ class _Work:
         reading = self.shared_reading_one_question().seconds
         gathering = self.machine.seconds(0, 2 * self.states_bytes)
         prefill = self._pass_seconds(self.question_tokens, seen=0, states=self.retained.num_states)
-        if self.method.policy != "right":
+        if self.method.compares_vectors:
             vector = formulas.vector_operations(self.shape, self.question_tokens)
             prefill += self.machine.seconds(vector, self.shape.layer_parameters * self.shape.bytes_per_parameter)
         decoding = self._decoding_seconds(seen=0, states=self.retained.num_states)

@@ -26,10 +26,12 @@ class TreeCounts:
     Attributes:
         nodes: ((tokens, kept states), number) of the nodes whose states are computed.
         vectors: (tokens, number) of the nodes whose selection vectors are computed.
+        past_tokens: of the past context.
     """
 
     nodes: tuple[tuple[tuple[int, int], int], ...]
     vectors: tuple[tuple[int, int], ...]
+    past_tokens: int
 
     @property
     def num_nodes(self) -> int:
@@ -63,18 +65,17 @@ def count_retained(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
             return [True] * len(pairs)
 
         [nodes] = retained_nodes([whole_chunk(0, length)], method.tree_depth, select_right)
-        # `right` is the one policy that compares nothing.
-        return nodes, compared if method.policy != "right" else []
+        return nodes, compared if method.compares_vectors else []
 
     return _count(past_tokens, method, one_chunk)
 
 
 def count_all(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
-    """For all questions: every node of every chunk, and the vectors of those that any policy may compare."""
+    """For all questions: every node of every chunk, and the vectors of those that the policy may compare."""
 
     def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
         nodes = all_nodes(whole_chunk(0, length), method.tree_depth)
-        return nodes, [node for node in nodes if 0 < node.level < method.tree_depth]
+        return nodes, [node for node in nodes if method.compares_vectors and 0 < node.level < method.tree_depth]
 
     return _count(past_tokens, method, one_chunk)
 
@@ -90,4 +91,4 @@ def _count(past_tokens: int, method: SharedLLMConfig, one_chunk: _OneChunk) -> T
                 nodes[node.length, num_states(node.length, node.level, method)] += times
             for node in compared:
                 vectors[node.length] += times
-    return TreeCounts(tuple(sorted(nodes.items())), tuple(sorted(vectors.items())))
+    return TreeCounts(tuple(sorted(nodes.items())), tuple(sorted(vectors.items())), past_tokens)

@@ -6,9 +6,9 @@ A policy is one file of this folder, named like the policy, that holds a class `
 
 from importlib import import_module
 
-from ._policy import SelectionPolicy
+from ._policy import Halves, Pooling, Query, SelectionPolicy
 
-__all__ = ["SelectionPolicy", "load_policy"]
+__all__ = ["Halves", "Pooling", "Query", "SelectionPolicy", "load_policy"]
 
 
 def load_policy(name: str) -> SelectionPolicy:

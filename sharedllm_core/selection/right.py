@@ -1,11 +1,9 @@
 """Always the right half: the most recent text finest, the Λ shape of language modelling."""
 
-from collections.abc import Callable, Sequence
-
-from torch import Tensor
+from collections.abc import Sequence
 
 from ..context_tree import Node
-from ._policy import SelectionPolicy
+from ._policy import Halves, Query, SelectionPolicy
 
 __all__ = ["Policy"]
 
@@ -15,11 +13,6 @@ class Policy(SelectionPolicy):
 
     needs_query = False
 
-    def selects_right(
-        self,
-        pairs: Sequence[tuple[Node, Node]],
-        selection_vectors: Callable[[Sequence[Node]], Tensor],
-        query_vector: Tensor | None,
-    ) -> list[bool]:
+    def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`."""
         return [True] * len(pairs)

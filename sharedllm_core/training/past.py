@@ -17,9 +17,9 @@ from ..library import shared_positions
 from ..lower_model import LowerModel, PastTokens
 from ..node_states import StateOrigin
 from ..past_context import PastContext, key_rotation, state_positions
-from ..past_encoding import encode_in_place, needs_query, query_vector
+from ..past_encoding import encode_in_place, read_query
 from ..rotary import rotate
-from ..selection import load_policy
+from ..selection import Halves, load_policy
 from .batch import PastBatch
 
 __all__ = ["BatchStates", "encode_batch", "row_past"]
@@ -67,23 +67,22 @@ def encode_batch(lower: LowerModel, batch: PastBatch, *, noisy: bool) -> BatchSt
 def _select(lower: LowerModel, tokens: PastTokens, batch: PastBatch, noisy: bool) -> list[list[Node]]:
     method = lower.method
     policy = load_policy(method.policy)
-    queries: dict[int, Tensor] = {}
-    if needs_query(method):
-        queries = {row: query_vector(lower, batch.queries[row].to(lower.device)) for row in sorted(set(batch.rows))}
+    queries = {
+        row: read_query(lower, batch.queries[row], [batch.chunks[i] for i, of in enumerate(batch.rows) if of == row])
+        for row in sorted(set(batch.rows))
+    }
 
     def select(pairs: Sequence[tuple[Node, Node]]) -> list[bool]:
-        halves = [half for pair in pairs for half in pair]
-        vector_of = dict(zip(halves, lower.selection_vectors(tokens, halves), strict=True)) if queries else {}
+        both = [half for pair in pairs for half in pair]
+        compares = method.compares_vectors
+        vector_of = dict(zip(both, lower.selection_vectors(tokens, both), strict=True)) if compares else {}
+        halves = Halves(lambda nodes: torch.stack([vector_of[node] for node in nodes]), batch.chunks.__getitem__)
         by_row: dict[int, list[int]] = {}
         for number, (left, _) in enumerate(pairs):
             by_row.setdefault(batch.rows[left.chunk], []).append(number)
         chosen = [False] * len(pairs)
         for row, numbers in by_row.items():
-            of_row = policy.selects_right(
-                [pairs[number] for number in numbers],
-                lambda nodes: torch.stack([vector_of[node] for node in nodes]),
-                queries.get(row),
-            )
+            of_row = policy.selects_right([pairs[number] for number in numbers], halves, queries[row])
             for number, right in zip(numbers, of_row, strict=True):
                 chosen[number] = right
         return chosen

@@ -21,13 +21,14 @@ from ..node_states import NodeStates, StateOrigin
 
 __all__ = ["check", "decode", "encode"]
 
-_FORMAT = 2
+_FORMAT = 3
 _LENGTH = struct.Struct("<Q")  # safetensors: the header's length, the header as JSON, the tensors' bytes
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
     "BF16": torch.bfloat16,
     "F16": torch.float16,
+    "I32": torch.int32,
     "I8": torch.int8,
 }
 
@@ -39,7 +40,7 @@ def encode(states: NodeStates, key: str, *, int8: bool = False) -> bytes:
 
     The bytes name the `key` that they are for: an entry that lies under another name is known for what it is.
     """
-    tensors = {"vectors": states.vectors}
+    tensors = {"vectors": states.vectors, "token_ids": states.token_ids}
     for name, tensor in (("keys", states.keys), ("values", states.values)):
         tensors |= _to_int8(name, tensor) if int8 else {name: tensor}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -70,6 +71,7 @@ def decode(blob: bytes | bytearray | memoryview, key: str, origin: StateOrigin) 
             for name in ("keys", "values")
         }
         return NodeStates(
+            token_ids=tensors["token_ids"],
             nodes=_nodes(tree["nodes"]),
             states_per_node=tuple(tree["states_per_node"]),
             vector_nodes=_nodes(tree["vector_nodes"]),

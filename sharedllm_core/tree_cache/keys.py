@@ -14,7 +14,7 @@ from ..lower_model import LowerModel
 
 __all__ = ["TreeKeys", "lower_fingerprint"]
 
-_FORMAT = 1
+_FORMAT = 2
 # Of the method, what changes states before they are placed. The policy and the positions do not.
 _STATES_DEPEND_ON = ("injection_layers", "tree_depth", "compression_ratio", "sample_at")
 
@@ -39,6 +39,7 @@ class TreeKeys:
             "weights": fingerprint or lower_fingerprint(lower),
             "base": _base_settings(lower),
             "method": {name: method[name] for name in _STATES_DEPEND_ON},
+            "pooling": lower.pooling,
             "cache_dtype": cache_dtype,
         }
         self._common = hashlib.sha256(json.dumps(content, sort_keys=True).encode())

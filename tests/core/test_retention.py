@@ -6,16 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import PastContext
-from sharedllm_core.past_encoding import encode_nodes, query_vector
+from sharedllm_core.config import known_policies
+from sharedllm_core.past_encoding import encode_nodes, read_query
 from sharedllm_core.retention import choose_nodes, encode_retained, is_complete
 from tests import tiny
 
 LENGTHS = st.lists(st.integers(1, 32), min_size=1, max_size=4)
 
 
-@pytest.fixture(scope="module")
-def lower(bases):
-    return tiny.with_injection(bases("llama")).lower_model
+@pytest.fixture(scope="module", params=known_policies())
+def lower(bases, request):
+    return tiny.with_injection(bases("llama"), tiny.with_policy(request.param)).lower_model
 
 
 def same(a, b):
@@ -29,9 +30,9 @@ def same(a, b):
 @torch.no_grad()
 def test_every_way_to_a_past_context_is_the_same(lower, lengths, first, second):
     chunks = tiny.chunks(*lengths, seed=first)
-    queries = [query_vector(lower, tiny.ids(5, seed=seed)) for seed in (1000 + first, 2000 + second)]
+    queries = [read_query(lower, tiny.ids(5, seed=seed), chunks) for seed in (1000 + first, 2000 + second)]
     whole = encode_nodes(lower, chunks)
-    assert all(is_complete(entry, 3) for entry in whole)
+    assert all(is_complete(entry, lower.method) for entry in whole)
     known = [None] * len(chunks)
     for query in [*queries, *queries]:
         states, nodes = encode_retained(lower, chunks, known, query)
@@ -47,16 +48,16 @@ def test_every_way_to_a_past_context_is_the_same(lower, lengths, first, second):
 def test_what_is_complete_is_never_encoded_again(lower, lengths):
     chunks = tiny.chunks(*lengths)
     whole = encode_nodes(lower, chunks)
-    states, _ = encode_retained(lower, chunks, whole, query_vector(lower, tiny.ids(5)))
+    states, _ = encode_retained(lower, chunks, whole, read_query(lower, tiny.ids(5), chunks))
     assert all(a is b for a, b in zip(states, whole, strict=True))
 
 
 @torch.no_grad()
 def test_a_part_is_not_taken_for_the_whole(lower):
     chunks = tiny.chunks(32, 20)
-    query = query_vector(lower, tiny.ids(5))
+    query = read_query(lower, tiny.ids(5), chunks)
     states, nodes = encode_retained(lower, chunks, [None, None], query)
     for entry, of in zip(states, nodes, strict=True):
-        assert not is_complete(entry, 3)
+        assert not is_complete(entry, lower.method)
         assert entry.has(of)
         assert not entry.has([n for n in encode_nodes(lower, chunks)[0].nodes if n not in entry.nodes][:1])

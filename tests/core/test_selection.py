@@ -1,39 +1,76 @@
 """One contract for all selection policies, and what each of them is for."""
 
+from itertools import pairwise
+from math import log
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sharedllm_core import PastContextError
 from sharedllm_core.config import known_policies
 from sharedllm_core.context_tree import split, whole_chunk
-from sharedllm_core.selection import SelectionPolicy, load_policy
+from sharedllm_core.lower_model import PastTokens
+from sharedllm_core.selection import Halves, Query, SelectionPolicy, load_policy
+from tests import tiny
 
 PAIRS = [split(whole_chunk(i, 8)) for i in range(5)]
+CHUNKS = [torch.randint(0, 12, (8,), generator=torch.Generator().manual_seed(i)) for i in range(5)]
 
 
 def vectors_of(nodes):
-    return torch.stack([torch.tensor([float(node.start), 1.0 + node.chunk, -1.0]) for node in nodes])
+    return torch.stack(
+        [torch.tensor([float(node.start) * (-1) ** node.chunk, 1.0 + node.chunk, -1.0]) for node in nodes]
+    )
+
+
+HALVES = Halves(vectors_of, CHUNKS.__getitem__)
+
+
+def query_of(policy):
+    if not policy.needs_query:
+        return None
+    vector = torch.tensor([1.0, 0.5, 0.0]) if policy.pooling else None
+    return Query(vector, policy.weights(torch.tensor([1, 2, 3]), CHUNKS))
 
 
 @pytest.mark.parametrize("name", known_policies())
 def test_a_policy_decides_every_pair_by_itself(name):
     policy = load_policy(name)
     assert isinstance(policy, SelectionPolicy)
-    query = torch.tensor([1.0, 0.5, 0.0]) if policy.needs_query else None
-    together = policy.selects_right(PAIRS, vectors_of, query)
-    assert together == [policy.selects_right([pair], vectors_of, query)[0] for pair in PAIRS]
+    query = query_of(policy)
+    together = policy.selects_right(PAIRS, HALVES, query)
+    assert together == [policy.selects_right([pair], HALVES, query)[0] for pair in PAIRS]
     assert all(isinstance(decision, bool) for decision in together)
+    assert name == "right" or len(set(together)) == 2, "where it decides always the same, nothing is tested"
 
 
-def test_right_looks_at_nothing():
-    def forbidden(nodes):
-        raise AssertionError(nodes)
+@pytest.mark.parametrize("name", known_policies())
+def test_a_policy_looks_at_nothing_but_what_it_says(name):
+    def forbidden(_):
+        raise AssertionError
 
-    assert load_policy("right").selects_right(PAIRS, forbidden, None) == [True] * 5
+    policy = load_policy(name)
+    by_tokens = policy.needs_query and policy.pooling is None
+    halves = Halves(vectors_of if policy.pooling else forbidden, CHUNKS.__getitem__ if by_tokens else forbidden)
+    assert policy.selects_right(PAIRS, halves, query_of(policy)) == policy.selects_right(
+        PAIRS, HALVES, query_of(policy)
+    )
+
+
+@pytest.mark.parametrize("name", known_policies())
+def test_the_configuration_knows_which_policies_compare_vectors(name):
+    assert tiny.with_policy(name).compares_vectors == (load_policy(name).pooling is not None)
+
+
+def test_right_always_goes_right():
+    assert load_policy("right").selects_right(PAIRS, HALVES, None) == [True] * 5
 
 
 def similarity(left, right, query):
-    vectors = lambda nodes: torch.tensor([left, right])  # noqa: E731
-    return load_policy("similarity").selects_right(PAIRS[:1], vectors, torch.tensor(query))[0]
+    halves = Halves(lambda nodes: torch.tensor([left, right]), CHUNKS.__getitem__)
+    return load_policy("similarity").selects_right(PAIRS[:1], halves, Query(torch.tensor(query)))[0]
 
 
 def test_similarity_selects_the_half_with_the_larger_cosine_not_the_larger_product():
@@ -43,11 +80,79 @@ def test_similarity_selects_the_half_with_the_larger_cosine_not_the_larger_produ
 
 def test_ties_go_left():
     assert similarity([1.0, 2.0], [1.0, 2.0], [3.0, 1.0]) is False
+    assert lexical([1, 2, 1, 2], [1, 2]) is False
+    assert lexical([5, 6, 7, 8], [1, 2]) is False
 
 
 def test_cosines_are_taken_in_float32_for_half_precision_vectors():
-    halves = torch.tensor([[1.0, 0.0625], [1.0, 0.09375]], dtype=torch.bfloat16)
+    vectors = torch.tensor([[1.0, 0.0625], [1.0, 0.09375]], dtype=torch.bfloat16)
     query = torch.tensor([1.0, 0.09375], dtype=torch.bfloat16)
-    in_half_precision = torch.nn.functional.cosine_similarity(halves, query[None], dim=-1)
+    in_half_precision = torch.nn.functional.cosine_similarity(vectors, query[None], dim=-1)
     assert in_half_precision[0] >= in_half_precision[1], "where the left half would win"
-    assert load_policy("similarity").selects_right(PAIRS[:1], lambda nodes: halves, query) == [True]
+    halves = Halves(lambda nodes: vectors, CHUNKS.__getitem__)
+    assert load_policy("similarity").selects_right(PAIRS[:1], halves, Query(query)) == [True]
+
+
+def lexical(chunk, question, others=()):
+    policy = load_policy("lexical")
+    chunks = [torch.tensor(ids) for ids in (chunk, *others)]
+    query = Query(weights=policy.weights(torch.tensor(question), chunks))
+    pair = split(whole_chunk(0, len(chunk)))
+    return policy.selects_right([pair], Halves(vectors_of, chunks.__getitem__), query)[0]
+
+
+def test_lexical_selects_the_half_that_shares_tokens_with_the_question():
+    assert lexical([5, 6, 7, 8, 9, 1], [1, 2]) is True
+    assert lexical([1, 6, 7, 8, 9, 5], [1, 2]) is False
+
+
+def test_lexical_counts_a_rare_token_more_than_frequent_ones():
+    elsewhere = [[1, 2] * 20] * 30
+    assert lexical([1, 2, 6, 3, 8, 9], [1, 2, 3], elsewhere) is True
+    assert lexical([1, 2, 6, 3, 8, 9], [1, 2, 3], [[3] * 40] * 30) is False
+
+
+def test_lexical_counts_a_token_once_however_often_it_stands_there():
+    assert lexical([1, 1, 1, 1, 1, 2], [1, 2]) is True
+
+
+def test_lexical_tells_neighbours_from_tokens_that_are_apart():
+    assert lexical([1, 9, 2, 9, 1, 2], [1, 2]) is True
+    assert lexical([1, 2, 9, 1, 9, 2], [1, 2]) is False
+
+
+def test_lexical_does_not_see_a_pair_that_the_split_takes_apart():
+    assert lexical([9, 9, 1, 2, 9, 9], [1, 2, 2]) is False
+
+
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=16), st.lists(st.integers(0, 6), min_size=1, max_size=5))
+def test_lexical_equals_its_definition_word_by_word(chunk, question):
+    """One block, so that d is 0 or 1 and n is 1."""
+    middle = len(chunk) // 2
+
+    def features(ids):
+        return {(i,) for i in ids} | set(pairwise(ids))
+
+    def score(half):
+        found = features(question) & features(chunk)
+        return round(sum(log(1 + 0.5 / 1.5) for f in features(half) & found), 9)
+
+    assert lexical(chunk, question) is (score(chunk[middle:]) > score(chunk[:middle]))
+
+
+@torch.no_grad()
+def test_pooled_compares_means_of_the_first_layer_and_the_paper_s_policy_last_tokens(bases):
+    chunk = tiny.ids(12)
+    node = whole_chunk(0, 12)
+    for policy, pool in (("similarity", lambda states: states[-1]), ("pooled", lambda states: states.mean(dim=0))):
+        model = tiny.untrained(bases("llama"), tiny.with_policy(policy))
+        hidden = model.model(chunk[None], output_hidden_states=True).hidden_states[1]
+        vectors = model.lower_model.selection_vectors(PastTokens([chunk], torch.device("cpu")), [node])
+        torch.testing.assert_close(vectors[0], pool(model.model.norm(hidden)[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_vectors_of_another_pooling_are_refused(bases):
+    mean, last = (tiny.untrained(bases("llama"), tiny.with_policy(name)) for name in ("pooled", "similarity"))
+    states = mean.encode_nodes([tiny.ids(32)])
+    with pytest.raises(PastContextError, match=r"policy='pooled'.*policy='similarity' compares others; encode"):
+        last.select_nodes(states, tiny.ids(4))

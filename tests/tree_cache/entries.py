@@ -25,7 +25,8 @@ def states(seed=0, dtype=torch.float32, tokens=64):
     keys, values = (torch.randn(2, 2, sum(counts), 8, generator=generator).to(dtype) for _ in range(2))
     compared = [node for node in nodes if 0 < node.level < 3]
     vectors = torch.randn(len(compared), 16, generator=generator).to(dtype)
-    return NodeStates(tuple(nodes), tuple(counts), keys, values, tuple(compared), vectors, ORIGIN)
+    ids = torch.arange(tokens, dtype=torch.int32)
+    return NodeStates(ids, tuple(nodes), tuple(counts), keys, values, tuple(compared), vectors, ORIGIN)
 
 
 def blob(seed=0, name=None, **options):
@@ -36,6 +37,6 @@ def assert_same(a, b):
     assert a.nodes == b.nodes
     assert a.states_per_node == b.states_per_node
     assert a.vector_nodes == b.vector_nodes
-    for name in ("keys", "values", "vectors"):
+    for name in ("token_ids", "keys", "values", "vectors"):
         assert getattr(a, name).dtype == getattr(b, name).dtype
         assert torch.equal(getattr(a, name), getattr(b, name)), name
