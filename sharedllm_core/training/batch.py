@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from .data import NO_LOSS, Item
+from .items import NO_LOSS, Item
 
 __all__ = ["Batch", "collate"]
 

@@ -1,49 +1,26 @@
 """Datasets: what a model is trained on, item by item, the same for the same seed whatever was taken before.
 
-An item is past context in chunks, a query for the selection policy, and running text with labels.
+An item is a row of a batch; see `items`.
 """
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..documents import Document
 from ..errors import ConfigError
-from ..library import make_library
-from ..prompting import build_prompt
 from ..tokenization import TextTokenizer
+from .items import NO_LOSS, Item, Turn, conversation_item
 from .rows import JsonRows
 from .tasks import TaskSettings, generate_tasks
 from .tasks.haystack import Text
 
-__all__ = ["NO_LOSS", "InstructionDataset", "Item", "Passes", "TaskDataset", "TextDataset", "task_settings"]
+__all__ = ["InstructionDataset", "Passes", "TaskDataset", "TextDataset", "task_settings"]
 
-NO_LOSS = -100
 _QUERY_TOKENS = 64  # before the running text, for policies that look at a query
 _CHARACTERS_PER_TOKEN = 8  # more than most texts have, so that a cut holds enough tokens
 _PLANNED_CHARACTERS_PER_TOKEN = 3.5  # to count a text's sequences without tokenising it
-
-
-@dataclass(frozen=True)
-class Item:
-    """One row of a batch.
-
-    Attributes:
-        chunks: ids of each chunk of past context, none empty.
-        query_ids: what the selection policy looks at.
-        input_ids: ids [n] of the running text.
-        labels: ids [n]; −100 where there is no loss.
-    """
-
-    chunks: list[Tensor]
-    query_ids: Tensor
-    input_ids: Tensor
-    labels: Tensor
 
 
 class TextDataset(Dataset[Item]):
@@ -105,11 +82,12 @@ class TextDataset(Dataset[Item]):
 
 
 class InstructionDataset(Dataset[Item]):
-    """Instruction tuning: documents, a question and its answer per row; loss on the answer.
+    """Instruction tuning: documents, and questions with their answers, per row; loss on the answers.
 
     Args:
         paths: files of JSON lines with `documents` (texts, or objects with `text`), `question` (a text, or messages)
-            and `answer`.
+            and `answer`; or, in place of these two, `turns` of a conversation: objects with `question` (a text) and
+            `answer`.
         tokenizer: the model's.
         chunk_tokens: of a chunk.
         max_past_tokens: the most tokens of documents; more is refused, and nothing is cut.
@@ -138,7 +116,7 @@ class InstructionDataset(Dataset[Item]):
             if tokens > max_past_tokens:
                 limit = f"max_past_tokens is {max_past_tokens:,}"
                 return f"{tokens:,} tokens of documents, and {limit}; raise it, or split them"
-            running = tokenizer.count(str(row["question"])) + tokenizer.count(row["answer"])
+            running = sum(tokenizer.count(str(turn.question)) + tokenizer.count(turn.answer) for turn in _turns(row))
             if running > max_running_tokens:
                 return (
                     f"{running:,} tokens of question and answer, and max_running_tokens is {max_running_tokens:,}; "
@@ -154,17 +132,19 @@ class InstructionDataset(Dataset[Item]):
     def __getitem__(self, number: int) -> Item:
         row = self._rows[number]
         texts = [_text(document) for document in row["documents"]]
-        return instruction_item(texts, row["question"], row["answer"], self._tokenizer, self._chunk_tokens)
+        return conversation_item(texts, _turns(row), self._tokenizer, self._chunk_tokens)
 
 
 class TaskDataset(Dataset[Item]):
-    """Generated look-up tasks, made when they are asked for; item i is task i of the stream.
+    """Generated look-up tasks, made when they are asked for; item i is set of documents i of the stream.
+
+    Where there are several tasks over one set of documents, an item is a conversation with a turn for each.
 
     Args:
         texts: what documents are cut from; see `generate_tasks`.
         settings: which tasks.
         seed: of the stream.
-        count: how many tasks there are.
+        count: how many items there are.
         tokenizer: the model's.
         chunk_tokens: of a chunk.
     """
@@ -189,25 +169,11 @@ class TaskDataset(Dataset[Item]):
         return self._count
 
     def __getitem__(self, number: int) -> Item:
-        (task,) = generate_tasks(self._texts, self._settings, self._seed, start=number, count=1)
-        texts = [document["text"] for document in task.documents]
-        return instruction_item(texts, task.question, task.answer, self._tokenizer, self._chunk_tokens)
-
-
-def instruction_item(
-    texts: Sequence[str], question: Any, answer: str, tokenizer: TextTokenizer, chunk_tokens: int
-) -> Item:
-    """Documents, a question and its answer as a row."""
-    library = make_library([Document(text, id=str(i)) for i, text in enumerate(texts)], tokenizer, chunk_tokens)
-    prompt = build_prompt(question, tokenizer, window_tokens=10**9, new_tokens=0)
-    end = tokenizer.tokenizer.eos_token_id
-    answer_ids = tokenizer.encode(answer).ids
-    if end is not None:
-        answer_ids = torch.cat((answer_ids, torch.tensor([end])))
-    ids = torch.cat((prompt.ids, answer_ids))
-    labels = ids.clone()
-    labels[: len(prompt.ids)] = NO_LOSS
-    return Item([chunk.ids for chunk in library.chunks], prompt.query_ids, ids, labels)
+        turns = self._settings.questions_per_set
+        tasks = list(generate_tasks(self._texts, self._settings, self._seed, start=number * turns, count=turns))
+        texts = [document["text"] for document in tasks[0].documents]
+        asked = [Turn(task.question, task.answer) for task in tasks]
+        return conversation_item(texts, asked, self._tokenizer, self._chunk_tokens)
 
 
 class Passes(Dataset[Item]):
@@ -239,18 +205,43 @@ class Passes(Dataset[Item]):
 
 
 def _fault(row: dict[str, Any]) -> str | None:
-    if missing := [name for name in ("documents", "question", "answer") if name not in row]:
+    if "turns" in row and ("question" in row or "answer" in row):
+        return "both turns and a question or answer; write one of the two"
+    needed = ("documents", "turns") if "turns" in row else ("documents", "question", "answer")
+    if missing := [name for name in needed if name not in row]:
         return f"{missing[0]!r} is missing; write documents, question and answer"
-    documents = row["documents"]
+    in_documents = _fault_of_documents(row["documents"])
+    return in_documents or (_fault_of_turns(row["turns"]) if "turns" in row else _fault_of_question(row))
+
+
+def _fault_of_documents(documents: Any) -> str | None:
     if not isinstance(documents, list) or not all(isinstance(_text(document), str) for document in documents):
         return "documents are no list of texts or of objects with a text"
     if not any(_text(document).strip() for document in documents):
         return "documents hold no text; give some that do"
+    return None
+
+
+def _fault_of_question(row: dict[str, Any]) -> str | None:
     if not isinstance(row["answer"], str) or not row["answer"]:
         return "answer is no text; write what the model should say"
     if not isinstance(row["question"], str | list) or not row["question"]:
         return "question is neither a text nor messages"
     return None
+
+
+def _fault_of_turns(turns: Any) -> str | None:
+    if not isinstance(turns, list) or not turns:
+        return "turns are no list, or an empty one; write objects with a question and an answer"
+    for number, turn in enumerate(turns):
+        for name in ("question", "answer"):
+            if not isinstance(turn, dict) or not isinstance(turn.get(name), str) or not turn[name].strip():
+                return f"turn {number} has no text as its {name}; write objects with a question and an answer"
+    return None
+
+
+def _turns(row: dict[str, Any]) -> list[Turn]:
+    return [Turn(turn["question"], turn["answer"]) for turn in row.get("turns", [row])]
 
 
 def _text(document: Any) -> Any:

@@ -20,7 +20,8 @@ from ..modeling import SharedLLMForCausalLM
 from ..tokenization import TextTokenizer
 from .batch import collate
 from .config import TrainingConfig
-from .data import InstructionDataset, Item, Passes, TaskDataset, TextDataset, task_settings
+from .data import InstructionDataset, Passes, TaskDataset, TextDataset, task_settings
+from .items import Item
 from .tasks import read_texts
 from .trainable import TrainableSharedLLMForCausalLM, set_trained
 

@@ -8,7 +8,7 @@ import torch
 from transformers.models.llama import modeling_llama
 
 from sharedllm_core.training.batch import collate
-from sharedllm_core.training.data import NO_LOSS, Item
+from sharedllm_core.training.items import NO_LOSS, Item
 from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM, set_trained
 from tests import tiny
 

@@ -167,20 +167,25 @@ def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(folder, tmp
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_two_processes_give_the_losses_of_one(folder, tmp_path):
-    changes = {"steps": 6, "save_every": 6, "method": settings(folder, "")["method"] | {"split_noise_tokens": 0.0}}
+def launched(*kind):
+    """`accelerate launch` with two processes."""
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *kind, "--num_processes", "2", "--num_machines", "1"]
+    return [*launch, "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+
+
+DDP = launched("--multi_gpu")
+FSDP = launched("--config_file", str(tiny_engine.ROOT / "examples" / "training" / "fsdp.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("launcher", "trained"),
+    [(DDP, "all"), (FSDP, "all"), (FSDP, "injection+upper"), (FSDP, "injection")],
+    ids=["ddp-all", "fsdp-all", "fsdp-injection+upper", "fsdp-injection"],
+)
+def test_two_processes_give_the_losses_of_one(folder, tmp_path, launcher, trained):
+    changes = {"steps": 6, "save_every": 6, "trained": trained, "gradient_checkpointing": trained == "injection+upper"}
+    changes["method"] = settings(folder, "")["method"] | {"split_noise_tokens": 0.0}
     run(folder, tmp_path / "one", **changes)
-    launcher = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--multi_gpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-    ]
-    launcher += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     run(folder, tmp_path / "two", *launcher, **(changes | {"batch_size": 2}))
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert one.keys() == two.keys()
@@ -188,6 +193,44 @@ def test_two_processes_give_the_losses_of_one(folder, tmp_path):
     single, double = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name, weight in single.items():
         torch.testing.assert_close(double[name], weight, rtol=1e-2, atol=2e-3, msg=name)
+    if trained != "all":
+        before = load_file(folder / "base" / "model.safetensors")
+        frozen = [name for name in before if trained == "injection" or "layers.0." in name or "layers.1." in name]
+        assert len(frozen) >= 18
+        assert all(torch.equal(double[name], before[name]) for name in frozen)
+
+
+def test_in_bfloat16_shards_give_the_losses_of_one_process(folder, tmp_path):
+    changes = {"steps": 3, "save_every": 3, "trained": "injection+upper", "dtype": "bfloat16", "bf16": True}
+    changes["method"] = settings(folder, "")["method"] | {"split_noise_tokens": 0.0}
+    run(folder, tmp_path / "one", **changes)
+    run(folder, tmp_path / "two", *FSDP, **(changes | {"batch_size": 1, "accumulation": 2}))
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert all(abs(one[step] - two[step]) < 3e-2 for step in one), (one, two)
+    assert load_file(tmp_path / "two" / "model" / "model.safetensors")["lm_head.weight"].dtype == torch.bfloat16
+
+
+@pytest.mark.slow
+def test_a_sharded_run_that_is_killed_and_resumed_ends_with_the_same_weights(folder, tmp_path):
+    changes = {"random_chunk_positions": 100, "in_batch_past": [[0, 2]], "steps": 40, "save_every": 10}
+    changes |= {"trained": "injection+upper", "batch_size": 2}
+    run(folder, tmp_path / "whole", *FSDP, **changes)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT}
+    killed = subprocess.Popen(command(folder, tmp_path / "killed", *FSDP, **changes), start_new_session=True, **quiet)
+    while not list((tmp_path / "killed").glob("checkpoint-*/trainer_state.json")):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "model").exists()
+    run(folder, tmp_path / "killed", *FSDP, **changes)
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    checkpoint = tmp_path / "whole" / "checkpoint-40"
+    for kind in ("optimizer_0", "pytorch_model_fsdp_0"):
+        first, second = (file.stat().st_size for file in sorted((checkpoint / kind).glob("*.distcp")))
+        assert 0.8 < first / second < 1.25, kind  # each process held its half
 
 
 # ---------------------------------------------------------------------------------------------- bad input
@@ -212,6 +255,9 @@ def no_weights(monkeypatch):
         ('{"documents": [""], "question": "b", "answer": "c"}', r"line 2: documents hold no text"),
         ('{"documents": ["a"], "question": "", "answer": "c"}', r"line 2: question is neither"),
         ('{"documents": ["a"], "question": "b", "answer": ""}', r"line 2: answer is no text"),
+        ('{"documents": ["a"], "turns": []}', r"line 2: turns are no list, or an empty one"),
+        ('{"documents": ["a"], "turns": [{"question": "b"}]}', r"line 2: turn 0 has no text as its answer"),
+        ('{"documents": ["a"], "turns": [{"question": "b", "answer": "c"}], "answer": "c"}', r"line 2: both turns and"),
         (
             json.dumps({"documents": ["word " * 500], "question": "b", "answer": "c"}),
             r"line 2: [\d,]+ tokens of documents, and max_past",
@@ -270,6 +316,23 @@ def test_files_that_cannot_be_data(folder, tmp_path, monkeypatch, name, fault):
 def test_wrong_settings_are_named_before_weights_are_loaded(folder, tmp_path, monkeypatch, changes, fault):
     no_weights(monkeypatch)
     with pytest.raises(SharedLLMError, match=fault):
+        train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", **changes)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes", "fault"),
+    [
+        ({"FSDP_VERSION": "1"}, {}, "FSDP of version 1 is not supported.*fsdp_version 2"),
+        ({"FSDP_ACTIVATION_CHECKPOINTING": "true"}, {}, "fsdp_activation_checkpointing=true.*gradient_checkpointing"),
+        ({"FSDP_OFFLOAD_PARAMS": "true"}, {}, "fsdp_offload_params=true is not supported"),
+        ({}, {"optimizer": "adafactor"}, "optimizer='adafactor' cannot work on shards"),
+    ],
+)
+def test_what_cannot_be_sharded_is_said_before_weights_are_loaded(folder, tmp_path, monkeypatch, asked, changes, fault):
+    no_weights(monkeypatch)
+    for name, value in ({"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"} | asked).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=fault):
         train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", **changes)))
 
 
