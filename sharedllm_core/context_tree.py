@@ -60,12 +60,14 @@ def retained_nodes(
         chunks: the roots, each of at least one token.
         depth: h, the number of levels below the root.
         select: the selection policy, called at most once per level with the pairs of all chunks.
-        noise: draws ε for one split, in tokens; `None` splits in the middle.
+        noise: draws ε, in tokens, for all splits of a level; `None` splits in the middle. Chunks share it so that their
+            nodes are of equal length and the lower model reads them together.
     """
     retained: list[list[Node]] = [[] for _ in chunks]
     current: dict[int, Node] = dict(enumerate(chunks))
     for level in range(1, depth + 1):
-        halves = {i: split(node, noise() if noise else 0.0) for i, node in current.items() if node.length >= 2}
+        noise_tokens = noise() if noise else 0.0
+        halves = {i: split(node, noise_tokens) for i, node in current.items() if node.length >= 2}
         if level == depth:
             current = {i: node for i, node in current.items() if i not in halves}
             for i, pair in halves.items():

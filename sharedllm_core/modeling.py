@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin
 from transformers.cache_utils import Cache
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.utils.generic import can_return_tuple
 
 from . import checks, past_encoding, retention
@@ -187,16 +187,8 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             TokenIdError: ids outside the vocabulary.
             PastContextError: a past context of another model or for another number of rows.
         """
-        running_text = input_ids if input_ids is not None else inputs_embeds
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
-        if isinstance(seen, int) and running_text is not None:
-            checks.check_window(running_text, seen, attention_mask, self._window_tokens)
-            if input_ids is not None and (seen == 0 or input_ids.shape[1] > 1):
-                checks.check_ids(input_ids, self.vocab_size, "input_ids")
-        if past_context is not None and running_text is not None:
-            batch = PastContextBatch.of(past_context, len(running_text))
-            kwargs["inject"] = self._inject(batch, running_text.device)
-        outputs = self.model(
+        outputs = self._read_running_text(
+            past_context,
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -205,7 +197,6 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             use_cache=use_cache,
             **kwargs,
         )
-        kwargs.pop("inject", None)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])
         loss = None
@@ -218,6 +209,35 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+    def _read_running_text(
+        self,
+        past_context: PastContext | PastContextBatch | None,
+        *,
+        input_ids: Tensor | None,
+        attention_mask: Tensor | None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """Hidden states of running text, before the output head; arguments as `forward` has."""
+        running_text = input_ids if input_ids is not None else inputs_embeds
+        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if isinstance(seen, int) and running_text is not None:
+            checks.check_window(running_text, seen, attention_mask, self._window_tokens)
+            if input_ids is not None and (seen == 0 or input_ids.shape[1] > 1):
+                checks.check_ids(input_ids, self.vocab_size, "input_ids")
+        if past_context is not None and running_text is not None:
+            batch = PastContextBatch.of(past_context, len(running_text))
+            kwargs["inject"] = self._inject(batch, running_text.device)
+        outputs: BaseModelOutputWithPast = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+        return outputs
 
     def _inject(self, batch: PastContextBatch, device: torch.device) -> Inject | None:
         views = batch.views(device, self.dtype)

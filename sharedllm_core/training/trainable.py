@@ -11,6 +11,7 @@ from ..modeling import SharedLLMForCausalLM
 from ..past_context import PastContext
 from .batch import PastBatch
 from .config import Trained
+from .items import NO_LOSS
 from .past import encode_batch, row_past
 
 __all__ = ["TrainableSharedLLMForCausalLM", "set_trained"]
@@ -39,17 +40,32 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         query_lengths: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """As the model's own; past contexts come from `chunk_ids` and the like, see `collate`."""
+        """As the model's own; past contexts come from `chunk_ids` and the like, see `collate`.
+
+        With `labels` there is a loss and no logits: the output head runs where there is a loss, and nowhere else.
+        """
         if chunk_ids is not None:
             given = {"chunk_ids": chunk_ids, "chunk_lengths": chunk_lengths, "chunk_rows": chunk_rows}
             given |= {"query_ids": query_ids, "query_lengths": query_lengths}
             pasts = self._pasts(PastBatch.of({name: part for name, part in given.items() if part is not None}))
             kwargs["past_context"] = PastContext.stack(pasts) if any(past is not None for past in pasts) else None
             kwargs["use_cache"] = False
-        outputs: CausalLMOutputWithPast = super().forward(
-            input_ids=input_ids, attention_mask=attention_mask, labels=labels, **kwargs
+        if labels is None:
+            outputs: CausalLMOutputWithPast = super().forward(
+                input_ids=input_ids, attention_mask=attention_mask, **kwargs
+            )
+            return outputs
+        read = self._read_running_text(
+            kwargs.pop("past_context", None), input_ids=input_ids, attention_mask=attention_mask, **kwargs
         )
-        return outputs
+        # All logits of long prompts and large vocabularies would be the most memory of a step, and nobody reads them.
+        next_BT = labels[:, 1:]
+        has_loss_BT = next_BT != NO_LOSS
+        logits = self.lm_head(read.last_hidden_state[:, :-1][has_loss_BT])
+        loss = self.loss_function(
+            logits=logits, labels=None, shift_labels=next_BT[has_loss_BT], vocab_size=self.vocab_size, **kwargs
+        )
+        return CausalLMOutputWithPast(loss=loss)
 
     def _pasts(self, batch: PastBatch) -> list[PastContext | None]:
         noisy = self.training and self.method.split_noise_tokens > 0

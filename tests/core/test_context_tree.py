@@ -102,3 +102,13 @@ def test_a_node_keeps_one_state_per_alpha_tokens_rounded_up(length, level):
     states = num_states(length, level, SharedLLMConfig(injection_layers=1))
     alpha = 32 // 2**level
     assert (states - 1) * alpha < length <= states * alpha
+
+
+@given(st.integers(1, 5), depths)
+def test_chunks_of_equal_length_are_split_alike_by_noise(count, depth):
+    drawn = iter(range(1, 100))
+    retained = retained_nodes(
+        roots([64] * count), depth, lambda pairs: [True] * len(pairs), lambda: next(drawn) % 5 - 2
+    )
+    assert all([n._replace(chunk=0) for n in nodes] == [n._replace(chunk=0) for n in retained[0]] for nodes in retained)
+    assert next(drawn) == depth + 1, "once per level"

@@ -68,9 +68,13 @@ def everything_in_float64(model, monkeypatch):
     yield
 
 
+def logits_of(model, batch):
+    return model(**{name: part for name, part in batch.items() if name != "labels"}).logits
+
+
 def loss_of(model, batch):
     """transformers' loss takes float32 as well."""
-    logits = model(**{name: part for name, part in batch.items() if name != "labels"}).logits
+    logits = logits_of(model, batch)
     assert logits.dtype == torch.float64
     return torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten(), ignore_index=NO_LOSS
@@ -141,13 +145,13 @@ def test_rows_learn_from_their_own_documents_as_one_by_one(bases):
 
 def test_a_row_sees_the_trees_of_others_only_when_asked_to(bases):
     model = make(bases, "instruction")
-    alone = model(**batch_of()).logits
-    torch.testing.assert_close(model(**batch_of()).logits, alone, rtol=0, atol=0)
+    alone = logits_of(model, batch_of())
+    torch.testing.assert_close(logits_of(model, batch_of()), alone, rtol=0, atol=0)
     model.rows_seen = 2
-    shared = model(**batch_of()).logits
+    shared = logits_of(model, batch_of())
     assert not torch.allclose(shared[0], alone[0])
     model.rows_seen, model.random_chunk_positions = 1, 1000
-    moved = model(**batch_of()).logits
+    moved = logits_of(model, batch_of())
     assert not torch.allclose(moved[0], alone[0])
     assert torch.allclose(moved[2, :9], alone[2, :9])  # it has no documents
 
@@ -160,4 +164,15 @@ def test_training_injects_what_asking_injects(bases):
     with torch.no_grad():
         past = model.encode_past_context(chunks[0], query)
         expected = super(TrainableSharedLLMForCausalLM, model).forward(ids[None], past_context=past).logits
-        torch.testing.assert_close(model(**batch).logits, expected)
+        torch.testing.assert_close(logits_of(model, batch), expected)
+
+
+def test_the_loss_is_that_of_all_logits(bases):
+    model = make(bases, "instruction", torch.float32).eval()
+    batch = batch_of()
+    logits, labels = logits_of(model, batch), batch["labels"]
+    expected = model.loss_function(logits=logits, labels=labels, vocab_size=model.vocab_size)
+    torch.testing.assert_close(model(**batch).loss, expected)
+    shared = model.loss_function(logits=logits, labels=labels, vocab_size=model.vocab_size, num_items_in_batch=99)
+    torch.testing.assert_close(model(**batch, num_items_in_batch=99).loss, shared)
+    assert model(**batch).logits is None
