@@ -1,0 +1,90 @@
+"""Step 1 of the embedded model: its tokenizer, a byte-level BPE of 8,192 tokens with a chat template.
+
+python examples/default_model/tokenizer.py texts/novels_train.jsonl texts/tech_docs.jsonl --out runs/tokenizer
+
+Two choices serve a small model that must copy what it reads. Digits are tokens of their own, so that a number is the
+same tokens wherever it stands. And a text is encoded as if a space came before it, which decoding takes off again: an
+answer then begins with the token that the word has in the middle of a sentence, not with another one for text's start.
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from sharedllm_core.training.tasks import TaskSettings, generate_tasks, read_texts
+
+ROLES = ("system", "user", "assistant", "tool")
+SPECIAL = (
+    "<|pad|>",
+    "<|end|>",
+    *(f"<|{role}|>" for role in ROLES),
+    "<|tools|>",
+    "<|tools_end|>",
+    "<|tool_call|>",
+    "<|tool_call_end|>",
+)
+# Contractions, words and punctuation with the space before them, single digits, ends of lines, other white space.
+WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}|\s*[\r\n]+|\s+(?!\S)| ?[^\s\p{L}\p{N}]+|\s+"
+CHAT = Path(__file__).with_name("chat_template.jinja")
+
+
+def training_texts(paths: Iterable[str], tasks: int) -> Iterator[str]:
+    """All texts, and questions, answers and facts of look-up tasks as training shows them."""
+    for text in read_texts(paths):
+        yield text["text"]
+    settings = TaskSettings(length=1_500, questions_per_set=3, distractors=2)
+    for task in generate_tasks(None, settings, seed=0, count=tasks):
+        documents = {document["id"]: document["text"] for document in task.documents}
+        yield from (documents[fact["document"]][fact["start"] : fact["end"]] for fact in task.evidence)
+        yield task.question
+        yield task.answer
+
+
+def train(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of so many tokens, special ones among them; the same for the same texts."""
+    made = Tokenizer(models.BPE())
+    made.normalizer = normalizers.Prepend(" ")
+    words = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    made.pre_tokenizer = pre_tokenizers.Sequence([words, bytes_])
+    made.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    made.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        eos_token="<|end|>",  # noqa: S106 (no password)
+        pad_token="<|pad|>",  # noqa: S106
+        chat_template=CHAT.read_text(encoding="utf-8").strip(),
+        model_input_names=["input_ids", "attention_mask"],
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the tokenizer of the embedded model.")
+    parser.add_argument("texts", nargs="+", help="files of JSON lines with `text`, .jsonl or .jsonl.xz")
+    parser.add_argument("--out", required=True, help="folder for the tokenizer")
+    parser.add_argument("--vocabulary", type=int, default=8192, help="tokens in all")
+    parser.add_argument("--tasks", type=int, default=40_000, help="generated look-up tasks to train on as well")
+    given = parser.parse_args()
+    noted = Path(given.out) / "training.json"
+    if noted.is_file():
+        print(f"{given.out} holds a tokenizer; remove it to train another")
+        return
+    tokenizer = train(training_texts(given.texts, given.tasks), given.vocabulary)
+    tokenizer.save_pretrained(given.out)
+    noted.write_text(json.dumps(vars(given), indent=2) + "\n", encoding="utf-8")
+    print(f"{len(tokenizer):,} tokens in {given.out}")
+
+
+if __name__ == "__main__":
+    main()
