@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ..engine_loading import load_tokenizer_from
 from ..errors import ConfigError
 from ..modeling import SharedLLMForCausalLM
 from ..tokenization import TextTokenizer
+from . import sharding
 from .batch import collate
 from .config import TrainingConfig
 from .data import InstructionDataset, Passes, TaskDataset, TextDataset, task_settings
@@ -46,6 +48,7 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
         CheckpointError, TokenizerError: a model or tokenizer that cannot be loaded.
     """
     _check_installed(config)
+    sharding.check_sharding(config)
     output = Path(config.output)
     tokenizer = TextTokenizer(load_tokenizer_from([config.tokenizer, config.model, config.base]))
     method = _method(config)
@@ -65,9 +68,11 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
         eval_dataset=evaluated,
         callbacks=[_Schedule(model, config)],
     )
+    if trainer.is_fsdp_enabled:
+        sharding.shard(model, trainer.args.device)
     trainer.train(resume_from_checkpoint=checkpoint)
-    if trainer.is_world_process_zero():
-        trained = trainer.accelerator.unwrap_model(trainer.model).to(getattr(torch, config.dtype))
+    trained = _trained(trainer, getattr(torch, config.dtype))
+    if trained is not None:
         _save(trained, tokenizer, output / "model")
     return output / "model"
 
@@ -194,7 +199,15 @@ def _arguments(config: TrainingConfig, evaluates: bool) -> TrainingArguments:
 
 
 class _Trainer(Trainer):
-    """Takes items in the order of the dataset, which has shuffled them itself."""
+    """Takes items in the order of the dataset, which has shuffled them itself; see `sharding.py` for FSDP."""
+
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        sharding.start_sharding(self)
+
+    def autocast_smart_context_manager(self, *args: Any, **kwargs: Any) -> Any:
+        # accelerate leaves it to FSDP to make bfloat16 of float32, which would sum up gradients in bfloat16, too.
+        return self.accelerator.autocast() if self.is_fsdp_enabled else nullcontext()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
@@ -211,7 +224,17 @@ class _Schedule(TrainerCallback):
         self._model.rows_seen = self._config.rows_seen(state.global_step)
 
 
-def _save(model: TrainableSharedLLMForCausalLM, tokenizer: TextTokenizer, folder: Path) -> None:
+def _trained(trainer: Trainer, dtype: torch.dtype) -> SharedLLMForCausalLM | None:
+    """The whole model, in the process that saves it."""
+    if trainer.is_fsdp_enabled:
+        return sharding.gather(trainer, dtype)
+    if not trainer.is_world_process_zero():
+        return None
+    model: SharedLLMForCausalLM = trainer.accelerator.unwrap_model(trainer.model).to(dtype)
+    return model
+
+
+def _save(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, folder: Path) -> None:
     """The final model, as a plain one."""
     plain = copy.copy(model)
     plain.__class__ = SharedLLMForCausalLM
