@@ -81,6 +81,7 @@ class SharedLLMEngine:
         cache: TreeCache | None = None,
         allow_untrained: bool = False,
         device: str | None = None,
+        policy: str | None = None,
         **kwargs: Any,
     ) -> Self:
         """Load a checkpoint with its tokenizer.
@@ -91,13 +92,15 @@ class SharedLLMEngine:
             tokenizer: where the tokenizer is, if not in the checkpoint or in the base's.
             cache, allow_untrained: see the class.
             device: such as `"cuda"`.
+            policy: select by another policy than the checkpoint's, such as `"lexical"`.
             kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
 
         Raises:
             CheckpointError: not a checkpoint of this library, or a damaged one.
             TokenizerError: no tokenizer is there, or not a fast one.
+            ConfigError: there is no such policy.
         """
-        model = load_model(name, base, device, kwargs)
+        model = load_model(name, base, device, policy, kwargs)
         return cls(model, load_tokenizer(tokenizer, name, model), cache=cache, allow_untrained=allow_untrained)
 
     def with_cache(self, cache: TreeCache) -> Self:

@@ -15,12 +15,13 @@ _DEFAULT = Path(__file__).with_name("default_model")
 
 
 def load_model(
-    name: str | Path | None, base: str | Path | None, device: str | None, kwargs: dict[str, Any]
+    name: str | Path | None, base: str | Path | None, device: str | None, policy: str | None, kwargs: dict[str, Any]
 ) -> SharedLLMForCausalLM:
     """The model of `name`, or the one that the package carries.
 
     Raises:
         CheckpointError: there is none.
+        ConfigError: there is no such policy.
     """
     if name is None:
         if not (_DEFAULT / "config.json").is_file():
@@ -29,6 +30,8 @@ def load_model(
             )
         name = _DEFAULT
     model = SharedLLMForCausalLM.from_pretrained(name, base=base, **kwargs)
+    if policy is not None:
+        model.set_policy(policy)
     return model if device is None else model.to(device)
 
 

@@ -6,6 +6,7 @@ bottom layers (`lower_model.py`); what stands between them is a `PastContext`.
 
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
@@ -143,6 +144,14 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             PastContextError: an entry lacks a node or a selection vector that the query asks for.
         """
         return retention.select_nodes(self.lower_model, states, self._query(query_ids)) if states else []
+
+    def set_policy(self, policy: str) -> None:
+        """Select by another policy from now on than the one that the checkpoint was trained with.
+
+        Raises:
+            ConfigError: there is no such policy.
+        """
+        self.method = self.config.method = self.lower_model.method = replace(self.method, policy=policy)
 
     def _read_chunks(self, chunks: Sequence[checks.Ids]) -> list[Tensor]:
         checks.check_chunks(chunks)

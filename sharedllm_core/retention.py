@@ -43,6 +43,13 @@ def encode_retained(
                 vectors[node.chunk][_alone(node)] = vector_E
         return torch.stack([vectors[node.chunk][_alone(node)] for node in nodes])
 
+    # Trees that were read for a policy without vectors get all of them at once, and are complete again.
+    bare = [
+        i for i, entry in enumerate(known) if entry and _has_all_nodes(entry, method) and not is_complete(entry, method)
+    ]
+    if lacking := [n for i in bare for n in all_nodes(whole_chunk(i, len(chunks[i])), method.tree_depth)]:
+        vectors_of([node for node in lacking if 0 < node.level < method.tree_depth])
+
     policy = load_policy(method.policy)
     halves = Halves(vectors_of, chunks.__getitem__)
     roots = [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)]
@@ -106,13 +113,21 @@ def _on(states: NodeStates, device: torch.device) -> NodeStates:
 
 def is_complete(states: NodeStates, method: SharedLLMConfig) -> bool:
     """Whether every node that some query retains is there, with what the policy needs to choose."""
-    nodes, vectors = _num_nodes(max(node.end for node in states.nodes), method.tree_depth)
-    return len(states.nodes) == nodes and (len(states.vector_nodes) == vectors or not method.compares_vectors)
+    _, vectors = _num_nodes(states, method.tree_depth)
+    return _has_all_nodes(states, method) and (len(states.vector_nodes) == vectors or not method.compares_vectors)
+
+
+def _has_all_nodes(states: NodeStates, method: SharedLLMConfig) -> bool:
+    return len(states.nodes) == _num_nodes(states, method.tree_depth)[0]
+
+
+def _num_nodes(states: NodeStates, depth: int) -> tuple[int, int]:
+    """Nodes of the whole tree of a chunk, and those of them that a policy may compare."""
+    return _num_nodes_of_length(max(node.end for node in states.nodes), depth)
 
 
 @lru_cache(maxsize=4096)
-def _num_nodes(length: int, depth: int) -> tuple[int, int]:
-    """Nodes of the tree of a chunk of `length` tokens, and those of them that a policy may compare."""
+def _num_nodes_of_length(length: int, depth: int) -> tuple[int, int]:
     nodes = all_nodes(whole_chunk(0, length), depth)
     return len(nodes), sum(0 < node.level < depth for node in nodes)
 

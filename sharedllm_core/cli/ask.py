@@ -37,6 +37,7 @@ def ask(
     base: options.Base = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    policy: options.Policy = None,
     allow_untrained: options.AllowUntrained = False,
     skip_unreadable: options.SkipUnreadable = False,
     max_file_bytes: options.MaxFileBytes = options.MAX_FILE_BYTES,
@@ -57,7 +58,7 @@ def ask(
     """
     found = load_documents(docs, skip_unreadable, max_file_bytes) if docs else None
     cache = options.make_cache(cache_dir, namespace, cache_bytes, remote, int8)
-    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache)
+    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache, policy)
     library: Library | None = None if found is None else engine.library(found.documents)
     session = Session(
         engine,

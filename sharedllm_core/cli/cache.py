@@ -98,6 +98,7 @@ def forget(
     model: options.Model = None,
     base: options.Base = None,
     dtype: options.Dtype = None,
+    policy: options.Policy = None,
     skip_unreadable: options.SkipUnreadable = False,
     max_file_bytes: options.MaxFileBytes = options.MAX_FILE_BYTES,
     cache_dir: options.CacheDir = None,
@@ -109,12 +110,12 @@ def forget(
 ) -> None:
     """Delete the trees of some documents, also remotely.
 
-    Trees belong to a text and a model: give the files as they were read, and the same --model, --dtype, --int8 and
-    --namespace.
+    Trees belong to a text and a model: give the files as they were read, and the same --model, --dtype, --policy,
+    --int8 and --namespace.
     """
     found = load_documents(docs, skip_unreadable, max_file_bytes)
     cache = options.make_cache(cache_dir, namespace, options.CACHE_BYTES, remote, int8, in_memory=False)
-    engine = options.make_engine(model, base, None, dtype, True, cache)
+    engine = options.make_engine(model, base, None, dtype, True, cache, policy)
     removed = engine.forget(found.documents)
     if as_json:
         print_json({"removed": removed})

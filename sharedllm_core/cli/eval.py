@@ -63,6 +63,7 @@ def evaluate(
     base: options.Base = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    policy: options.Policy = None,
     allow_untrained: options.AllowUntrained = False,
     as_json: options.AsJson = False,
     debug: options.Debug = False,
@@ -98,7 +99,7 @@ def evaluate(
     if not no_plots:
         check_matplotlib()
     cache = TreeCache([MemoryTier(_CACHE_BYTES)])  # what an earlier run left on disk is not found
-    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache)
+    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache, policy)
     run(
         chosen,
         [make_system(name, engine) for name in system_names],

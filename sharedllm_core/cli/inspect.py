@@ -46,6 +46,7 @@ def inspect(
     base: options.Base = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    policy: options.Policy = None,
     allow_untrained: options.AllowUntrained = False,
     skip_unreadable: options.SkipUnreadable = False,
     max_file_bytes: options.MaxFileBytes = options.MAX_FILE_BYTES,
@@ -66,7 +67,7 @@ def inspect(
         raise typer.BadParameter(f"the folder of {html} does not exist; make it, or give another", param_hint="--html")
     found = load_documents(docs, skip_unreadable, max_file_bytes)
     cache = options.make_cache(cache_dir, namespace, cache_bytes, remote, int8)
-    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache)
+    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache, policy)
     library = engine.library(found.documents)
     engine.stream(question, library, max_new_tokens=max_new_tokens).close()  # what is wrong is said before reading
     engine.read(library)

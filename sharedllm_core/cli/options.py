@@ -10,6 +10,7 @@ import torch
 import typer
 from transformers.utils import logging as transformers_logging
 
+from ..config import known_policies
 from ..documents.reading import MAX_FILE_BYTES
 from ..engine import SharedLLMEngine
 from ..tree_cache import TreeCache
@@ -33,6 +34,7 @@ __all__ = [
     "MaxNewTokens",
     "Model",
     "Namespace",
+    "Policy",
     "Remote",
     "Seed",
     "SkipUnreadable",
@@ -54,6 +56,12 @@ def not_empty(value: str | None) -> str | None:
     if value is not None and not value.strip():
         raise typer.BadParameter("it is empty; give a question")
     return value
+
+
+def _known_policy(name: str | None) -> str | None:
+    if name is not None and name not in known_policies():
+        raise typer.BadParameter(f"{name!r} is no policy; use one of {', '.join(known_policies())}")
+    return name
 
 
 def _known_dtype(value: str | None) -> str | None:
@@ -101,6 +109,14 @@ Dtype = Annotated[
         metavar="NAME",
         callback=_known_dtype,
         help=f"Of the weights: {', '.join(_DTYPES)}; by default the checkpoint's.",
+    ),
+]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        callback=_known_policy,
+        help=f"Select by another policy than the checkpoint's: {', '.join(known_policies())}.",
     ),
 ]
 AllowUntrained = Annotated[
@@ -187,7 +203,13 @@ def make_cache(
 
 
 def make_engine(
-    model: str | None, base: str | None, device: str | None, dtype: str | None, allow_untrained: bool, cache: TreeCache
+    model: str | None,
+    base: str | None,
+    device: str | None,
+    dtype: str | None,
+    allow_untrained: bool,
+    cache: TreeCache,
+    policy: str | None = None,
 ) -> SharedLLMEngine:
     """The engine that the options describe; the libraries below keep quiet unless --debug is given."""
     if not os.environ.get("SHAREDLLM_DEBUG"):
@@ -197,5 +219,11 @@ def make_engine(
         warnings.filterwarnings("ignore", category=FutureWarning)
     kwargs: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
     return SharedLLMEngine.from_pretrained(
-        model or None, base=base, device=device, cache=cache, allow_untrained=allow_untrained, **kwargs
+        model or None,
+        base=base,
+        device=device,
+        cache=cache,
+        allow_untrained=allow_untrained,
+        policy=policy,
+        **kwargs,
     )

@@ -18,6 +18,7 @@ def read(
     base: options.Base = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    policy: options.Policy = None,
     skip_unreadable: options.SkipUnreadable = False,
     max_file_bytes: options.MaxFileBytes = options.MAX_FILE_BYTES,
     cache_dir: options.CacheDir = None,
@@ -36,7 +37,7 @@ def read(
         raise typer.BadParameter("0 without --remote leaves nowhere to keep trees", param_hint="--cache-bytes")
     found = load_documents(docs, skip_unreadable, max_file_bytes)
     cache = options.make_cache(cache_dir, namespace, cache_bytes, remote, int8, in_memory=False)
-    engine = options.make_engine(model, base, device, dtype, True, cache)
+    engine = options.make_engine(model, base, device, dtype, True, cache, policy)
     library = engine.library(found.documents)
     cached = engine.cached_tokens(library)
     begin = time.perf_counter()

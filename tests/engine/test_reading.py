@@ -265,3 +265,33 @@ def test_no_warning_is_given_when_all_is_well(engine):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         engine.ask(QUESTION, engine.read(tiny_engine.documents(2)), **ASKED)
+
+
+def test_another_policy_selects_other_nodes_of_the_same_trees(checkpoint, tmp_path):
+    documents = tiny_engine.documents(6)
+    kept = {}
+    for policy in (None, "similarity", "lexical", "right", "pooled"):
+        cache = TreeCache([DiskTier(tmp_path, "default", 10**8)])
+        engine = SharedLLMEngine.from_pretrained(checkpoint, cache=cache, policy=policy)
+        library = engine.library(documents)
+        with lower_tokens(engine) as counted:
+            engine.read(documents, progress=False)
+        # Vectors of another kind belong to trees of their own; all other policies find what `similarity` read.
+        assert (counted[0] > 0) == (policy in {None, "pooled"}), policy
+        kept[policy] = engine.past_context(QUESTION, library).nodes
+    assert kept[None] == kept["similarity"]
+    assert len({kept[policy] for policy in ("similarity", "lexical", "right")}) == 3
+
+
+def test_trees_that_were_read_without_vectors_get_them_when_a_policy_compares_some(checkpoint, tmp_path):
+    documents = tiny_engine.documents(4)
+    cache = TreeCache([DiskTier(tmp_path, "default", 10**8)])
+    lexical = SharedLLMEngine.from_pretrained(checkpoint, cache=cache, policy="lexical")
+    lexical.read(documents, progress=False)
+    paper = SharedLLMEngine.from_pretrained(checkpoint, cache=cache)
+    fresh = tiny_engine.make_engine(checkpoint)
+    assert paper.ask(QUESTION, documents, **ASKED).text == fresh.ask(QUESTION, documents, **ASKED).text
+    again = SharedLLMEngine.from_pretrained(checkpoint, cache=cache)
+    with lower_tokens(again) as counted:
+        again.ask(QUESTION, documents, **ASKED)
+    assert counted[0] == 0
