@@ -2,8 +2,8 @@
 
 python examples/default_model/base.py examples/default_model/base-cpu.yaml
 
-A share of the sequences are look-up tasks inside the window. They make the heads form that find and copy what was asked
-for, which the injection later begins from. This needs embeddings that are large from the start (`embedding_std`).
+A share of the sequences are look-up tasks inside the window, so that heads form which find and copy what was asked for:
+the injection later begins from these. Embeddings are large from the start for the same reason (`embedding_std`).
 A run that was stopped goes on from its last checkpoint; `log.jsonl` in the output folder holds the losses.
 """
 
