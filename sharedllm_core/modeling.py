@@ -19,7 +19,8 @@ from transformers.utils.generic import can_return_tuple
 
 from . import checks, past_encoding, retention
 from .base_families import INJECTED_LAYERS, UNSPLIT_LAYERS, check_base
-from .errors import InputError, PastContextError
+from .config import SharedLLMConfig
+from .errors import ConfigError, InputError, PastContextError
 from .injection import Inject, Injection
 from .lower_model import LowerModel
 from .model_config import SharedLLMModelConfig
@@ -151,7 +152,22 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         Raises:
             ConfigError: there is no such policy.
         """
-        self.method = self.config.method = self.lower_model.method = replace(self.method, policy=policy)
+        self.set_method(replace(self.method, policy=policy))
+
+    def set_method(self, method: SharedLLMConfig) -> None:
+        """Go on with other numbers of the method; the weights fit all that have as many injection layers.
+
+        States and past contexts made before are of the old numbers. A model answers best with those it trained with.
+
+        Raises:
+            ConfigError: another number of injection layers.
+        """
+        if method.injection_layers != self.method.injection_layers:
+            raise ConfigError(
+                f"injection_layers={method.injection_layers}, and the model has {self.method.injection_layers} of them; "
+                "add an injection to its base anew with from_base"
+            )
+        self.method = self.config.method = self.lower_model.method = method
 
     def _read_chunks(self, chunks: Sequence[checks.Ids]) -> list[Tensor]:
         checks.check_chunks(chunks)

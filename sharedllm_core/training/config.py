@@ -1,7 +1,7 @@
 """`TrainingConfig`: everything about one training run, from a YAML file, checked before anything is loaded."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -24,7 +24,7 @@ class TrainingConfig:
     Attributes:
         base: folder or hub id of a base model to add an injection to; or give `model`.
         model: folder or hub id of a checkpoint of this library to go on from; or give `base`.
-        method: numbers of the method over those of the phase's preset; only with `base`.
+        method: numbers of the method over those of the phase's preset, or over those of the checkpoint to go on from.
         phase: `language_modelling` (texts; loss on the running text) or `instruction` (documents, question, answer;
             loss on the answer).
         trained: `injection`, `injection+upper` (the paper's) or `all` (every weight; gradients flow through states).
@@ -132,9 +132,10 @@ class TrainingConfig:
     def _check_sources(self) -> None:
         if bool(self.base) == bool(self.model):
             raise ConfigError("give either base (to add an injection) or model (to go on from a checkpoint)")
-        if self.model and self.method:
+        if self.model and "injection_layers" in self.method:
             raise ConfigError(
-                f"method={dict(self.method)} with model={self.model!r}: a checkpoint has its own; leave it out"
+                f"injection_layers={self.method['injection_layers']} with model={self.model!r}: a checkpoint has its "
+                "own; leave it out, or add an injection anew with base"
             )
         if bool(self.data) == (self.tasks is not None):
             raise ConfigError("give either data (files of JSON lines) or tasks (settings of the generator)")
@@ -206,12 +207,23 @@ class TrainingConfig:
         Raises:
             ConfigError: a number that is not allowed or not known.
         """
-        unknown = sorted(set(self.method) - {entry.name for entry in fields(SharedLLMConfig)})
-        if unknown:
-            raise ConfigError(f"unknown settings {unknown} in method")
+        self._check_method()
         preset = getattr(SharedLLMConfig, self.phase)
         config: SharedLLMConfig = preset(num_layers, **self.method)
         return config
+
+    def continued_method(self, method: SharedLLMConfig) -> SharedLLMConfig:
+        """The numbers of the method for a checkpoint that has those of `method`.
+
+        Raises:
+            ConfigError: a number that is not allowed or not known.
+        """
+        self._check_method()
+        return replace(method, **self.method)
+
+    def _check_method(self) -> None:
+        if unknown := sorted(set(self.method) - {entry.name for entry in fields(SharedLLMConfig)}):
+            raise ConfigError(f"unknown settings {unknown} in method")
 
     def rows_seen(self, step: int) -> int:
         """How many rows' trees each row sees at a step."""

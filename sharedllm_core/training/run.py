@@ -92,8 +92,7 @@ def _method(config: TrainingConfig) -> SharedLLMConfig:
     if config.model:
         if not hasattr(read, "method"):
             raise ConfigError(f"model={config.model!r} has no injection; name it as base")
-        method: SharedLLMConfig = read.method
-        return method
+        return config.continued_method(read.method)
     new = config.method_config(read.num_hidden_layers)
     new.check_fits(read.num_hidden_layers)
     return new
@@ -149,6 +148,7 @@ def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLL
     else:
         assert config.model is not None
         model = TrainableSharedLLMForCausalLM.from_pretrained(config.model, dtype=dtype)
+        model.set_method(method)
     model.random_chunk_positions = config.random_chunk_positions
     model.own_last = config.phase == "language_modelling"
     set_trained(model, config.trained)

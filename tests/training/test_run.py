@@ -105,6 +105,23 @@ def test_a_trained_model_answers_in_the_engine(folder, tmp_path):
     assert train(TrainingConfig.from_dict(again)).is_dir()
 
 
+def test_training_goes_on_with_other_numbers_of_the_method(folder, tmp_path):
+    first = train(TrainingConfig.from_dict(settings(folder, tmp_path / "first", steps=1)))
+    changes = {"model": str(first), "method": {"policy": "lexical", "chunk_tokens": 64}, "steps": 1}
+    more = settings(folder, tmp_path / "more", **changes)
+    del more["base"]
+    engine = SharedLLMEngine.from_pretrained(
+        train(TrainingConfig.from_dict(more)), cache=tiny_engine.memory_cache(), allow_untrained=True
+    )
+    method = engine.model.method
+    assert (method.policy, method.chunk_tokens, method.injection_layers) == ("lexical", 64, 2)
+    assert method.compression_ratio == 4, "what is not named stays as it was"
+    with pytest.raises(ConfigError, match=r"injection_layers=3 with model=.*leave it out"):
+        TrainingConfig.from_dict(more | {"method": {"injection_layers": 3}})
+    with pytest.raises(ConfigError, match=r"unknown settings \['chunks'\]"):
+        train(TrainingConfig.from_dict(more | {"method": {"chunks": 3}, "output": str(tmp_path / "no")}))
+
+
 def test_everything_at_once_runs(folder, tmp_path):
     changes = {
         "random_chunk_positions": 1000,
