@@ -164,7 +164,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         """
         if method.injection_layers != self.method.injection_layers:
             raise ConfigError(
-                f"injection_layers={method.injection_layers}, and the model has {self.method.injection_layers} of them; "
+                f"injection_layers={method.injection_layers}, and the model has {self.method.injection_layers}; "
                 "add an injection to its base anew with from_base"
             )
         self.method = self.config.method = self.lower_model.method = method

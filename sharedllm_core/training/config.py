@@ -31,8 +31,8 @@ class TrainingConfig:
         data: files of JSON lines: `{"text": …}`, or `{"documents": […], "question": …, "answer": …}`, or
             with `turns`, a list of questions and answers, in place of the last two.
         tasks: instead of `data`, settings of the generator of look-up tasks (`TaskSettings`); `texts` in them names
-            files to cut documents from, `length` counts tokens, and with `questions_per_set` above 1 all tasks over one
-            set of documents are turns of one row.
+            files to cut documents from, `length` counts tokens and may be a list that rows take in turn, and with
+            `questions_per_set` above 1 all tasks over one set of documents are turns of one row.
         eval_data: files as `data`, whose loss is measured every `eval_every` steps.
         output: folder for checkpoints, logs and the final model.
         tokenizer: where it is, if not with the model.

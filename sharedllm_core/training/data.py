@@ -138,11 +138,12 @@ class InstructionDataset(Dataset[Item]):
 class TaskDataset(Dataset[Item]):
     """Generated look-up tasks, made when they are asked for; item i is set of documents i of the stream.
 
-    Where there are several tasks over one set of documents, an item is a conversation with a turn for each.
+    Where there are several tasks over one set of documents, an item is a conversation with a turn for each. Where there
+    are several settings, items take them in turn.
 
     Args:
         texts: what documents are cut from; see `generate_tasks`.
-        settings: which tasks.
+        settings: which tasks; one or several.
         seed: of the stream.
         count: how many items there are.
         tokenizer: the model's.
@@ -152,7 +153,7 @@ class TaskDataset(Dataset[Item]):
     def __init__(
         self,
         texts: Iterable[Text] | None,
-        settings: TaskSettings,
+        settings: Sequence[TaskSettings],
         seed: int,
         count: int,
         tokenizer: TextTokenizer,
@@ -169,8 +170,9 @@ class TaskDataset(Dataset[Item]):
         return self._count
 
     def __getitem__(self, number: int) -> Item:
-        turns = self._settings.questions_per_set
-        tasks = list(generate_tasks(self._texts, self._settings, self._seed, start=number * turns, count=turns))
+        settings = self._settings[number % len(self._settings)]
+        turns = settings.questions_per_set
+        tasks = list(generate_tasks(self._texts, settings, self._seed, start=number * turns, count=turns))
         texts = [document["text"] for document in tasks[0].documents]
         asked = [Turn(task.question, task.answer) for task in tasks]
         return conversation_item(texts, asked, self._tokenizer, self._chunk_tokens)
@@ -248,8 +250,8 @@ def _text(document: Any) -> Any:
     return document.get("text") if isinstance(document, dict) else document
 
 
-def task_settings(values: dict[str, Any], tokenizer: TextTokenizer) -> tuple[list[str], TaskSettings]:
-    """Files of texts, and settings, of what stands under `tasks` in a training configuration.
+def task_settings(values: dict[str, Any], tokenizer: TextTokenizer) -> tuple[list[str], list[TaskSettings]]:
+    """Files of texts, and settings for each length, of what stands under `tasks` in a training configuration.
 
     Raises:
         ConfigError: a setting that is not known, or out of range.
@@ -259,8 +261,12 @@ def task_settings(values: dict[str, Any], tokenizer: TextTokenizer) -> tuple[lis
     for name in ("forms", "kinds", "passage_characters"):
         if plain.get(name) is not None:
             plain[name] = tuple(plain[name])
+    lengths = plain.pop("length", TaskSettings.length)
     try:
-        settings = TaskSettings(count_tokens=tokenizer.count, **plain)
+        settings = [
+            TaskSettings(count_tokens=tokenizer.count, length=length, **plain)
+            for length in (lengths if isinstance(lengths, list | tuple) else [lengths])
+        ]
     except TypeError as error:
         raise ConfigError(f"tasks: {str(error).split('() ')[-1]}; known are the settings of TaskSettings") from error
     return [texts] if isinstance(texts, str) else list(texts), settings

@@ -6,14 +6,16 @@ kvpress needs an older transformers, so it has an environment of its own, withou
     .kvpress/bin/pip install kvpress "transformers<5.3"
     .kvpress/bin/python tests/benchmarks/kvpress_comparison.py path/to/base tasks.jsonl > kvpress.json
 
-Each line of the tasks is an object with `documents` (a list of texts), `question` and `answer`. The layout is that of
-the baselines: a user message of documents, a blank line and the question. A press reads all documents with full
+Each line of the tasks is an object with `documents` (a list of texts, or of objects with `text`), `question` and
+`answer`, as `sharedllm make-tasks` writes them. The layout is that of the baselines: a user message of documents, a
+blank line and the question. A press reads all documents with full
 attention, cuts the cache to a share of it, and then sees the question; positions go on beyond the window unless
 `--rope` scales them. Right is an answer that holds the expected one. Running out of memory is a result.
 """
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -62,18 +64,23 @@ def main():
     print(json.dumps({"base": options.base, "rope": options.rope, "versions": versions, "rows": rows}, indent=2))
 
 
+def holds(answer, expected):
+    """As `contains` of `sharedllm eval`: the expected string, not within a longer word or number."""
+    return re.search(rf"(?!\B\w){re.escape(expected)}(?<!\w\B)", answer, re.IGNORECASE) is not None
+
+
 def measured(ask, press, tasks, new_tokens):
     begin = time.perf_counter()
     answers = []
     try:
         for task in tasks:
-            text = "\n\n".join(task["documents"]) + "\n\n"
+            text = "".join(f"{d['text'] if isinstance(d, dict) else d}\n\n" for d in task["documents"])
             # By default kvpress cuts what is longer than the tokenizer's model_max_length.
             whole = {"max_new_tokens": new_tokens, "max_context_length": sys.maxsize}
             answers.append(ask(text, question=task["question"], press=press, **whole)["answer"])
     except torch.OutOfMemoryError:
         return {"error": "out of memory"}
-    right = [task["answer"].casefold() in answer.casefold() for task, answer in zip(tasks, answers, strict=True)]
+    right = [holds(answer, task["answer"]) for task, answer in zip(tasks, answers, strict=True)]
     return {
         "accuracy": sum(right) / len(tasks),
         "tasks": len(tasks),

@@ -11,6 +11,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sharedllm_core.errors import ConfigError
+from sharedllm_core.training.config import TrainingConfig
 from sharedllm_core.training.tasks import FillerTexts
 
 RECIPE = Path(__file__).parents[2] / "examples" / "default_model"
@@ -176,3 +177,12 @@ def test_the_configurations_are_read(recipe, name):
         recipe("base.py", "--help")
     defined = runpy.run_path(str(RECIPE / "base.py"))
     assert defined["BaseConfig"].from_file(RECIPE / name).lookup_share == 0.5
+
+
+@pytest.mark.parametrize("path", sorted(RECIPE.glob("l*.yaml")), ids=lambda path: path.name)
+def test_the_later_steps_are_settings_of_sharedllm_train_that_go_on_from_one_another(path):
+    config = TrainingConfig.from_file(path)
+    assert config.trained == "all"
+    before = Path(config.base or config.model).parent.name
+    made_by = [yaml.safe_load(other.read_text())["output"] for other in RECIPE.glob("*.yaml")]
+    assert f"runs/{before}" in made_by

@@ -9,7 +9,7 @@ import torch
 from sharedllm_core.errors import InputError
 from sharedllm_core.prompting import build_prompt
 from sharedllm_core.tokenization import TextTokenizer
-from sharedllm_core.training.data import InstructionDataset, TaskDataset
+from sharedllm_core.training.data import InstructionDataset, TaskDataset, task_settings
 from sharedllm_core.training.items import NO_LOSS, Turn, conversation_item
 from sharedllm_core.training.tasks import TaskSettings, generate_tasks
 from tests import tiny_engine
@@ -90,7 +90,7 @@ def test_rows_of_files_may_have_turns(tokenizer, tmp_path):
 
 def test_tasks_over_one_set_of_documents_become_turns_over_it(tokenizer):
     settings = TaskSettings(length=1_500, questions_per_set=3, forms=("single",), distractors=0)
-    dataset = TaskDataset(None, settings, 5, 4, tokenizer, 32)
+    dataset = TaskDataset(None, [settings], 5, 4, tokenizer, 32)
     tasks = list(generate_tasks(None, settings, 5, count=12))
     assert len(dataset) == 4
     for number in (0, 3):
@@ -99,3 +99,11 @@ def test_tasks_over_one_set_of_documents_become_turns_over_it(tokenizer):
         assert answered(item, tokenizer) == [f"{task.answer}<|end|>" for task in of_set]
         texts = [document["text"] for document in of_set[0].documents]
         assert sum(map(len, item.chunks)) == sum(len(tokenizer.encode(text).ids) for text in texts)
+
+
+def test_lengths_of_a_list_are_taken_in_turn(tokenizer):
+    _, settings = task_settings({"length": [600, 1_200, 2_400], "forms": ["single"], "distractors": 0}, tokenizer)
+    dataset = TaskDataset(None, settings, 5, 6, tokenizer, 32)
+    for number in range(6):
+        tokens = sum(map(len, dataset[number].chunks))
+        assert tokens == pytest.approx([600, 1_200, 2_400][number % 3], rel=0.05)
