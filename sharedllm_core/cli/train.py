@@ -16,7 +16,7 @@ def train(
     config: Annotated[Path, typer.Argument(help="A YAML file; see docs/guides/training.md for its fields.")],
     output: Annotated[str | None, typer.Option(help="Another folder than the file's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Another number of steps than the file's.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, even where a checkpoint could go on.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew; checkpoints that are there are deleted.")] = False,
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -113,7 +114,8 @@ class TrainingConfig:
             self._check(name, _whole(getattr(self, name), 1), "a whole number of at least 1")
         for name in ("log_every", "save_every", "eval_every", "keep_checkpoints"):
             self._check(name, _whole(getattr(self, name), 1), "a whole number of at least 1")
-        for name in ("random_chunk_positions", "warmup_steps", "workers", "seed"):
+        self._check("seed", _whole(self.seed, 0) and self.seed < 2**32, "a whole number from 0 to 4294967295")
+        for name in ("random_chunk_positions", "warmup_steps", "workers"):
             self._check(name, _whole(getattr(self, name), 0), "a whole number of at least 0")
         for name in ("learning_rate", "max_grad_norm"):
             self._check(
@@ -126,6 +128,8 @@ class TrainingConfig:
         self._check("min_learning_rate_share", _number(share) and 0 <= share <= 1, "from 0 to 1")
         self._check("dtype", self.dtype in ("float32", "bfloat16", "float64"), "float32, bfloat16 or float64")
         self._check("optimizer", self.optimizer in ("adamw", "adafactor"), "adamw or adafactor")
+        self._check("warmup_steps", self.warmup_steps <= self.steps, f"at most steps={self.steps}")
+        self._check("device", self.device in (None, "cpu", "cuda"), "cpu, or left out for a GPU where there is one")
         self._check("bf16", self.bf16 or self.dtype != "bfloat16", "true with dtype: bfloat16")
         self._check_in_batch_past()
 
@@ -149,6 +153,8 @@ class TrainingConfig:
         self._check(
             "in_batch_past", right, "pairs of step and rows, in order, the first of step 0, such as [[0, 1], [1000, 8]]"
         )
+        most = max(rows for _, rows in pairs)
+        self._check("in_batch_past", most <= self.batch_size, f"of at most batch_size={self.batch_size} rows")
 
     def _check(self, name: str, right: bool, limit: str) -> None:
         if not right:
@@ -185,7 +191,7 @@ class TrainingConfig:
             raise ConfigError(f"unknown fields {unknown}; known are {sorted(known)}")
         if "output" not in values:
             raise ConfigError("output is missing; name a folder for checkpoints and the model")
-        plain = dict(values)
+        plain = {name: value for name, value in values.items() if value is not None}  # an empty key is one left out
         for name in ("data", "eval_data"):
             if name in plain:
                 files = plain[name]
@@ -235,4 +241,4 @@ def _whole(value: object, least: int) -> bool:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

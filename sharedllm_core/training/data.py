@@ -9,9 +9,9 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from ..errors import ConfigError
+from ..errors import ConfigError, InputError
 from ..tokenization import TextTokenizer
-from .items import NO_LOSS, Item, Turn, conversation_item
+from .items import NO_LOSS, Item, Turn, conversation_item, count_running_tokens
 from .rows import JsonRows
 from .tasks import TaskSettings, generate_tasks
 from .tasks.haystack import Text
@@ -20,6 +20,8 @@ __all__ = ["InstructionDataset", "Passes", "TaskDataset", "TextDataset", "task_s
 
 _QUERY_TOKENS = 64  # before the running text, for policies that look at a query
 _CHARACTERS_PER_TOKEN = 8  # more than most texts have, so that a cut holds enough tokens
+_LEAST_TOKENS = 3
+_SHORT_CHARACTERS = 200  # longer texts have more tokens than that
 _PLANNED_CHARACTERS_PER_TOKEN = 3.5  # to count a text's sequences without tokenising it
 
 
@@ -58,6 +60,9 @@ class TextDataset(Dataset[Item]):
                 return f'an object with {sorted(row)}; write one with a string "text"'
             if not row["text"].strip():
                 return "text is empty; leave the row out"
+            # One token is past context and the next has nothing before it: only from the third on there is a loss.
+            if len(row["text"]) < _SHORT_CHARACTERS and len(tokenizer.encode(row["text"]).ids) < _LEAST_TOKENS:
+                return f"text has fewer than {_LEAST_TOKENS} tokens, so there is nothing to predict; leave the row out"
             lengths.append(len(row["text"]))
             return None
 
@@ -116,11 +121,14 @@ class InstructionDataset(Dataset[Item]):
             if tokens > max_past_tokens:
                 limit = f"max_past_tokens is {max_past_tokens:,}"
                 return f"{tokens:,} tokens of documents, and {limit}; raise it, or split them"
-            running = sum(tokenizer.count(str(turn.question)) + tokenizer.count(turn.answer) for turn in _turns(row))
+            try:
+                running = count_running_tokens(_turns(row), tokenizer)
+            except InputError as error:
+                return str(error)
             if running > max_running_tokens:
                 return (
-                    f"{running:,} tokens of question and answer, and max_running_tokens is {max_running_tokens:,}; "
-                    "raise it"
+                    f"{running:,} tokens of question and answer, and max_running_tokens, or the base's window, is "
+                    f"{max_running_tokens:,}; raise it where it can be, or shorten them"
                 )
             return None
 

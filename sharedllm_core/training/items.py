@@ -13,7 +13,7 @@ from ..library import make_library
 from ..prompting import build_prompt, query_text, rendered, rendered_ids
 from ..tokenization import TextTokenizer
 
-__all__ = ["NO_LOSS", "Item", "Turn", "conversation_item"]
+__all__ = ["NO_LOSS", "Item", "Turn", "conversation_item", "count_running_tokens"]
 
 NO_LOSS = -100
 
@@ -59,6 +59,15 @@ def conversation_item(texts: Sequence[str], turns: Sequence[Turn], tokenizer: Te
         labels += [torch.full_like(prompt_ids, NO_LOSS), answer_ids]
     queries = [tokenizer.encode(query_text(turn.question)).ids for turn in turns]
     return Item([chunk.ids for chunk in library.chunks], torch.cat(queries), torch.cat(ids), torch.cat(labels))
+
+
+def count_running_tokens(turns: Sequence[Turn], tokenizer: TextTokenizer) -> int:
+    """Tokens of the running text of a row.
+
+    Raises:
+        InputError: a question that is no text and no messages; see also `conversation_item`.
+    """
+    return sum(len(ids) + len(_answer_ids(answer, tokenizer)) for ids, answer in _prompts(turns, tokenizer))
 
 
 def _prompts(turns: Sequence[Turn], tokenizer: TextTokenizer) -> list[tuple[Tensor, str]]:

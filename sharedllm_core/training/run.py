@@ -1,7 +1,6 @@
 """One training run: from a configuration to a model, on transformers' Trainer."""
 
 import copy
-import json
 import os
 from contextlib import nullcontext
 from importlib.util import find_spec
@@ -11,7 +10,6 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import AutoConfig, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from ..checkpoint import checkpoint_folder
 from ..config import SharedLLMConfig
@@ -24,6 +22,7 @@ from .batch import collate
 from .config import TrainingConfig
 from .data import InstructionDataset, Passes, TaskDataset, TextDataset, task_settings
 from .items import Item
+from .resuming import begin
 from .tasks import read_texts
 from .trainable import TrainableSharedLLMForCausalLM, set_trained
 
@@ -40,7 +39,7 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
 
     Args:
         config: of the run.
-        resume: go on from the last checkpoint in `config.output`, if there is one.
+        resume: go on from the last checkpoint in `config.output`, if there is one; otherwise those there are deleted.
 
     Raises:
         ConfigError: a number that is not allowed, or an output folder of a run with another configuration.
@@ -51,13 +50,14 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     sharding.check_sharding(config)
     output = Path(config.output)
     tokenizer = TextTokenizer(load_tokenizer_from([config.tokenizer, config.model, config.base]))
-    method = _method(config)
+    method, window_tokens = _method_and_window(config)
     count = config.steps * config.batch_size * config.accumulation * _processes()
-    dataset = _dataset(config, config.data, tokenizer, method.chunk_tokens, count)
+    dataset = _dataset(config, config.data, tokenizer, method.chunk_tokens, window_tokens, count)
     if config.tasks is None:
         dataset = Passes(dataset, config.seed, count)
-    evaluated = _dataset(config, config.eval_data, tokenizer, method.chunk_tokens, 0) if config.eval_data else None
-    checkpoint = _begin(config, output, resume)
+    of_evaluation = (config.eval_data, tokenizer, method.chunk_tokens, window_tokens, 0)
+    evaluated = _dataset(config, *of_evaluation) if config.eval_data else None
+    checkpoint = begin(config, output, resume)
 
     model = _model(config, method)
     trainer = _Trainer(
@@ -83,8 +83,8 @@ def _check_installed(config: TrainingConfig) -> None:
             raise ImportError(f"training needs {name}, which is not installed: pip install 'sharedllm[train]'")
 
 
-def _method(config: TrainingConfig) -> SharedLLMConfig:
-    """The numbers of the method, from the configuration files alone."""
+def _method_and_window(config: TrainingConfig) -> tuple[SharedLLMConfig, int]:
+    """The numbers of the method and the base's window in tokens, from the configuration files alone."""
     where = config.base or config.model
     assert where is not None
     folder = checkpoint_folder(where)
@@ -92,14 +92,19 @@ def _method(config: TrainingConfig) -> SharedLLMConfig:
     if config.model:
         if not hasattr(read, "method"):
             raise ConfigError(f"model={config.model!r} has no injection; name it as base")
-        return config.continued_method(read.method)
+        return config.continued_method(read.method), read.text_config.max_position_embeddings
     new = config.method_config(read.num_hidden_layers)
     new.check_fits(read.num_hidden_layers)
-    return new
+    return new, read.max_position_embeddings
 
 
 def _dataset(
-    config: TrainingConfig, paths: tuple[str, ...], tokenizer: TextTokenizer, chunk_tokens: int, count: int
+    config: TrainingConfig,
+    paths: tuple[str, ...],
+    tokenizer: TextTokenizer,
+    chunk_tokens: int,
+    window_tokens: int,
+    count: int,
 ) -> Dataset[Item]:
     if config.tasks is not None and not paths:
         files, settings = task_settings(dict(config.tasks), tokenizer)
@@ -107,38 +112,18 @@ def _dataset(
         return TaskDataset(texts, settings, config.seed, count, tokenizer, chunk_tokens)
     if config.phase == "language_modelling":
         past_tokens = max(1, int(config.sequence_tokens * config.past_share))
+        if (running := config.sequence_tokens - past_tokens) > window_tokens:
+            raise ConfigError(
+                f"sequence_tokens={config.sequence_tokens} with past_share={config.past_share} leaves {running} tokens "
+                f"of running text, and the base model's window is {window_tokens}; use a greater share, or fewer tokens"
+            )
         return TextDataset(paths, tokenizer, config.sequence_tokens, past_tokens, chunk_tokens)
-    return InstructionDataset(paths, tokenizer, chunk_tokens, config.max_past_tokens, config.max_running_tokens)
+    running_tokens = min(config.max_running_tokens, window_tokens)
+    return InstructionDataset(paths, tokenizer, chunk_tokens, config.max_past_tokens, running_tokens)
 
 
 def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))  # a launcher says it before the processes have met
-
-
-def _begin(config: TrainingConfig, output: Path, resume: bool) -> str | None:
-    """Note the configuration in the output folder; the checkpoint to go on from, if there is one."""
-    output.mkdir(parents=True, exist_ok=True)
-    noted = output / "training.json"
-    wanted = json.loads(json.dumps(config.to_dict()))
-    checkpoint = get_last_checkpoint(str(output)) if resume else None
-    if checkpoint is not None and noted.is_file():
-        before = json.loads(noted.read_text(encoding="utf-8"))
-        free = {
-            "steps",
-            "log_every",
-            "save_every",
-            "eval_every",
-            "keep_checkpoints",
-            "workers",
-            "device",
-            "tensorboard",
-        }
-        if changed := sorted(name for name in wanted if name not in free and before.get(name) != wanted[name]):
-            raise ConfigError(
-                f"{output} holds a run with other values of {', '.join(changed)}; give another output, or start it anew"
-            )
-    noted.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-    return checkpoint
 
 
 def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLLMForCausalLM:
@@ -211,6 +196,11 @@ class _Trainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(self.train_dataset if train_dataset is None else train_dataset)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        with torch.random.fork_rng(devices=[]):  # loading data draws; training goes on as if nothing had been measured
+            found: dict[str, float] = super().evaluate(*args, **kwargs)
+        return found
 
 
 class _Schedule(TrainerCallback):

@@ -73,12 +73,15 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         if states is None:
             return [None for _ in batch.queries]
         # From torch's generator, which checkpoints keep: a run that is resumed draws what it would have drawn.
-        chance = random.Random(int(torch.randint(2**62, ()))) if self._draws else random.Random(0)  # noqa: S311
+        # An evaluation draws nothing from it, and sees what a question sees: the row's own documents.
+        drawn = int(torch.randint(2**62, ())) if self.training and self._draws else 0
+        chance = random.Random(drawn)  # noqa: S311
+        rows_seen = self.rows_seen if self.training else 1
         num_rows = len(batch.queries)
         pasts = []
         for row in range(num_rows):
             others = [other for other in range(num_rows) if other != row]
-            seen = chance.sample(others, min(self.rows_seen - 1, len(others)))
+            seen = chance.sample(others, min(rows_seen - 1, len(others)))
             past = row_past(states, row, seen, self.random_chunk_positions, chance, own_last=self.own_last)
             if past is not None:
                 self._accepted.add(past)  # its states are this model's own, just made

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -272,6 +273,8 @@ def no_weights(monkeypatch):
         ('{"documents": [""], "question": "b", "answer": "c"}', r"line 2: documents hold no text"),
         ('{"documents": ["a"], "question": "", "answer": "c"}', r"line 2: question is neither"),
         ('{"documents": ["a"], "question": "b", "answer": ""}', r"line 2: answer is no text"),
+        ('{"documents": ["a"], "question": "  ", "answer": "c"}', r"line 2: .*the last message is empty"),
+        ('{"documents": ["a"], "question": [{"role": "user"}], "answer": "c"}', r"line 2: .*is no message"),
         ('{"documents": ["a"], "turns": []}', r"line 2: turns are no list, or an empty one"),
         ('{"documents": ["a"], "turns": [{"question": "b"}]}', r"line 2: turn 0 has no text as its answer"),
         ('{"documents": ["a"], "turns": [{"question": "b", "answer": "c"}], "answer": "c"}', r"line 2: both turns and"),
@@ -368,3 +371,63 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(folder, tmp_pat
         train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", steps=8, learning_rate=1.0)))
     train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", steps=6)))
     assert max(losses(tmp_path / "run")) == 6
+
+
+# Going on, and beginning anew
+
+
+def test_a_checkpoint_that_was_not_saved_whole_is_passed_over(folder, tmp_path):
+    """As a kill in the middle of saving leaves it."""
+    whole = train(TrainingConfig.from_dict(settings(folder, tmp_path / "whole", schedule="constant")))
+    train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", steps=8, schedule="constant")))
+    (tmp_path / "run" / "checkpoint-8" / "trainer_state.json").write_text('{"epoch": 0.')
+    resumed = train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", schedule="constant")))
+    for name, weight in load_file(whole / "model.safetensors").items():
+        assert torch.equal(load_file(resumed / "model.safetensors")[name], weight), name
+
+
+def test_a_run_that_begins_anew_leaves_no_checkpoint_to_go_on_from_by_mistake(folder, tmp_path):
+    train(TrainingConfig.from_dict(settings(folder, tmp_path / "run")))
+    other = settings(folder, tmp_path / "run", learning_rate=1.0e-3, steps=4)
+    with pytest.raises(ConfigError, match="other values of learning_rate"):
+        train(TrainingConfig.from_dict(other))
+    train(TrainingConfig.from_dict(other), resume=False)
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-4"]
+
+
+def test_a_run_goes_on_where_its_folder_was_moved(folder, tmp_path):
+    whole = train(TrainingConfig.from_dict(settings(folder, tmp_path / "whole", schedule="constant")))
+    train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", steps=8, schedule="constant")))
+    (tmp_path / "run").rename(tmp_path / "moved")
+    moved = train(TrainingConfig.from_dict(settings(folder, tmp_path / "moved", schedule="constant")))
+    assert (moved / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_evaluation_changes_nothing_about_a_run(folder, tmp_path):
+    random_positions = {"random_chunk_positions": 100, "in_batch_past": [[0, 1], [2, 3]], "steps": 4}
+    plain = train(TrainingConfig.from_dict(settings(folder, tmp_path / "plain", **random_positions)))
+    evaluated = {"eval_data": [str(folder / "asked.jsonl")], "eval_every": 1}
+    other = train(TrainingConfig.from_dict(settings(folder, tmp_path / "other", **random_positions, **evaluated)))
+    assert (plain / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"learning_rate": float("inf")}, "learning_rate=inf"),
+        ({"seed": 2**40}, "seed=1099511627776"),
+        ({"warmup_steps": 13}, "warmup_steps=13 is not allowed; it must be at most steps=12"),
+        ({"in_batch_past": [[0, 5]]}, "of at most batch_size=4 rows"),
+        ({"device": "gpu9"}, "device='gpu9'"),
+    ],
+    ids=str,
+)
+def test_settings_that_would_be_ignored_or_fail_late_are_refused(folder, tmp_path, changes, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        TrainingConfig.from_dict(settings(folder, tmp_path, **changes))
+
+
+def test_more_running_text_than_the_window_is_refused_before_weights_are_loaded(folder, tmp_path):
+    language = {"phase": "language_modelling", "data": [str(folder / "texts.jsonl")], "sequence_tokens": 2048}
+    with pytest.raises(ConfigError, match="leaves 1024 tokens of running text, and the base model's window is 512"):
+        train(TrainingConfig.from_dict(settings(folder, tmp_path / "run", **language)))
