@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sharedllm_core.config import known_policies
 from sharedllm_core.evaluation import cache_speed
 from sharedllm_core.evaluation.efficiency import table
 
@@ -56,6 +57,27 @@ def test_what_is_claimed_of_the_cache_was_measured():
     counting = measured["counting"]["tokenizer_s"] / measured["counting"]["tiktoken_s"]
     assert f"{counting:.1f} times as fast" in page
     assert f"{measured['int8']['bytes_ratio']:.2f} of the bytes" in page
+
+
+def table_of_policies(rows):
+    lines = ["| policy | tokens, all | 4,096 | 16,384 | whole facts, all |", "|---|---|---|---|---|"]
+    found = {(row["policy"], row["metric"], row["length"]): row for row in rows}
+
+    def cell(*key):
+        return "{mean:.0%} [{low:.0%}, {high:.0%}]".format(**found[key])
+
+    for policy in sorted({row["policy"] for row in rows}, key=lambda name: -found[name, "tokens", None]["mean"]):
+        of_tokens = [cell(policy, "tokens", length) for length in (None, 4096, 16384)]
+        lines.append(f"| `{policy}` | {' | '.join(of_tokens)} | {cell(policy, 'whole facts', None)} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_policies_is_the_measured_one():
+    measured = json.loads((ROOT / "docs/results/selection.json").read_text())
+    page = (ROOT / "docs/results/quality.md").read_text()
+    assert table_of_policies(measured["rows"]) in page
+    assert {row["policy"] for row in measured["rows"]} == set(known_policies())
+    assert all(row["count"] == 96 for row in measured["rows"] if row["length"] is None)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
