@@ -86,7 +86,7 @@ class Answering:
         taken = set() if library is None else {document.id for document in library}
         names = chain(["conversation"], (f"conversation {number}" for number in count(2)))
         name = next(name for name in names if name not in taken)
-        turns = make_library([Document(said, id=name)], self.tokenizer, self.model.method.chunk_tokens)
+        turns = make_library([Document(said, id=name)], self.tokenizer, self.model.method)
         return turns if library is None else library.joined(turns)
 
     def _check_trained(self) -> None:

@@ -6,16 +6,17 @@ model's depth is checked by `check_fits` when the two meet.
 
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from .errors import ConfigError
 
-__all__ = ["KeyPositions", "SampleAt", "SharedLLMConfig", "known_policies"]
+__all__ = ["KeyPositions", "SampleAt", "Scope", "SharedLLMConfig", "known_policies"]
 
 SampleAt = Literal["interval_end", "interval_start"]
 KeyPositions = Literal["chunk", "local_plus_chunk"]
+Scope = Literal["chunk", "past"]
 
 _PAPER_LAYERS = 32  # the depth of LLaMA-2-7B, to which the paper's numbers of injected layers belong
 
@@ -43,6 +44,18 @@ class SharedLLMConfig:
             in the node (the authors' code).
         query_position_offset: added to the running text's position, which is 1 + the largest chunk position.
         split_noise_tokens: σ, standard deviation of the split point in tokens. Used in training mode only.
+        scope: of what β is the ratio. `"chunk"`: of each chunk, of which every question retains one path through the
+            tree (the paper). `"past"`: of the whole past context; beyond the paper, best-first search over all trees
+            spends the states where a question finds most, and retains other chunks whole. Needs policy `"lexical"`.
+        finest_compression_ratio: α_h, tokens per state at the finest level; by default β (h+1) / 2^h.
+        min_injected_states: with scope `"past"`, what a question may always retain: of short past contexts β would
+            leave too little to reach even one leaf.
+        max_injected_states: with scope `"past"`, the most states a question retains, however long the past context is;
+            whole chunks are retained even where they are more. By default no limit.
+        split_after, split_before: token ids that end a sentence, and those that may begin the next one (none given:
+            any). Nodes are split and documents cut into chunks between two such where that is near, a quarter of the
+            node or chunk at most; by default in the middle, and behind the last token that fits. A tokenizer's are
+            `sentence_borders(tokenizer)`.
 
     Raises:
         ConfigError: a value is out of range; the message names value, limit and remedy.
@@ -57,6 +70,12 @@ class SharedLLMConfig:
     key_positions: KeyPositions = "chunk"
     query_position_offset: int = 0
     split_noise_tokens: float = 4.0
+    scope: Scope = "chunk"
+    finest_compression_ratio: float | None = None
+    min_injected_states: int = 0
+    max_injected_states: int | None = None
+    split_after: tuple[int, ...] = ()
+    split_before: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_whole("injection_layers", at_least=1)
@@ -68,8 +87,17 @@ class SharedLLMConfig:
         self._check_one_of("policy", known_policies())
         self._check_one_of("sample_at", ("interval_end", "interval_start"))
         self._check_one_of("key_positions", ("chunk", "local_plus_chunk"))
+        self._check_one_of("scope", ("chunk", "past"))
+        if self.finest_compression_ratio is not None:
+            self._check_number("finest_compression_ratio", at_least=1)
+        if self.max_injected_states is not None:
+            self._check_whole("max_injected_states", at_least=1)
+        self._check_whole("min_injected_states", at_least=0)
+        self._check_ids("split_after")
+        self._check_ids("split_before")
         self._check_halves()
         self._check_finest_level()
+        self._check_scope()
 
     # ---------------------------------------------------------------------------------------------- presets
 
@@ -106,8 +134,15 @@ class SharedLLMConfig:
     # ---------------------------------------------------------------------------------------------- derived
 
     def level_compression_ratio(self, level: int) -> Fraction:
-        """α_w, tokens per state for a node retained at `level`: β (h+1) / 2^w, exactly."""
+        """α_w, tokens per state for a node retained at `level`: α_h 2^(h−w), exactly; by default β (h+1) / 2^w."""
+        if self.finest_compression_ratio is not None:
+            return Fraction(str(self.finest_compression_ratio)) * 2 ** (self.tree_depth - level)
         return Fraction(str(self.compression_ratio)) * (self.tree_depth + 1) / 2**level
+
+    def states_budget(self, past_tokens: int) -> int:
+        """With scope `"past"`, the most states a question retains of so many tokens; whole chunks may need more."""
+        budget = max(floor(past_tokens / Fraction(str(self.compression_ratio))), self.min_injected_states)
+        return budget if self.max_injected_states is None else min(budget, self.max_injected_states)
 
     @property
     def compares_vectors(self) -> bool:
@@ -115,8 +150,13 @@ class SharedLLMConfig:
         return self.policy not in {"lexical", "right"}
 
     def longest_node_tokens(self, chunk_tokens: int) -> int:
-        """Tokens in the longest node that the lower model runs of a chunk: half of it, or all for a tree of depth 0."""
-        return chunk_tokens if self.tree_depth == 0 else ceil(chunk_tokens / 2)
+        """Tokens in the longest node that the lower model runs of a chunk.
+
+        Half of it, or all for a tree of depth 0 and for scope `"past"`; with `split_after` up to three quarters.
+        """
+        if self.tree_depth == 0 or self.scope == "past":
+            return chunk_tokens
+        return ceil(chunk_tokens / 2) + (chunk_tokens // 4 if self.split_after else 0)
 
     def check_fits(self, num_layers: int) -> None:
         """Check this configuration against a base model's depth.
@@ -134,7 +174,7 @@ class SharedLLMConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -170,6 +210,33 @@ class SharedLLMConfig:
         value = getattr(self, name)
         if value not in choices:
             raise ConfigError(f"{name}={value!r} is not known; use one of {', '.join(map(repr, choices))}")
+
+    def _check_ids(self, name: str) -> None:
+        ids = getattr(self, name)
+        if isinstance(ids, list):  # as JSON and YAML have it
+            object.__setattr__(self, name, ids := tuple(ids))
+        if not isinstance(ids, tuple) or not all(type(one) is int and one >= 0 for one in ids):
+            raise ConfigError(f"{name}={ids!r} is no tuple of token ids; give ids of 0 or more")
+
+    def _check_scope(self) -> None:
+        if self.scope == "chunk":
+            if self.max_injected_states is not None:
+                raise ConfigError(
+                    f"max_injected_states={self.max_injected_states} limits a search over all chunks; use scope='past'"
+                )
+            return
+        if self.policy != "lexical":
+            raise ConfigError(
+                f"scope='past' compares nodes of different chunks, and policy={self.policy!r} only halves of one node; "
+                "use policy='lexical'"
+            )
+        coarsest = self.level_compression_ratio(0)
+        if self.tree_depth and coarsest <= Fraction(str(self.compression_ratio)):
+            raise ConfigError(
+                f"whole chunks have {float(coarsest):.3g} tokens per state, and all that is retained should have "
+                f"compression_ratio={self.compression_ratio}; nothing is left to split with: use a greater tree_depth "
+                "or finest_compression_ratio"
+            )
 
     def _check_halves(self) -> None:
         unit = 2**self.tree_depth

@@ -2,13 +2,21 @@
 
 Nodes are spans of tokens inside their chunk. The model enters only as a function: `select` is asked, once per level
 and for all chunks together, which half of each split node is split further.
+
+Beyond the paper, a chunk may have borders, places where it is good to split (ends of sentences), and a budget may be
+shared by all chunks (`best_nodes`).
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
 from math import floor
 from typing import NamedTuple
 
-__all__ = ["Node", "Select", "all_nodes", "retained_nodes", "split", "whole_chunk"]
+__all__ = ["Borders", "Node", "Select", "all_nodes", "best_nodes", "retained_nodes", "split", "whole_chunk"]
+
+#: Of each chunk the places where it is good to split, ascending: tokens that begin a sentence.
+Borders = Sequence[Sequence[int]]
 
 
 class Node(NamedTuple):
@@ -34,18 +42,28 @@ def whole_chunk(chunk: int, length: int) -> Node:
     return Node(chunk, 0, 0, length)
 
 
-def split(node: Node, noise_tokens: float = 0.0) -> tuple[Node, Node]:
+def split(node: Node, noise_tokens: float = 0.0, borders: Borders = ()) -> tuple[Node, Node]:
     """Split a node of m ≥ 2 tokens at ⌊m/2 − ε⌋, both halves keeping at least one token.
 
     Args:
         node: the node to split.
         noise_tokens: ε, in tokens; 0 when answering.
+        borders: of all chunks. The border nearest to that place is taken instead of it, where one is at most a quarter
+            of the node away; of two equally near the first.
     """
     assert node.length >= 2, "a node of fewer than two tokens is never split"
     at = min(max(floor(node.length / 2 - noise_tokens), 1), node.length - 1)
     middle = node.start + at
+    if borders:
+        middle = _nearest(borders[node.chunk], middle, node.length // 4, node)
     child = node._replace(level=node.level + 1)
     return child._replace(end=middle), child._replace(start=middle)
+
+
+def _nearest(places: Sequence[int], middle: int, reach: int, node: Node) -> int:
+    low = bisect_left(places, max(middle - reach, node.start + 1))
+    high = bisect_right(places, min(middle + reach, node.end - 1))
+    return min(places[low:high], key=lambda place: (abs(place - middle), place), default=middle)
 
 
 def retained_nodes(
@@ -53,6 +71,7 @@ def retained_nodes(
     depth: int,
     select: Select,
     noise: Callable[[], float] | None = None,
+    borders: Borders = (),
 ) -> list[list[Node]]:
     """The retained nodes of each chunk, from coarse to fine; they tile the chunk exactly.
 
@@ -62,12 +81,13 @@ def retained_nodes(
         select: the selection policy, called at most once per level with the pairs of all chunks.
         noise: draws ε, in tokens, for all splits of a level; `None` splits in the middle. Chunks share it so that their
             nodes are of equal length and the lower model reads them together.
+        borders: see `split`.
     """
     retained: list[list[Node]] = [[] for _ in chunks]
     current: dict[int, Node] = dict(enumerate(chunks))
     for level in range(1, depth + 1):
         noise_tokens = noise() if noise else 0.0
-        halves = {i: split(node, noise_tokens) for i, node in current.items() if node.length >= 2}
+        halves = {i: split(node, noise_tokens, borders) for i, node in current.items() if node.length >= 2}
         if level == depth:
             current = {i: node for i, node in current.items() if i not in halves}
             for i, pair in halves.items():
@@ -82,13 +102,75 @@ def retained_nodes(
     return retained
 
 
-def all_nodes(chunk: Node, depth: int) -> list[Node]:
-    """Every node that some choice of halves retains, coarse levels first: 2 + 4 + … + 2^h for a full chunk."""
+def best_nodes(
+    chunks: Sequence[Node],
+    depth: int,
+    score: Callable[[Node], float],
+    size: Callable[[Node], int],
+    budget: int,
+    borders: Borders = (),
+) -> list[list[Node]]:
+    """Best-first search over the trees of all chunks: nodes to retain of each; they tile the chunk (beyond the paper).
+
+    Every chunk begins as one node. The node above the best leaf is replaced by its halves, again and again, down to
+    that leaf and then to the next best one, as long as all retained nodes together keep within the budget. A leaf that
+    scores 0 is never looked for.
+
+    Args:
+        chunks: the roots, each of at least one token.
+        depth: h, the number of levels below the root.
+        score: how much a leaf (a node that is not split further) has to say, 0 or more.
+        size: what retaining a node costs.
+        budget: what all retained nodes may cost. The roots are retained even where they cost more.
+        borders: see `split`.
+    """
+    retained: list[set[Node]] = [{root} for root in chunks]
+    left = budget - sum(size(root) for root in chunks)
+    halves_of: dict[Node, tuple[Node, Node]] = {}
+    best_below: dict[Node, float] = {}
+
+    def best(node: Node) -> float:
+        if node.level == depth or node.length < 2:
+            best_below[node] = score(node)
+        else:
+            halves_of[node] = split(node, borders=borders)
+            best_below[node] = max(best(half) for half in halves_of[node])
+        return best_below[node]
+
+    # Of equal scores the deeper node first: a path that was begun is gone to its end before another one begins.
+    waiting = [(-best(root), -root.level, number, root) for number, root in enumerate(chunks)]
+    heapify(waiting)
+    while waiting:
+        negative, _, number, node = heappop(waiting)
+        if negative == 0:
+            break
+        if node not in halves_of:
+            continue
+        halves = halves_of[node]
+        cost = sum(size(half) for half in halves) - size(node)
+        if cost > left:
+            continue
+        left -= cost
+        retained[number] = (retained[number] - {node}) | set(halves)
+        for half in halves:
+            heappush(waiting, (-best_below[half], -half.level, number, half))
+    return [sorted(nodes, key=lambda node: (node.level, node.start)) for nodes in retained]
+
+
+def all_nodes(chunk: Node, depth: int, *, root: bool = False, borders: Borders = ()) -> list[Node]:
+    """Every node that some choice of halves retains, coarse levels first: 2 + 4 + … + 2^h for a full chunk.
+
+    Args:
+        chunk: the root.
+        depth: h.
+        root: whether the whole chunk may be retained, as `best_nodes` does.
+        borders: see `split`.
+    """
     if depth == 0 or chunk.length < 2:
         return [chunk]
-    nodes: list[Node] = []
+    nodes: list[Node] = [chunk] if root else []
     level = [chunk]
     for _ in range(depth):
-        level = [half for node in level if node.length >= 2 for half in split(node)]
+        level = [half for node in level if node.length >= 2 for half in split(node, borders=borders)]
         nodes += level
     return nodes

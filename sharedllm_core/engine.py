@@ -132,7 +132,7 @@ class SharedLLMEngine:
             first = f"{found.skipped[0].path}: {found.skipped[0].reason}" if found.skipped else ""
             why = f"; {len(found.skipped)} files were skipped, the first: {first}" if first else ""
             raise DocumentError(f"there are no documents in {_shown(sources)}{why}; give files, folders or Documents")
-        made = make_library(found.documents, self.tokenizer, self.model.method.chunk_tokens, found.skipped)
+        made = make_library(found.documents, self.tokenizer, self.model.method, found.skipped)
         if not made.num_tokens:
             raise DocumentError(f"the {len(made)} documents hold no text; give some that do")
         return made

@@ -10,7 +10,9 @@ from functools import cached_property
 
 from torch import Tensor
 
+from .config import SharedLLMConfig
 from .documents import Document, Unreadable
+from .node_choice import borders_of
 from .tokenization import TextTokenizer, TokenizedText
 
 __all__ = ["Library", "LibraryChunk", "make_library"]
@@ -97,12 +99,20 @@ class Library:
 
 
 def make_library(
-    documents: Sequence[Document], tokenizer: TextTokenizer, chunk_tokens: int, skipped: Iterable[Unreadable] = ()
+    documents: Sequence[Document],
+    tokenizer: TextTokenizer,
+    method: SharedLLMConfig,
+    skipped: Iterable[Unreadable] = (),
 ) -> Library:
     """Tokenise documents and cut each into chunks."""
     texts = tokenizer.encode_all([document.text for document in documents])
-    chunks = tuple(LibraryChunk(i, part) for i, text in enumerate(texts) for part in text.chunks(chunk_tokens))
-    return Library(tuple(documents), tuple(skipped), chunks, chunk_tokens, tokenizer.fingerprint)
+    borders = borders_of([text.ids for text in texts], method) or [()] * len(texts)
+    chunks = tuple(
+        LibraryChunk(i, part)
+        for i, (text, places) in enumerate(zip(texts, borders, strict=True))
+        for part in text.chunks(method.chunk_tokens, places)
+    )
+    return Library(tuple(documents), tuple(skipped), chunks, method.chunk_tokens, tokenizer.fingerprint)
 
 
 def shared_positions(lengths: Sequence[int], chunk_tokens: int) -> tuple[int, ...]:

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from .config import SharedLLMConfig
-from .context_tree import Node, all_nodes, retained_nodes, whole_chunk
+from .context_tree import Node, whole_chunk
 from .downsampling import num_states
 from .lower_model import LowerModel, PastTokens
+from .node_choice import choose, comparable_nodes, nodes_of
 from .node_states import NodeStates, StateOrigin
 from .past_context import PastContext, key_rotation, state_positions
 from .rotary import rotate
-from .selection import Halves, Query, load_policy
+from .selection import Query, load_policy
 
 __all__ = [
     "comparable_vectors",
@@ -58,13 +59,12 @@ def encode_past_context(
     """Select, then run the lower model on the retained nodes alone. Arguments are checked; no chunk is empty."""
     method = lower.method
     tokens = PastTokens(chunks, lower.device)
-    policy = load_policy(method.policy)
-    halves = Halves(lambda nodes: lower.selection_vectors(tokens, nodes), chunks.__getitem__)
     with torch.no_grad():  # a choice has no gradient
-        per_chunk = retained_nodes(
-            [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)],
-            method.tree_depth,
-            lambda pairs: policy.selects_right(pairs, halves, query),
+        per_chunk = choose(
+            method,
+            chunks,
+            lambda nodes: lower.selection_vectors(tokens, nodes),
+            query,
             noise=(lambda: method.split_noise_tokens * float(torch.randn(()))) if noisy else None,
         )
     nodes = [node for of_chunk in per_chunk for node in of_chunk]
@@ -128,10 +128,9 @@ def encode_nodes(lower: LowerModel, chunks: Sequence[Tensor]) -> list[NodeStates
 def _encode_some_nodes(lower: LowerModel, chunks: Sequence[Tensor], origin: StateOrigin) -> list[NodeStates]:
     method = lower.method
     tokens = PastTokens(chunks, lower.device)
-    per_chunk = [all_nodes(whole_chunk(0, length), method.tree_depth) for length in tokens.lengths]
+    per_chunk = [nodes_of(chunk, method) for chunk in chunks]
     encoded = encode_per_chunk(lower, tokens, per_chunk, origin)
-    compares = method.compares_vectors
-    comparable = [[n for n in nodes if compares and 0 < n.level < method.tree_depth] for nodes in per_chunk]
+    comparable = [comparable_nodes(nodes, method) for nodes in per_chunk]
     flat = [node._replace(chunk=i) for i, nodes in enumerate(comparable) for node in nodes]
     vectors_VE = comparable_vectors(lower, tokens, flat)
     rows = vectors_VE.split([len(nodes) for nodes in comparable])

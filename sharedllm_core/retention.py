@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from .config import SharedLLMConfig
-from .context_tree import Node, all_nodes, retained_nodes, whole_chunk
+from .context_tree import Node
 from .errors import PastContextError
 from .lower_model import LowerModel, PastTokens
+from .node_choice import choose, comparable_nodes, nodes_of
 from .node_states import NodeStates
 from .past_encoding import encode_per_chunk, read_query
-from .selection import Halves, Query, load_policy
+from .selection import Query, load_policy
 
 __all__ = ["choose_nodes", "encode_retained", "is_complete", "select_nodes"]
 
@@ -22,9 +22,21 @@ __all__ = ["choose_nodes", "encode_retained", "is_complete", "select_nodes"]
 
 
 def encode_retained(
-    lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | None], query: Query | None
+    lower: LowerModel,
+    chunks: Sequence[Tensor],
+    known: Sequence[NodeStates | None],
+    query: Query | None,
+    chosen: Sequence[Sequence[Node]] | None = None,
 ) -> tuple[list[NodeStates], list[list[Node]]]:
     """What a query retains of each chunk, of which some nodes may be known already; only what lacks is encoded.
+
+    Args:
+        lower: the lower model.
+        chunks: ids of each.
+        known: what is known of each.
+        query: see `read_query`.
+        chosen: the nodes that the query retains of each, where that is known; they must be where these chunks share
+            their budget with others.
 
     Returns:
         For each chunk what was known and what was encoded (the very entry that was known, where nothing was), and the
@@ -47,13 +59,10 @@ def encode_retained(
     bare = [
         i for i, entry in enumerate(known) if entry and _has_all_nodes(entry, method) and not is_complete(entry, method)
     ]
-    if lacking := [n for i in bare for n in all_nodes(whole_chunk(i, len(chunks[i])), method.tree_depth)]:
-        vectors_of([node for node in lacking if 0 < node.level < method.tree_depth])
+    if lacking := [n._replace(chunk=i) for i in bare for n in comparable_nodes(nodes_of(chunks[i], method), method)]:
+        vectors_of(lacking)
 
-    policy = load_policy(method.policy)
-    halves = Halves(vectors_of, chunks.__getitem__)
-    roots = [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)]
-    retained = retained_nodes(roots, method.tree_depth, lambda pairs: policy.selects_right(pairs, halves, query))
+    retained = choose(method, chunks, vectors_of, query) if chosen is None else chosen
     per_chunk = [[_alone(node) for node in nodes] for nodes in retained]
     new_nodes = [
         [node for node in nodes if entry is None or not entry.has([node])]
@@ -73,18 +82,13 @@ def encode_retained(
 
 def choose_nodes(lower: LowerModel, states: Sequence[NodeStates], query: Query | None) -> list[list[Node]]:
     """The retained nodes of chunks whose nodes are all encoded; the lower model does not run."""
-    policy = load_policy(lower.method.policy)
-    chunks = [whole_chunk(i, max(node.end for node in entry.nodes)) for i, entry in enumerate(states)]
 
     def vectors(nodes: Sequence[Node]) -> Tensor:
         # The nodes of a chunk stand together.
         groups = [(chunk, list(of)) for chunk, of in groupby(nodes, key=lambda node: node.chunk)]
         return torch.cat([states[chunk].vectors_of([_alone(n) for n in of]) for chunk, of in groups])
 
-    halves = Halves(vectors, lambda chunk: states[chunk].token_ids)
-    per_chunk = retained_nodes(
-        chunks, lower.method.tree_depth, lambda pairs: policy.selects_right(pairs, halves, query)
-    )
+    per_chunk = choose(lower.method, [entry.token_ids for entry in states], vectors, query)
     return [[_alone(node) for node in nodes] for nodes in per_chunk]
 
 
@@ -113,23 +117,12 @@ def _on(states: NodeStates, device: torch.device) -> NodeStates:
 
 def is_complete(states: NodeStates, method: SharedLLMConfig) -> bool:
     """Whether every node that some query retains is there, with what the policy needs to choose."""
-    _, vectors = _num_nodes(states, method.tree_depth)
-    return _has_all_nodes(states, method) and (len(states.vector_nodes) == vectors or not method.compares_vectors)
+    vectors = len(comparable_nodes(nodes_of(states.token_ids, method), method))
+    return _has_all_nodes(states, method) and len(states.vector_nodes) >= vectors
 
 
 def _has_all_nodes(states: NodeStates, method: SharedLLMConfig) -> bool:
-    return len(states.nodes) == _num_nodes(states, method.tree_depth)[0]
-
-
-def _num_nodes(states: NodeStates, depth: int) -> tuple[int, int]:
-    """Nodes of the whole tree of a chunk, and those of them that a policy may compare."""
-    return _num_nodes_of_length(max(node.end for node in states.nodes), depth)
-
-
-@lru_cache(maxsize=4096)
-def _num_nodes_of_length(length: int, depth: int) -> tuple[int, int]:
-    nodes = all_nodes(whole_chunk(0, length), depth)
-    return len(nodes), sum(0 < node.level < depth for node in nodes)
+    return states.has(nodes_of(states.token_ids, method))
 
 
 def _alone(node: Node) -> Node:

@@ -6,6 +6,8 @@ is faster; it is used for planning alone and is checked against the tokenizer wh
 
 import hashlib
 import json
+import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +19,12 @@ from torch import Tensor
 
 from .errors import TokenizerError
 
-__all__ = ["GrowingText", "TextTokenizer", "TokenizedText"]
+__all__ = ["GrowingText", "TextTokenizer", "TokenizedText", "sentence_borders"]
 
 # GPT-2's way of cutting text into words, which transformers' ByteLevel uses where a tokenizer brings no pattern.
 _GPT2_WORDS = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+_ENDS = re.compile(r"\s*[.!?…]+[\"'”’)\]]*\s*|\s*\n\s*")
+_BEGINS = re.compile(r"[\s\"'“‘(\[#*§•|<-]|[^\W\d_a-z]")
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what a part of a character decodes to
 _DECODED_AGAIN = 64  # ids, at most, with each new one
 _SAMPLES = (
@@ -37,11 +41,21 @@ class TokenizedText:
     ids: Tensor
     offsets: Tensor
 
-    def chunks(self, chunk_tokens: int) -> Iterator["TokenizedText"]:
-        """Parts of at most `chunk_tokens` tokens, in order; none for an empty text."""
-        for first in range(0, len(self.ids), chunk_tokens):
-            part = slice(first, first + chunk_tokens)
-            yield TokenizedText(self.ids[part], self.offsets[part])
+    def chunks(self, chunk_tokens: int, borders: Sequence[int] = ()) -> Iterator["TokenizedText"]:
+        """Parts of at most `chunk_tokens` tokens, in order; none for an empty text.
+
+        Args:
+            chunk_tokens: the most tokens of a part.
+            borders: places where it is good to cut, ascending. A part ends at the last one of its last quarter.
+        """
+        first = 0
+        while first < len(self.ids):
+            end = min(first + chunk_tokens, len(self.ids))
+            if end < len(self.ids) and (at := bisect_right(borders, end)):
+                border = borders[at - 1]
+                end = border if end - border <= chunk_tokens // 4 and border > first else end
+            yield TokenizedText(self.ids[first:end], self.offsets[first:end])
+            first = end
 
     def characters(self, first: int, last: int) -> tuple[int, int]:
         """The characters, start and end, that tokens `first` to `last` (exclusive, more than none) stand for."""
@@ -117,6 +131,27 @@ class TextTokenizer:
             if counter.encode_ordinary(sample) != expected:
                 return None
         return counter
+
+
+def sentence_borders(tokenizer: Any) -> dict[str, tuple[int, ...]]:
+    """`split_after` and `split_before` of `SharedLLMConfig` for a tokenizer of transformers.
+
+    Sentences end with punctuation or the end of a line, and begin with white space, a capital or a sign: not with a
+    digit or a small letter right behind a full stop, so that numbers and names like 3.14 and example.com stay whole.
+    """
+    texts = {number: tokenizer.convert_tokens_to_string([token]) for token, number in tokenizer.get_vocab().items()}
+    if tokenizer.backend_tokenizer.decoder is not None:
+        decode = tokenizer.backend_tokenizer.decode
+        marker = tokenizer.backend_tokenizer.encode("\n", add_special_tokens=False).ids[-1:]
+        # Behind another token, so that a decoder that takes white space off a text's start leaves it here.
+        before = len(decode(marker))
+        texts = {number: decode([*marker, number], skip_special_tokens=False)[before:] for number in texts}
+    special = set(tokenizer.all_special_ids)
+    plain = {number: text for number, text in texts.items() if number not in special and text}
+    return {
+        "split_after": tuple(sorted(number for number, text in plain.items() if _ENDS.fullmatch(text))),
+        "split_before": tuple(sorted(number for number, text in plain.items() if _BEGINS.match(text))),
+    }
 
 
 class GrowingText:

@@ -15,10 +15,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from .context_tree import Node
 from .errors import CacheWarning
 from .fair_lock import FairLock
 from .library import Library
 from .modeling import SharedLLMForCausalLM
+from .node_choice import choose_of_texts
 from .node_states import NodeStates
 from .past_context import PastContext
 from .past_encoding import encode_nodes, read_query
@@ -94,7 +96,13 @@ class TreeReader:
         keys = self.keys(library)
         known = dict(enumerate(self.cache.get_many(keys, self._origin, complete=False)))
         states = {i: entry for i, entry in known.items() if entry is not None and is_complete(entry, lower.method)}
-        retained = dict(zip(states, choose_nodes(lower, list(states.values()), query), strict=True))
+        # A budget is shared by all chunks; otherwise each chunk is its own, and is chosen from when it is at hand.
+        chosen: list[list[Node]] | None = None
+        if lower.method.scope == "past":
+            chosen = choose_of_texts(lower.method, [chunk.ids for chunk in library.chunks], query)
+            retained = {number: chosen[number] for number in states}
+        else:
+            retained = dict(zip(states, choose_nodes(lower, list(states.values()), query), strict=True))
         rest = [number for number in known if number not in states]
         cached_tokens = library.num_tokens - _num_tokens(library, rest)
         if any(known[number] is None for number in rest):
@@ -105,7 +113,8 @@ class TreeReader:
                     return None
                 ids = [library.chunks[number].ids for number in turn]
                 with self._lock, torch.no_grad():
-                    encoded, nodes = encode_retained(lower, ids, [known[number] for number in turn], query)
+                    of_turn = None if chosen is None else [chosen[number] for number in turn]
+                    encoded, nodes = encode_retained(lower, ids, [known[number] for number in turn], query, of_turn)
                 for number, entry, of_chunk in zip(turn, encoded, nodes, strict=True):
                     states[number], retained[number] = entry, of_chunk
                     if entry is known[number]:

@@ -16,7 +16,7 @@ RANKS = [
     ["past_context", "selection", "model_config", "checkpoint"],
     ["injection"],
     ["base_families"],
-    ["lower_model"],
+    ["lower_model", "node_choice"],
     ["past_encoding", "pretrained"],
     ["retention"],
     ["modeling"],

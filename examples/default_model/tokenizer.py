@@ -2,8 +2,8 @@
 
 python examples/default_model/tokenizer.py texts/novels_train.jsonl texts/tech_docs.jsonl --out runs/tokenizer
 
-Two choices serve a small model that must copy what it reads. Digits are tokens of their own, so that a number is the
-same tokens wherever it stands. And a text is encoded as if a space came before it, which decoding takes off again: an
+Two choices serve a small model that must copy what it reads. Digits come in groups of up to three, each a token, so that
+the tokens of a number are few and seldom the same ones twice. And a text is encoded as if a space came before it, which decoding takes off again: an
 answer then begins with the token that the word has in the middle of a sentence, not with another one for text's start.
 """
 
@@ -27,8 +27,9 @@ SPECIAL = (
     "<|tool_call|>",
     "<|tool_call_end|>",
 )
-# Contractions, words and punctuation with the space before them, single digits, ends of lines, other white space.
-WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}|\s*[\r\n]+|\s+(?!\S)| ?[^\s\p{L}\p{N}]+|\s+"
+# Contractions, words, numbers and punctuation with the space before them, ends of lines, other white space.
+WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}{1,3}|\s*[\r\n]+|\s+(?!\S)| ?[^\s\p{L}\p{N}]+|\s+"
+NUMBERS_EACH = 2_000
 CHAT = Path(__file__).with_name("chat_template.jinja")
 
 
@@ -36,6 +37,9 @@ def training_texts(paths: Iterable[str], tasks: int) -> Iterator[str]:
     """All texts, and questions, answers and facts of look-up tasks as training shows them."""
     for text in read_texts(paths):
         yield text["text"]
+    groups = [f"{number:0{width}d}" for width in (1, 2, 3) for number in range(10**width)]
+    for _ in range(NUMBERS_EACH):  # often enough that every group becomes a token
+        yield "-".join(groups) + " " + " ".join(groups)
     settings = TaskSettings(length=1_500, questions_per_set=3, distractors=2)
     for task in generate_tasks(None, settings, seed=0, count=tasks):
         documents = {document["id"]: document["text"] for document in task.documents}

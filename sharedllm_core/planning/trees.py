@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..config import SharedLLMConfig
-from ..context_tree import Node, all_nodes, retained_nodes, whole_chunk
+from ..context_tree import Node, all_nodes, best_nodes, retained_nodes, whole_chunk
 from ..downsampling import num_states
 
 __all__ = ["TreeCounts", "count_all", "count_retained"]
@@ -55,7 +55,12 @@ class TreeCounts:
 
 
 def count_retained(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
-    """For one question: the retained nodes, and the vectors of the halves that its policy compares."""
+    """For one question: the retained nodes, and the vectors of the halves that its policy compares.
+
+    With scope `"past"`, for a question that finds something everywhere and so uses its whole budget.
+    """
+    if method.scope == "past":
+        return _count_best(past_tokens, method)
 
     def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
         compared: list[Node] = []
@@ -70,11 +75,28 @@ def count_retained(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
     return _count(past_tokens, method, one_chunk)
 
 
+def _count_best(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
+    lengths = [method.chunk_tokens] * (past_tokens // method.chunk_tokens)
+    if rest := past_tokens % method.chunk_tokens:
+        lengths.append(rest)
+    retained = best_nodes(
+        [whole_chunk(i, length) for i, length in enumerate(lengths)],
+        method.tree_depth,
+        lambda node: node.end,
+        lambda node: num_states(node.length, node.level, method),
+        method.states_budget(past_tokens),
+    )
+    nodes: Counter[tuple[int, int]] = Counter()
+    for node in (node for of_chunk in retained for node in of_chunk):
+        nodes[node.length, num_states(node.length, node.level, method)] += 1
+    return TreeCounts(tuple(sorted(nodes.items())), (), past_tokens)
+
+
 def count_all(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
     """For all questions: every node of every chunk, and the vectors of those that the policy may compare."""
 
     def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
-        nodes = all_nodes(whole_chunk(0, length), method.tree_depth)
+        nodes = all_nodes(whole_chunk(0, length), method.tree_depth, root=method.scope == "past")
         return nodes, [node for node in nodes if method.compares_vectors and 0 < node.level < method.tree_depth]
 
     return _count(past_tokens, method, one_chunk)

@@ -56,6 +56,13 @@ class SelectionPolicy(ABC):
         """
         return {}
 
+    def scores(self, halves: Halves, query: Query | None) -> Callable[[Node], float]:
+        """A function that tells how much any node of any chunk has to say to the query, 0 or more.
+
+        Only for policies whose scores can be compared between chunks; the configuration has checked that this is one.
+        """
+        raise NotImplementedError(f"{type(self).__module__} compares only halves of one node")
+
     @abstractmethod
     def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
         """For each (left, right) pair, whether the right half is selected.

@@ -9,7 +9,7 @@ It runs no model, and needs nothing of a cached tree but its token ids.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 from math import log
 
@@ -46,14 +46,22 @@ class Policy(SelectionPolicy):
 
     def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`. Ties go left."""
+        score = self.scores(halves, query)
+        return [score(right) > score(left) for left, right in pairs]
+
+    def scores(self, halves: Halves, query: Query | None) -> Callable[[Node], float]:
+        """See `SelectionPolicy`."""
         assert query is not None, "the model has checked that there is a query"
-        hits = {chunk: _hits(halves.token_ids(chunk), query.weights) for chunk in {left.chunk for left, _ in pairs}}
+        weights = query.weights
+        hits: dict[int, list[_Hit]] = {}
 
         def score(node: Node) -> float:
+            if node.chunk not in hits:
+                hits[node.chunk] = _hits(halves.token_ids(node.chunk), weights)
             inside = {f for first, end, f in hits[node.chunk] if node.start <= first and end <= node.end}
-            return sum(query.weights[feature] for feature in sorted(inside))  # sums do not depend on the order of a set
+            return sum(weights[feature] for feature in sorted(inside))  # sums do not depend on the order of a set
 
-        return [score(right) > score(left) for left, right in pairs]
+        return score
 
 
 def _hits(chunk: Tensor, features: Collection[Feature]) -> list[_Hit]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from ..config import SharedLLMConfig
 from ..errors import ConfigError, InputError
 from ..tokenization import TextTokenizer
 from .items import NO_LOSS, Item, Turn, conversation_item, count_running_tokens
@@ -94,7 +95,7 @@ class InstructionDataset(Dataset[Item]):
             and `answer`; or, in place of these two, `turns` of a conversation: objects with `question` (a text) and
             `answer`.
         tokenizer: the model's.
-        chunk_tokens: of a chunk.
+        method: the numbers of the method.
         max_past_tokens: the most tokens of documents; more is refused, and nothing is cut.
         max_running_tokens: the most tokens of prompt and answer.
 
@@ -106,12 +107,12 @@ class InstructionDataset(Dataset[Item]):
         self,
         paths: Sequence[str],
         tokenizer: TextTokenizer,
-        chunk_tokens: int,
+        method: SharedLLMConfig,
         max_past_tokens: int,
         max_running_tokens: int,
     ) -> None:
         self._tokenizer = tokenizer
-        self._chunk_tokens = chunk_tokens
+        self._method = method
         self._max_running_tokens = max_running_tokens
 
         def check(row: dict[str, Any]) -> str | None:
@@ -140,7 +141,7 @@ class InstructionDataset(Dataset[Item]):
     def __getitem__(self, number: int) -> Item:
         row = self._rows[number]
         texts = [_text(document) for document in row["documents"]]
-        return conversation_item(texts, _turns(row), self._tokenizer, self._chunk_tokens)
+        return conversation_item(texts, _turns(row), self._tokenizer, self._method)
 
 
 class TaskDataset(Dataset[Item]):
@@ -155,7 +156,7 @@ class TaskDataset(Dataset[Item]):
         seed: of the stream.
         count: how many items there are.
         tokenizer: the model's.
-        chunk_tokens: of a chunk.
+        method: the numbers of the method.
     """
 
     def __init__(
@@ -165,14 +166,14 @@ class TaskDataset(Dataset[Item]):
         seed: int,
         count: int,
         tokenizer: TextTokenizer,
-        chunk_tokens: int,
+        method: SharedLLMConfig,
     ) -> None:
         self._texts = None if texts is None else list(texts)
         self._settings = settings
         self._seed = seed
         self._count = count
         self._tokenizer = tokenizer
-        self._chunk_tokens = chunk_tokens
+        self._method = method
 
     def __len__(self) -> int:
         return self._count
@@ -183,7 +184,7 @@ class TaskDataset(Dataset[Item]):
         tasks = list(generate_tasks(self._texts, settings, self._seed, start=number * turns, count=turns))
         texts = [document["text"] for document in tasks[0].documents]
         asked = [Turn(task.question, task.answer) for task in tasks]
-        return conversation_item(texts, asked, self._tokenizer, self._chunk_tokens)
+        return conversation_item(texts, asked, self._tokenizer, self._method)
 
 
 class Passes(Dataset[Item]):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..config import SharedLLMConfig
 from ..documents import Document
 from ..errors import InputError
 from ..library import make_library
@@ -42,7 +43,9 @@ class Turn(NamedTuple):
     answer: str
 
 
-def conversation_item(texts: Sequence[str], turns: Sequence[Turn], tokenizer: TextTokenizer, chunk_tokens: int) -> Item:
+def conversation_item(
+    texts: Sequence[str], turns: Sequence[Turn], tokenizer: TextTokenizer, method: SharedLLMConfig
+) -> Item:
     """Documents and a conversation about them as a row, with loss on every answer.
 
     The selection policy sees all questions of the conversation, one after another.
@@ -50,7 +53,7 @@ def conversation_item(texts: Sequence[str], turns: Sequence[Turn], tokenizer: Te
     Raises:
         InputError: several turns, and a chat template that writes earlier turns otherwise than it had asked for them.
     """
-    library = make_library([Document(text, id=str(i)) for i, text in enumerate(texts)], tokenizer, chunk_tokens)
+    library = make_library([Document(text, id=str(i)) for i, text in enumerate(texts)], tokenizer, method)
     ids: list[Tensor] = []
     labels: list[Tensor] = []
     for prompt_ids, answer in _prompts(turns, tokenizer):

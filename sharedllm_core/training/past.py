@@ -11,15 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..config import SharedLLMConfig
 from ..context_tree import Node, retained_nodes, whole_chunk
 from ..downsampling import num_states
 from ..library import shared_positions
 from ..lower_model import LowerModel, PastTokens
+from ..node_choice import borders_of, choose_of_texts
 from ..node_states import StateOrigin
 from ..past_context import PastContext, key_rotation, state_positions
 from ..past_encoding import encode_in_place, read_query
 from ..rotary import rotate
-from ..selection import Halves, load_policy
+from ..selection import Halves, Query, load_policy
 from .batch import PastBatch
 
 __all__ = ["BatchStates", "encode_batch", "row_past"]
@@ -87,9 +89,21 @@ def _select(lower: LowerModel, tokens: PastTokens, batch: PastBatch, noisy: bool
                 chosen[number] = right
         return chosen
 
+    if method.scope == "past":  # each row has a budget of its own
+        return _select_per_row(method, batch, queries)
     noise = (lambda: method.split_noise_tokens * float(torch.randn(()))) if noisy else None
     roots = [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)]
-    return retained_nodes(roots, method.tree_depth, select, noise)
+    return retained_nodes(roots, method.tree_depth, select, noise, borders_of(batch.chunks, method))
+
+
+def _select_per_row(method: SharedLLMConfig, batch: PastBatch, queries: dict[int, Query | None]) -> list[list[Node]]:
+    retained: dict[int, list[Node]] = {}
+    for row, query in queries.items():
+        numbers = [number for number, of in enumerate(batch.rows) if of == row]
+        chosen = choose_of_texts(method, [batch.chunks[number] for number in numbers], query)
+        for number, nodes in zip(numbers, chosen, strict=True):
+            retained[number] = [node._replace(chunk=number) for node in nodes]
+    return [retained[number] for number in range(len(batch.rows))]
 
 
 def row_past(

@@ -52,10 +52,10 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     tokenizer = TextTokenizer(load_tokenizer_from([config.tokenizer, config.model, config.base]))
     method, window_tokens = _method_and_window(config)
     count = config.steps * config.batch_size * config.accumulation * _processes()
-    dataset = _dataset(config, config.data, tokenizer, method.chunk_tokens, window_tokens, count)
+    dataset = _dataset(config, config.data, tokenizer, method, window_tokens, count)
     if config.tasks is None:
         dataset = Passes(dataset, config.seed, count)
-    of_evaluation = (config.eval_data, tokenizer, method.chunk_tokens, window_tokens, 0)
+    of_evaluation = (config.eval_data, tokenizer, method, window_tokens, 0)
     evaluated = _dataset(config, *of_evaluation) if config.eval_data else None
     checkpoint = begin(config, output, resume)
 
@@ -102,14 +102,14 @@ def _dataset(
     config: TrainingConfig,
     paths: tuple[str, ...],
     tokenizer: TextTokenizer,
-    chunk_tokens: int,
+    method: SharedLLMConfig,
     window_tokens: int,
     count: int,
 ) -> Dataset[Item]:
     if config.tasks is not None and not paths:
         files, settings = task_settings(dict(config.tasks), tokenizer)
         texts = read_texts(files) if files else None
-        return TaskDataset(texts, settings, config.seed, count, tokenizer, chunk_tokens)
+        return TaskDataset(texts, settings, config.seed, count, tokenizer, method)
     if config.phase == "language_modelling":
         past_tokens = max(1, int(config.sequence_tokens * config.past_share))
         if (running := config.sequence_tokens - past_tokens) > window_tokens:
@@ -117,9 +117,9 @@ def _dataset(
                 f"sequence_tokens={config.sequence_tokens} with past_share={config.past_share} leaves {running} tokens "
                 f"of running text, and the base model's window is {window_tokens}; use a greater share, or fewer tokens"
             )
-        return TextDataset(paths, tokenizer, config.sequence_tokens, past_tokens, chunk_tokens)
+        return TextDataset(paths, tokenizer, config.sequence_tokens, past_tokens, method.chunk_tokens)
     running_tokens = min(config.max_running_tokens, window_tokens)
-    return InstructionDataset(paths, tokenizer, chunk_tokens, config.max_past_tokens, running_tokens)
+    return InstructionDataset(paths, tokenizer, method, config.max_past_tokens, running_tokens)
 
 
 def _processes() -> int:

@@ -14,9 +14,9 @@ from ..lower_model import LowerModel
 
 __all__ = ["TreeKeys", "lower_fingerprint"]
 
-_FORMAT = 2
+_FORMAT = 3
 # Of the method, what changes states before they are placed. The policy and the positions do not.
-_STATES_DEPEND_ON = ("injection_layers", "tree_depth", "compression_ratio", "sample_at")
+_STATES_DEPEND_ON = ("injection_layers", "tree_depth", "sample_at", "split_after", "split_before")
 
 
 class TreeKeys:
@@ -39,6 +39,8 @@ class TreeKeys:
             "weights": fingerprint or lower_fingerprint(lower),
             "base": _base_settings(lower),
             "method": {name: method[name] for name in _STATES_DEPEND_ON},
+            "finest": str(lower.method.level_compression_ratio(lower.method.tree_depth)),
+            "roots": lower.method.scope == "past",
             "pooling": lower.pooling,
             "cache_dtype": cache_dtype,
         }

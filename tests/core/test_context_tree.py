@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import SharedLLMConfig
-from sharedllm_core.context_tree import Node, all_nodes, retained_nodes, split, whole_chunk
+from sharedllm_core.context_tree import Node, all_nodes, best_nodes, retained_nodes, split, whole_chunk
 from sharedllm_core.downsampling import kept_tokens, num_states
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=6)
@@ -112,3 +112,70 @@ def test_chunks_of_equal_length_are_split_alike_by_noise(count, depth):
     )
     assert all([n._replace(chunk=0) for n in nodes] == [n._replace(chunk=0) for n in retained[0]] for nodes in retained)
     assert next(drawn) == depth + 1, "once per level"
+
+
+# ------------------------------------------------------------------------------------------------ borders
+
+borders = st.lists(st.integers(1, 400), unique=True).map(sorted)
+
+
+@given(st.integers(2, 400), st.integers(0, 5), borders, st.randoms(use_true_random=False))
+def test_nodes_tile_chunks_with_borders_too_and_all_nodes_hold_them(length, depth, places, random):
+    chunk = whole_chunk(0, length)
+    select = lambda pairs: [random.random() < 0.5 for _ in pairs]  # noqa: E731
+    (retained,) = retained_nodes([chunk], depth, select, borders=[places])
+    assert sorted(n for node in retained for n in range(node.start, node.end)) == list(range(length))
+    assert set(retained) <= set(all_nodes(chunk, depth, borders=[places]))
+
+
+@given(st.integers(2, 400), borders)
+def test_a_split_is_at_the_nearest_border_within_a_quarter_or_else_in_the_middle(length, places):
+    left, right = split(whole_chunk(0, length), borders=[places])
+    near = [place for place in places if abs(place - length // 2) <= length // 4 and 0 < place < length]
+    assert left.end == right.start
+    assert left.end == min(near, key=lambda place: (abs(place - length // 2), place), default=length // 2)
+
+
+# ------------------------------------------------------------------------------------------------ best first
+
+
+def _size(node):
+    return max(1, -(-node.length // 2 ** (3 - node.level)))  # α of 8, 4, 2, 1
+
+
+@given(
+    st.lists(st.integers(1, 64), min_size=1, max_size=5),
+    st.integers(0, 400),
+    st.dictionaries(st.integers(0, 63), st.integers(0, 9)),
+    borders,
+)
+def test_the_best_nodes_tile_every_chunk_and_keep_within_the_budget(lengths, budget, values, places):
+    score = lambda node: float(sum(values.get(token, 0) for token in range(node.start, node.end)))  # noqa: E731
+    retained = best_nodes(roots(lengths), 3, score, _size, budget, [places] * len(lengths))
+    for number, nodes in enumerate(retained):
+        assert sorted(n for node in nodes for n in range(node.start, node.end)) == list(range(lengths[number]))
+        everything = all_nodes(whole_chunk(number, lengths[number]), 3, root=True, borders=[places] * len(lengths))
+        assert set(nodes) <= set(everything)
+    spent = sum(_size(node) for nodes in retained for node in nodes)
+    assert spent <= max(budget, sum(_size(root) for root in roots(lengths)))
+
+
+def test_the_search_goes_to_the_best_leaf_of_any_chunk_first_and_leaves_what_says_nothing_whole():
+    says = {(1, 40): 5.0, (0, 3): 2.0}  # tokens of a chunk that the question asks for
+
+    def score(node):
+        return sum(worth for (chunk, at), worth in says.items() if chunk == node.chunk and node.start <= at < node.end)
+
+    chunks = roots([64, 64, 64])
+    one_path = best_nodes(chunks, 3, score, _size, sum(map(_size, chunks)) + 24)
+    assert [len(nodes) for nodes in one_path] == [1, 4, 1], "the states last for one path, and it is the better one's"
+    assert Node(1, 3, 40, 48) in one_path[1]
+    both = best_nodes(chunks, 3, score, _size, 10_000)
+    assert [len(nodes) for nodes in both] == [4, 4, 1], "what says nothing is never opened"
+
+
+def test_several_leaves_of_one_chunk_are_opened_when_they_say_most():
+    (nodes,) = best_nodes(
+        roots([64]), 3, lambda node: float(any(node.start <= token < node.end for token in (3, 60))), _size, 10_000
+    )
+    assert {node.level for node in nodes if node.start in (0, 56)} == {3}

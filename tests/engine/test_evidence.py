@@ -18,7 +18,7 @@ METHOD = tiny_engine.METHOD
 
 def library(*texts):
     documents = [Document(text, id=f"document {number}") for number, text in enumerate(texts)]
-    return make_library(documents, TOKENIZER, METHOD.chunk_tokens)
+    return make_library(documents, TOKENIZER, METHOD)
 
 
 def past_of(made, right=True):

@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 
+from sharedllm_core import SharedLLMConfig
 from sharedllm_core.errors import InputError
 from sharedllm_core.prompting import build_prompt
 from sharedllm_core.tokenization import TextTokenizer
@@ -13,6 +14,8 @@ from sharedllm_core.training.data import InstructionDataset, TaskDataset, task_s
 from sharedllm_core.training.items import NO_LOSS, Turn, conversation_item
 from sharedllm_core.training.tasks import TaskSettings, generate_tasks
 from tests import tiny_engine
+
+METHOD = SharedLLMConfig(injection_layers=1, chunk_tokens=32)
 
 TURNS = [Turn("Who signed?", "the tenant"), Turn("Which fee is paid?", "storage"), Turn("When?", "within days")]
 TEXTS = [tiny_engine.words(60), tiny_engine.words(20, seed=1)]
@@ -46,7 +49,7 @@ def answered(item, tokenizer):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_each_answer_follows_what_the_engine_would_have_read(tokenizer, count):
-    item = conversation_item(TEXTS, TURNS[:count], tokenizer, 32)
+    item = conversation_item(TEXTS, TURNS[:count], tokenizer, METHOD)
     starts = [i for i in range(1, len(item.labels)) if item.labels[i] != NO_LOSS and item.labels[i - 1] == NO_LOSS]
     assert len(starts) == count
     for number, start in enumerate(starts, start=1):
@@ -54,16 +57,16 @@ def test_each_answer_follows_what_the_engine_would_have_read(tokenizer, count):
 
 
 def test_answers_and_their_ends_have_a_loss_and_nothing_else_has(tokenizer):
-    item = conversation_item(TEXTS, TURNS, tokenizer, 32)
+    item = conversation_item(TEXTS, TURNS, tokenizer, METHOD)
     assert answered(item, tokenizer) == [f"{turn.answer}<|end|>" for turn in TURNS]
     with_loss = item.labels != NO_LOSS
     assert torch.equal(item.input_ids[with_loss], item.labels[with_loss])
 
 
 def test_selection_sees_every_question_of_a_row(tokenizer):
-    item = conversation_item(TEXTS, TURNS, tokenizer, 32)
+    item = conversation_item(TEXTS, TURNS, tokenizer, METHOD)
     assert torch.equal(item.query_ids, torch.cat([asked([turn], tokenizer).query_ids for turn in TURNS]))
-    alone = conversation_item(TEXTS, TURNS[2:], tokenizer, 32)
+    alone = conversation_item(TEXTS, TURNS[2:], tokenizer, METHOD)
     assert torch.equal(alone.query_ids, asked(TURNS, tokenizer).query_ids)
 
 
@@ -71,9 +74,9 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer):
     tokenizer.tokenizer.chat_template = (
         "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] | upper }}{% endfor %}[assistant]"
     )
-    conversation_item(TEXTS, TURNS[:1], tokenizer, 32)
+    conversation_item(TEXTS, TURNS[:1], tokenizer, METHOD)
     with pytest.raises(InputError, match="a row can have one turn only; use questions_per_set=1"):
-        conversation_item(TEXTS, TURNS, tokenizer, 32)
+        conversation_item(TEXTS, TURNS, tokenizer, METHOD)
 
 
 def test_rows_of_files_may_have_turns(tokenizer, tmp_path):
@@ -83,14 +86,14 @@ def test_rows_of_files_may_have_turns(tokenizer, tmp_path):
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    dataset = InstructionDataset([str(file)], tokenizer, 32, 1000, 1000)
+    dataset = InstructionDataset([str(file)], tokenizer, METHOD, 1000, 1000)
     for item, turns in zip([dataset[0], dataset[1]], [TURNS, TURNS[:1]], strict=True):
-        assert torch.equal(item.input_ids, conversation_item(TEXTS, turns, tokenizer, 32).input_ids)
+        assert torch.equal(item.input_ids, conversation_item(TEXTS, turns, tokenizer, METHOD).input_ids)
 
 
 def test_tasks_over_one_set_of_documents_become_turns_over_it(tokenizer):
     settings = TaskSettings(length=1_500, questions_per_set=3, forms=("single",), distractors=0)
-    dataset = TaskDataset(None, [settings], 5, 4, tokenizer, 32)
+    dataset = TaskDataset(None, [settings], 5, 4, tokenizer, METHOD)
     tasks = list(generate_tasks(None, settings, 5, count=12))
     assert len(dataset) == 4
     for number in (0, 3):
@@ -103,7 +106,7 @@ def test_tasks_over_one_set_of_documents_become_turns_over_it(tokenizer):
 
 def test_lengths_of_a_list_are_taken_in_turn(tokenizer):
     _, settings = task_settings({"length": [600, 1_200, 2_400], "forms": ["single"], "distractors": 0}, tokenizer)
-    dataset = TaskDataset(None, settings, 5, 6, tokenizer, 32)
+    dataset = TaskDataset(None, settings, 5, 6, tokenizer, METHOD)
     for number in range(6):
         tokens = sum(map(len, dataset[number].chunks))
         assert tokens == pytest.approx([600, 1_200, 2_400][number % 3], rel=0.05)

@@ -1,0 +1,85 @@
+"""Which nodes a question retains: the tree's rules, the selection policy and the chunks' texts, brought together.
+
+Nothing here knows states; who has only some of them, and who makes the others, is a matter of `retention.py`.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from .config import SharedLLMConfig
+from .context_tree import Borders, Node, all_nodes, best_nodes, retained_nodes, whole_chunk
+from .downsampling import num_states
+from .selection import Halves, Query, load_policy
+
+__all__ = ["borders_of", "choose", "choose_of_texts", "comparable_nodes", "nodes_of"]
+
+
+def borders_of(chunks: Sequence[Tensor], method: SharedLLMConfig) -> Borders:
+    """The places of each chunk where a sentence begins; nothing for a method without borders."""
+    return [sentence_starts(chunk, method) for chunk in chunks] if method.split_after else ()
+
+
+def sentence_starts(ids: Tensor, method: SharedLLMConfig) -> list[int]:
+    """The places behind a token of `split_after` that are before one of `split_before`, ascending."""
+    numbers = ids.cpu().numpy()
+    begins = np.isin(numbers[:-1], np.array(method.split_after))
+    if method.split_before:
+        begins &= np.isin(numbers[1:], np.array(method.split_before))
+    return (begins.nonzero()[0] + 1).tolist()
+
+
+def choose(
+    method: SharedLLMConfig,
+    chunks: Sequence[Tensor],
+    vectors: Callable[[Sequence[Node]], Tensor],
+    query: Query | None,
+    noise: Callable[[], float] | None = None,
+) -> list[list[Node]]:
+    """The nodes that a question retains of each chunk of a past context.
+
+    Args:
+        method: the numbers of the method.
+        chunks: ids of each chunk, none empty. With scope `"past"` all of them: they share one budget.
+        vectors: gives selection vectors of nodes; asked only by policies that compare them.
+        query: see `read_query`.
+        noise: of split points, see `retained_nodes`; with scope `"past"` there is none.
+    """
+    policy = load_policy(method.policy)
+    halves = Halves(vectors, chunks.__getitem__)
+    roots = [whole_chunk(i, len(chunk)) for i, chunk in enumerate(chunks)]
+    borders = borders_of(chunks, method)
+    if method.scope == "past":
+        return best_nodes(
+            roots,
+            method.tree_depth,
+            policy.scores(halves, query),
+            lambda node: num_states(node.length, node.level, method),
+            method.states_budget(sum(len(chunk) for chunk in chunks)),
+            borders,
+        )
+    return retained_nodes(
+        roots, method.tree_depth, lambda pairs: policy.selects_right(pairs, halves, query), noise, borders
+    )
+
+
+def choose_of_texts(method: SharedLLMConfig, chunks: Sequence[Tensor], query: Query | None) -> list[list[Node]]:
+    """The same for policies that compare no vectors, of texts alone; nodes are named as states name them."""
+    chosen = choose(method, chunks, _no_vectors, query)
+    return [[node._replace(chunk=0) for node in nodes] for nodes in chosen]
+
+
+def _no_vectors(_: Sequence[Node]) -> Tensor:
+    raise AssertionError("policies whose scores are compared between chunks have no vectors")
+
+
+def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> list[Node]:
+    """Every node of a chunk that some question retains, as states name them: of chunk number 0."""
+    root = whole_chunk(0, len(chunk))
+    return all_nodes(root, method.tree_depth, root=method.scope == "past", borders=borders_of([chunk], method))
+
+
+def comparable_nodes(nodes: Sequence[Node], method: SharedLLMConfig) -> list[Node]:
+    """Those of all nodes of a chunk whose selection vectors a policy may compare."""
+    return [node for node in nodes if method.compares_vectors and 0 < node.level < method.tree_depth]
