@@ -1,9 +1,10 @@
 """The lower model: the upper model's own bottom M layers, run on nodes of past context (paper, section 3.1).
 
-It has no weights of its own. Nodes are run alone, positions from 0, in batches of equal length, so that nothing is
-ever padded. A batch holds at most `batch_tokens` tokens: what the lower model needs beyond the states that are kept
-does not grow with the past context. When the device runs out of memory, `batch_tokens` is halved and the batch is
-tried again.
+It has no weights of its own. Nodes are run alone, positions from 0, in batches of equal length. Where nodes are split
+at the ends of sentences, lengths are all different: there batches are of about equal length, and shorter nodes are
+filled up on the right, which in causal attention nobody sees. A batch holds at most `batch_tokens` tokens: what the
+lower model needs beyond the states that are kept does not grow with the past context. When the device runs out of
+memory, `batch_tokens` is halved and the batch is tried again.
 
 Two things are not computed because nobody reads them: the last of the M layers gives only keys and values, so its
 attention and MLP never run; a selection vector is a last token's, so the first layer's queries and MLP run for that
@@ -57,14 +58,17 @@ class PastTokens:
         self._ids = torch.cat(list(chunks)).to(device)
 
     def of_nodes(self, nodes: Sequence[Node]) -> Tensor:
-        """Ids [N, L] of nodes of equal length."""
-        first = torch.tensor([self._starts[node.chunk] + node.start for node in nodes], device=self._ids.device)
-        return self._ids[first[:, None] + torch.arange(nodes[0].length, device=self._ids.device)]
+        """Ids [N, L] of nodes; shorter ones than the longest repeat their last token."""
+        device = self._ids.device
+        first_N = torch.tensor([self._starts[node.chunk] + node.start for node in nodes], device=device)
+        last_N = torch.tensor([node.length - 1 for node in nodes], device=device)
+        place_L = torch.arange(max(node.length for node in nodes), device=device)
+        return self._ids[first_N[:, None] + torch.minimum(place_L, last_N[:, None])]
 
 
 @dataclass(frozen=True)
 class StateBatch:
-    """Kept states of some nodes: per layer keys (before RoPE) and values, each [N, K, S, D]."""
+    """Kept states of some nodes, one after another: per layer keys (before RoPE) and values, each [K, S, D]."""
 
     keys: list[Tensor]
     values: list[Tensor]
@@ -131,9 +135,11 @@ class LowerModel:
         """The kept states of `nodes`, batch by batch: which of the nodes, and their states."""
 
         def shape(node: Node) -> Hashable:
+            if self.method.split_after:
+                return _filled_up(node.length)
             return node.length, num_states(node.length, node.level, self.method)
 
-        return self._in_batches(nodes, shape, lambda batch: self._states(tokens.of_nodes(batch), batch[0]))
+        return self._in_batches(nodes, shape, lambda batch: self._states(tokens.of_nodes(batch), batch))
 
     def selection_vectors(self, tokens: PastTokens, nodes: Sequence[Node]) -> Tensor:
         """v(x) of each node [len(nodes), E]: its last token, or mean, after the first layer and the final norm."""
@@ -147,9 +153,12 @@ class LowerModel:
 
     # ---------------------------------------------------------------------------------------------- one batch
 
-    def _states(self, ids_NL: Tensor, node: Node) -> StateBatch:
-        length = node.length
-        kept = kept_tokens(length, num_states(length, node.level, self.method), self.method.sample_at)
+    def _states(self, ids_NL: Tensor, nodes: Sequence[Node]) -> StateBatch:
+        length = ids_NL.shape[1]
+        kept: list[int] = []
+        for row, node in enumerate(nodes):
+            states_of_node = num_states(node.length, node.level, self.method)
+            kept += [row * length + at for at in kept_tokens(node.length, states_of_node, self.method.sample_at)]
         hidden_NLE = self.backbone.embed_tokens(ids_NL)
         positions = torch.arange(length, device=hidden_NLE.device)[None]
         rotation = self.backbone.rotary_emb(hidden_NLE, positions)
@@ -157,9 +166,9 @@ class LowerModel:
         for number, layer in enumerate(self.layers):
             hidden_NLE = hidden_NLE.to(_device(layer))
             index = torch.tensor(kept, device=hidden_NLE.device)
-            kept_NSE = layer.input_layernorm(hidden_NLE.index_select(1, index))
-            states.keys.append(_keys(layer.self_attn, kept_NSE).transpose(1, 2))
-            states.values.append(_heads(layer.self_attn, layer.self_attn.v_proj(kept_NSE)).transpose(1, 2))
+            kept_SE = layer.input_layernorm(hidden_NLE.flatten(0, 1).index_select(0, index))
+            states.keys.append(_keys(layer.self_attn, kept_SE).transpose(0, 1))
+            states.values.append(_heads(layer.self_attn, layer.self_attn.v_proj(kept_SE)).transpose(0, 1))
             if number + 1 < self.method.injection_layers:
                 mask = self._causal_mask(number, hidden_NLE)
                 hidden_NLE = layer(hidden_NLE, attention_mask=mask, position_embeddings=rotation)
@@ -254,6 +263,12 @@ class LowerModel:
             sample = weight.reshape(-1)[torch.tensor(index, device=weight.device)].float()
             samples.append(sample.to(self.device))  # together, so that they cross to the CPU at once
         return torch.stack(samples).cpu()
+
+
+def _filled_up(length: int) -> int:
+    """The length to which nodes of about this length are filled up: less than a quarter more."""
+    step = max(1, 2 ** (length.bit_length() - 3))
+    return -(-length // step) * step
 
 
 def _device(layer: nn.Module) -> torch.device:

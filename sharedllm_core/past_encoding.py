@@ -7,6 +7,7 @@ each question without running the lower model again.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ __all__ = [
     "read_query",
 ]
 
-# Suffixes: M injection layers, N nodes of a batch, K key/value heads, S states, D head size, E hidden size.
+# Suffixes: M injection layers, K key/value heads, S states, D head size, E hidden size.
 
 
 def needs_query(method: SharedLLMConfig) -> bool:
@@ -87,23 +88,21 @@ def encode_in_place(
 
     Each batch is written where it belongs as soon as it is there, so that nothing is held twice.
     """
-    starts = torch.tensor(counts).cumsum(0) - torch.tensor(counts)
+    starts = [0, *accumulate(counts)]
     keys: list[Tensor] = []
     values: list[Tensor] = []
     for indices, batch in lower.states(tokens, nodes):
-        slots = (starts[indices][:, None] + torch.arange(counts[indices[0]])).flatten()
+        slots = torch.cat([torch.arange(starts[i], starts[i] + counts[i]) for i in indices])
         rotation = None if position_S is None else key_rotation(position_S[slots], origin)
-        for layer, (key_NKSD, value_NKSD) in enumerate(zip(batch.keys, batch.values, strict=True)):
-            key_KSD, value_KSD = (states.transpose(0, 1).flatten(1, 2) for states in (key_NKSD, value_NKSD))
+        for layer, (key_KSD, value_KSD) in enumerate(zip(batch.keys, batch.values, strict=True)):
             device = key_KSD.device
-            if rotation is not None:
-                key_KSD = rotate(key_KSD, rotation[0].to(device), rotation[1].to(device))
+            placed_KSD = key_KSD if rotation is None else rotate(key_KSD, *(part.to(device) for part in rotation))
             if layer == len(keys):
-                shape = (len(key_KSD), sum(counts), key_KSD.shape[-1])
+                shape = (len(value_KSD), sum(counts), value_KSD.shape[-1])
                 keys.append(value_KSD.new_empty(shape))
                 values.append(value_KSD.new_empty(shape))
             # Under autocast a key norm gives keys another dtype than values have.
-            keys[layer].index_copy_(1, slots.to(device), key_KSD.to(value_KSD.dtype))
+            keys[layer].index_copy_(1, slots.to(device), placed_KSD.to(value_KSD.dtype))
             values[layer].index_copy_(1, slots.to(device), value_KSD)
     return keys, values
 

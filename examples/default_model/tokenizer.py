@@ -2,14 +2,17 @@
 
 python examples/default_model/tokenizer.py texts/novels_train.jsonl texts/tech_docs.jsonl --out runs/tokenizer
 
-Two choices serve a small model that must copy what it reads. Digits come in groups of up to three, each a token, so that
-the tokens of a number are few and seldom the same ones twice. And a text is encoded as if a space came before it, which decoding takes off again: an
-answer then begins with the token that the word has in the middle of a sentence, not with another one for text's start.
+Two choices serve a small model that must copy what it reads. Digits come in groups of up to three, each a token, so
+that the tokens of a number are few and seldom the same ones twice. And a text is encoded as if a space came before it,
+which decoding takes off again: an answer then begins with the token that the word has in the middle of a sentence, not
+with another one for text's start.
 """
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -37,15 +40,29 @@ def training_texts(paths: Iterable[str], tasks: int) -> Iterator[str]:
     """All texts, and questions, answers and facts of look-up tasks as training shows them."""
     for text in read_texts(paths):
         yield text["text"]
-    groups = [f"{number:0{width}d}" for width in (1, 2, 3) for number in range(10**width)]
-    for _ in range(NUMBERS_EACH):  # often enough that every group becomes a token
-        yield "-".join(groups) + " " + " ".join(groups)
     settings = TaskSettings(length=1_500, questions_per_set=3, distractors=2)
     for task in generate_tasks(None, settings, seed=0, count=tasks):
         documents = {document["id"]: document["text"] for document in task.documents}
         yield from (documents[fact["document"]][fact["start"] : fact["end"]] for fact in task.evidence)
         yield task.question
         yield task.answer
+
+
+def numbers() -> Iterator[str]:
+    """Every group of digits, with a space before it and without, often enough to become a token."""
+    groups = [f"{number:0{width}d}" for width in (1, 2, 3) for number in range(10**width)]
+    for _ in range(NUMBERS_EACH):
+        yield "-".join(groups) + " " + " ".join(groups)
+
+
+def count(texts: Iterable[str], tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """How often each token occurs."""
+    found: Counter[int] = Counter()
+    texts = iter(texts)
+    while some := list(islice(texts, 256)):
+        for encoding in tokenizer.backend_tokenizer.encode_batch_fast(some, add_special_tokens=False):
+            found.update(encoding.ids)
+    return [found[number] for number in range(len(tokenizer))]
 
 
 def train(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -84,8 +101,10 @@ def main() -> None:
     if noted.is_file():
         print(f"{given.out} holds a tokenizer; remove it to train another")
         return
-    tokenizer = train(training_texts(given.texts, given.tasks), given.vocabulary)
+    tokenizer = train(chain(training_texts(given.texts, given.tasks), numbers()), given.vocabulary)
     tokenizer.save_pretrained(given.out)
+    counts = count(training_texts(given.texts, given.tasks), tokenizer)
+    Path(given.out, "counts.json").write_text(json.dumps(counts) + "\n", encoding="utf-8")
     noted.write_text(json.dumps(vars(given), indent=2) + "\n", encoding="utf-8")
     print(f"{len(tokenizer):,} tokens in {given.out}")
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 import torch
@@ -209,3 +210,21 @@ def test_split_noise_moves_splits_in_training_alone(bases):
     training = {model.encode_past_context(chunks).nodes for _ in range(5)}
     assert len(answering) == 1
     assert len(training) > 1
+
+
+def test_nodes_of_unequal_length_are_filled_up_and_have_the_states_they_have_alone(bases):
+    method = replace(tiny.METHOD, split_after=tuple(range(0, 97, 3)))
+    model = tiny.untrained(bases("llama"), method)
+    chunks = tiny.chunks(32, 32, 29, 9, 2)
+    runs = []
+    read = model.lower_model._states
+    model.lower_model._states = lambda ids, nodes: runs.append(len({node.length for node in nodes})) or read(ids, nodes)
+    together = model.encode_nodes(chunks)
+    assert max(runs) > 1, "several lengths in one batch"
+    for chunk, entry in zip(chunks, together, strict=True):
+        for node in entry.nodes:
+            [(_, alone)] = model.lower_model.states(PastTokens([chunk], torch.device("cpu")), [node])
+            index = entry.states_of([node])
+            for layer in range(method.injection_layers):
+                torch.testing.assert_close(entry.keys[layer][:, index], alone.keys[layer])
+                torch.testing.assert_close(entry.values[layer][:, index], alone.values[layer])

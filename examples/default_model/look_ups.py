@@ -1,0 +1,258 @@
+"""Step 3 of the embedded model: look-ups, first in a few sentences, then in documents.
+
+    python examples/default_model/look_ups.py examples/default_model/look-ups-cpu.yaml
+
+Two sorts of batches take turns, each read with numbers of the method of its own. Rows of `sentences` (`facts.py`) are
+read without compression: they are where finding and copying are learned. Rows of `documents` are generated look-up
+tasks of all forms, read as the model reads in the end, but with more states: a conversation asks for several places.
+
+A run that was stopped goes on from its last checkpoint: weights, optimizers and random numbers.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+import yaml
+from facts import common_words, made_up_facts, stated_facts
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from sharedllm_core import SharedLLMConfig
+from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.training.batch import Batch, collate
+from sharedllm_core.training.items import NO_LOSS, Item, Turn, conversation_item
+from sharedllm_core.training.tasks import TaskSettings, generate_tasks, read_texts
+from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Rows of `facts.py`: how many a batch, facts in each, and the share of rows with made-up facts."""
+
+    rows: int = 16
+    facts: int = 6
+    made_up: float = 0.35
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Rows of generated tasks.
+
+    Attributes:
+        rows: of a batch.
+        share: of batches that are documents, from step `from_step` on.
+        lengths: tokens of a set of documents; batches take them in turn.
+        questions: of a conversation.
+        forms, distractors: see `TaskSettings`.
+        compression_ratio: β while training.
+        rows_seen: of how many rows' documents a row sees the states, from which step on: [[0, 1], [1000, 2]].
+    """
+
+    rows: int = 8
+    share: float = 0.4
+    from_step: int = 450
+    lengths: tuple[int, ...] = (600, 800, 500)
+    questions: int = 5
+    forms: tuple[str, ...] = ("single",)
+    distractors: int = 1
+    compression_ratio: float = 2
+    rows_seen: tuple[tuple[int, int], ...] = ((0, 1),)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of a run."""
+
+    start: str
+    output: str
+    texts: tuple[str, ...]
+    sentences: Sentences
+    documents: Documents
+    steps: int = 4000
+    seed: int = 0
+    threads: int = 2
+    device: str = "cpu"
+    learning_rate: float = 2e-3  # AdamW: embeddings and norms
+    matrix_learning_rate: float = 4e-3  # Muon: everything else
+    warmup_steps: int = 50
+    decay_from_step: int | None = None  # down to a fiftieth at the end; none for a constant rate
+    chunk_positions: int = 256
+    log_every: int = 25
+    save_every: int = 100
+
+    @classmethod
+    def read(cls, path: str) -> "Settings":
+        """The settings of a YAML file."""
+        given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        sentences = Sentences(**given.pop("sentences", {}))
+        documents = Documents(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.pop("documents").items()})
+        return cls(**given | {"texts": tuple(given["texts"]), "sentences": sentences, "documents": documents})
+
+    def rate(self, step: int) -> float:
+        """What the learning rates are multiplied by."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        if self.decay_from_step is None or step < self.decay_from_step:
+            return 1.0
+        return max(0.02, (self.steps - step) / (self.steps - self.decay_from_step))
+
+
+class Rows:
+    """Batches of both sorts; batch n is the same whenever it is asked for."""
+
+    def __init__(self, settings: Settings, tokenizer: TextTokenizer, method: SharedLLMConfig) -> None:
+        self._settings = settings
+        self._tokenizer = tokenizer
+        self._texts = list(read_texts(settings.texts))
+        self._words = common_words(text["text"] for text in self._texts)
+        self.of_sentences = replace(
+            method, scope="chunk", policy="right", chunk_tokens=64, tree_depth=0, compression_ratio=1
+        )
+        self.of_documents = replace(method, compression_ratio=settings.documents.compression_ratio)
+
+    def batch(self, step: int) -> tuple[SharedLLMConfig, Batch]:
+        """The batch of a step, and the numbers of the method to read it with."""
+        rng = Random(f"{self._settings.seed} {step}")
+        documents = self._settings.documents
+        if step >= documents.from_step and rng.random() < documents.share:
+            return self.of_documents, collate(list(self._conversations(step)))
+        return self.of_sentences, collate([self._sentences(rng) for _ in range(self._settings.sentences.rows)])
+
+    def _sentences(self, rng: Random) -> Item:
+        sentences = self._settings.sentences
+        made = made_up_facts if rng.random() < sentences.made_up else stated_facts
+        facts = made(sentences.facts, self._words, rng)
+        text = rng.choice(("\n", " ", "\n\n")).join(fact.text for fact in facts)
+        rng.shuffle(facts)
+        turns = [Turn(fact.question, fact.answer) for fact in facts]
+        return conversation_item([text], turns, self._tokenizer, self.of_sentences)
+
+    def _conversations(self, step: int) -> Iterator[Item]:
+        documents = self._settings.documents
+        settings = TaskSettings(
+            length=documents.lengths[step % len(documents.lengths)],
+            count_tokens=self._tokenizer.count,
+            questions_per_set=documents.questions,
+            forms=documents.forms,
+            distractors=documents.distractors,
+            passage_characters=(300, 900),
+        )
+        first = step * documents.rows * documents.questions
+        tasks = generate_tasks(
+            self._texts, settings, self._settings.seed, start=first, count=documents.rows * documents.questions
+        )
+        for _ in range(documents.rows):
+            asked = [next(tasks) for _ in range(documents.questions)]
+            texts = [document["text"] for document in asked[0].documents]
+            turns = [Turn(task.question, task.answer) for task in asked]
+            yield conversation_item(texts, turns, self._tokenizer, self.of_documents)
+
+
+def optimizers(model: TrainableSharedLLMForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of layers and injections, AdamW for the rest."""
+    matrices = [w for name, w in model.named_parameters() if w.ndim == 2 and "embed" not in name and "head" not in name]
+    taken = {id(weight) for weight in matrices}
+    rest = [weight for weight in model.parameters() if id(weight) not in taken]
+    return [
+        torch.optim.AdamW(rest, lr=settings.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
+        torch.optim.Muon(matrices, lr=settings.matrix_learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+    ]
+
+
+def answers_right(logits: Tensor, labels: Tensor) -> tuple[int, int]:
+    """How many answers have each token the likeliest, given those before it; and how many answers there are."""
+    right = total = 0
+    hit = torch.cat((torch.zeros_like(labels[:, :1], dtype=torch.bool), logits[:, :-1].argmax(-1) == labels[:, 1:]), 1)
+    for row_labels, row_hit in zip(labels, hit, strict=True):
+        of_answer = (row_labels != NO_LOSS).int()
+        number = (torch.diff(of_answer, prepend=of_answer.new_zeros(1)) == 1).cumsum(0)[of_answer.bool()]
+        for answer in number.unique():
+            total += 1
+            right += int(row_hit[of_answer.bool()][number == answer].all())
+    return right, total
+
+
+def run(settings: Settings) -> Path:
+    """Train; the folder of the model is returned."""
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    output = Path(settings.output)
+    if (output / "model" / "config.json").is_file():
+        print(f"{output / 'model'} is there; remove {output} to train again")
+        return output / "model"
+    state_file = output / "checkpoint" / "state.pt"
+    model = TrainableSharedLLMForCausalLM.from_pretrained(state_file.parent if state_file.is_file() else settings.start)
+    model.to(settings.device).train()
+    model.set_attn_implementation("eager")  # many small shapes: faster than kernels that are made for each
+    method = model.method
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.start)
+    rows = Rows(settings, TextTokenizer(tokenizer), method)
+    model.random_chunk_positions = settings.chunk_positions
+    optimizer = optimizers(model, settings)
+    step = 0
+    if state_file.is_file():
+        state = torch.load(state_file, weights_only=True)
+        step = state["step"]
+        torch.set_rng_state(state["random"])
+        for one, its_state in zip(optimizer, state["optimizers"], strict=True):
+            one.load_state_dict(its_state)
+
+    def save(folder: Path) -> None:
+        model.set_method(method)
+        model.save_pretrained(folder, max_shard_size="14MB")
+        tokenizer.save_pretrained(folder)
+
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "settings.json").write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+    began, losses = time.monotonic(), dict[str, list[float]]()
+    while step < settings.steps:
+        step_method, batch = rows.batch(step)
+        is_documents = step_method is rows.of_documents
+        model.set_method(step_method)
+        model.rows_seen = max(n for at, n in settings.documents.rows_seen if at <= step) if is_documents else 1
+        batch = {name: tensor.to(settings.device) for name, tensor in batch.items()}
+        for one, rate in zip(optimizer, (settings.learning_rate, settings.matrix_learning_rate), strict=True):
+            one.param_groups[0]["lr"] = rate * settings.rate(step)
+        with torch.autocast(settings.device, torch.bfloat16):
+            loss = model(**batch).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for one in optimizer:
+            one.step()
+            one.zero_grad()
+        losses.setdefault("documents" if is_documents else "sentences", []).append(float(loss.detach()))
+        step += 1
+        if step % settings.log_every == 0:
+            noted = {"step": step, "seconds": round(time.monotonic() - began)}
+            noted |= {f"loss_{name}": round(sum(all_) / len(all_), 4) for name, all_ in losses.items()}
+            with (output / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(noted) + "\n")
+            losses = {}
+        if step % settings.save_every == 0 and step < settings.steps:
+            fresh = output / "checkpoint.unfinished"
+            shutil.rmtree(fresh, ignore_errors=True)
+            save(fresh)
+            states = [one.state_dict() for one in optimizer]
+            torch.save({"step": step, "random": torch.get_rng_state(), "optimizers": states}, fresh / "state.pt")
+            shutil.rmtree(state_file.parent, ignore_errors=True)
+            fresh.rename(state_file.parent)
+    save(output / "model")
+    return output / "model"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the embedded model to look up.")
+    parser.add_argument("config", help="YAML file; see look-ups-cpu.yaml")
+    print(run(Settings.read(parser.parse_args().config)))
+
+
+if __name__ == "__main__":
+    main()
