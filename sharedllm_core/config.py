@@ -4,7 +4,7 @@ The names are the paper's (arXiv 2603.04759). Nothing here knows torch or transf
 model's depth is checked by `check_fits` when the two meet.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from math import ceil, floor
 from pathlib import Path
@@ -131,6 +131,12 @@ class SharedLLMConfig:
         }
         return cls(**preset | changes)
 
+    def with_policy(self, policy: str) -> Self:
+        """The same numbers with another policy; one path for each chunk where it cannot compare chunks."""
+        if policy == "lexical" or self.scope == "chunk":
+            return replace(self, policy=policy)
+        return replace(self, policy=policy, scope="chunk", min_injected_states=0, max_injected_states=None)
+
     # ---------------------------------------------------------------------------------------------- derived
 
     def level_compression_ratio(self, level: int) -> Fraction:
@@ -223,6 +229,10 @@ class SharedLLMConfig:
             if self.max_injected_states is not None:
                 raise ConfigError(
                     f"max_injected_states={self.max_injected_states} limits a search over all chunks; use scope='past'"
+                )
+            if self.min_injected_states:
+                raise ConfigError(
+                    f"min_injected_states={self.min_injected_states} is for a search over all chunks; use scope='past'"
                 )
             return
         if self.policy != "lexical":

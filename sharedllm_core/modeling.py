@@ -6,7 +6,6 @@ bottom layers (`lower_model.py`); what stands between them is a `PastContext`.
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
@@ -149,10 +148,12 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
     def set_policy(self, policy: str) -> None:
         """Select by another policy from now on than the one that the checkpoint was trained with.
 
+        A policy that cannot compare nodes of different chunks retains one path of each chunk (scope `"chunk"`).
+
         Raises:
             ConfigError: there is no such policy.
         """
-        self.set_method(replace(self.method, policy=policy))
+        self.set_method(self.method.with_policy(policy))
 
     def set_method(self, method: SharedLLMConfig) -> None:
         """Go on with other numbers of the method; the weights fit all that have as many injection layers.

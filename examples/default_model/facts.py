@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import NamedTuple
 
-from sharedllm_core.training.tasks import KINDS, Split
+from sharedllm_core.training.tasks import KINDS, NO_ANSWER, FactKind, Split
 from sharedllm_core.training.tasks.phrasing import own
 
 DROPPED, PUT_IN = 0.12, 0.1  # shares of words
@@ -54,7 +54,7 @@ _MADE_UP_QUESTIONS = (
 
 
 class AskedFact(NamedTuple):
-    """A sentence, a question that it answers, and the answer."""
+    """A sentence, a question that it answers, and the answer; no sentence where nothing is said."""
 
     text: str
     question: str
@@ -72,7 +72,8 @@ def common_words(texts: Iterable[str], at_least: int = 4) -> list[str]:
 def stated_facts(
     count: int, words: Sequence[str], rng: Random, *, noisy: bool = True, split: Split = "train"
 ) -> list[AskedFact]:
-    """Facts of the generator's kinds, each about another thing.
+    """Facts of the generator's kinds. Half of the time several are of one kind and about things with similar names, and
+    a third of the time one more question asks for a thing of which nothing is said.
 
     Args:
         count: how many.
@@ -81,14 +82,19 @@ def stated_facts(
         noisy: whether words are dropped and put in, and phrases asked for.
         split: which phrasings.
     """
-    facts: list[AskedFact] = []
-    seen: set[tuple[str, str]] = set()
-    while len(facts) < count:
+    about: list[tuple[FactKind, str]] = []
+    silent: list[bool] = []
+    while len(about) < count:
         kind = rng.choice(_KINDS)
-        key, value = kind.key.draw(rng), kind.value.draw(rng)
-        if (kind.name, key) in seen:
-            continue
-        seen.add((kind.name, key))
+        alike = rng.randint(2, 4) if rng.random() < 0.5 else 1
+        unsaid = rng.random() < 0.33 and not any(silent)
+        for number, key in enumerate(kind.key.family(rng, alike + unsaid)):
+            if (kind, key) not in about:
+                about.append((kind, key))
+                silent.append(number >= alike)
+    facts: list[AskedFact] = []
+    for (kind, key), unsaid in zip(about, silent, strict=True):
+        value = kind.value.draw(rng)
         pattern = rng.choice(own(kind.facts, split))
         beside = {f"key{n}": kind.key.draw(rng) for n in "23"} | {f"value{n}": kind.value.draw(rng) for n in "23"}
         text = pattern.format(key=key, value=value, **beside)
@@ -99,7 +105,8 @@ def stated_facts(
                 phrase = rng.choice(own(kind.phrases, split))
                 question = rng.choice(_ASKING_FOR_PHRASES).replace("{phrase}", phrase)
             question = _varied(question, rng)
-        facts.append(AskedFact(text, question.format(key=key), value))
+        said = (text, value) if not unsaid else ("", NO_ANSWER)
+        facts.append(AskedFact(said[0], question.format(key=key), said[1]))
     return facts
 
 

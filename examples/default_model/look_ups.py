@@ -113,14 +113,12 @@ class Rows:
         self._tokenizer = tokenizer
         self._texts = list(read_texts(settings.texts))
         self._words = common_words(text["text"] for text in self._texts)
-        self.of_sentences = replace(
-            method, scope="chunk", policy="right", chunk_tokens=64, tree_depth=0, compression_ratio=1
-        )
+        self.of_sentences = replace(method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1)
         self.of_documents = replace(method, compression_ratio=settings.documents.compression_ratio)
 
     def batch(self, step: int) -> tuple[SharedLLMConfig, Batch]:
         """The batch of a step, and the numbers of the method to read it with."""
-        rng = Random(f"{self._settings.seed} {step}")
+        rng = Random(f"{self._settings.seed} {step}")  # noqa: S311
         documents = self._settings.documents
         if step >= documents.from_step and rng.random() < documents.share:
             return self.of_documents, collate(list(self._conversations(step)))
@@ -130,7 +128,7 @@ class Rows:
         sentences = self._settings.sentences
         made = made_up_facts if rng.random() < sentences.made_up else stated_facts
         facts = made(sentences.facts, self._words, rng)
-        text = rng.choice(("\n", " ", "\n\n")).join(fact.text for fact in facts)
+        text = rng.choice(("\n", " ", "\n\n")).join(fact.text for fact in facts if fact.text)
         rng.shuffle(facts)
         turns = [Turn(fact.question, fact.answer) for fact in facts]
         return conversation_item([text], turns, self._tokenizer, self.of_sentences)

@@ -1,0 +1,108 @@
+"""Scope `past`: one budget of states for all chunks, spent where a question finds most."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sharedllm_core import ConfigError, PastContext, SharedLLMConfig
+from sharedllm_core.node_choice import choose_of_texts, nodes_of, sentence_starts
+from sharedllm_core.selection import load_policy
+from sharedllm_core.selection._policy import Query
+from tests import tiny
+
+METHOD = replace(tiny.METHOD, policy="lexical", scope="past", finest_compression_ratio=1, min_injected_states=40)
+SENTENCES = replace(METHOD, split_after=tuple(range(0, tiny.VOCAB, 7)))
+
+
+def query_of(ids, chunks):
+    return Query(None, load_policy("lexical").weights(ids, chunks))
+
+
+@pytest.fixture(params=[METHOD, SENTENCES], ids=["middle", "sentences"])
+def model(request, bases):
+    return tiny.with_injection(bases("llama"), request.param)
+
+
+@torch.no_grad()
+def test_selecting_of_whole_trees_gives_what_selecting_first_gives(model):
+    chunks, question = tiny.chunks(32, 32, 17, 32, 1), tiny.ids(6, seed=9)
+    first = model.encode_past_context(chunks, question)
+    whole = PastContext.from_nodes(model.select_nodes(model.encode_nodes(chunks), question))
+    assert first.nodes == whole.nodes
+    for one, other in zip((*first.keys, *first.values), (*whole.keys, *whole.values), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@torch.no_grad()
+def test_the_chunk_that_has_the_questions_tokens_is_opened_and_the_others_stay_whole(bases):
+    model = tiny.untrained(bases("llama"), METHOD)
+    chunks = [torch.full((32,), 3 + number) for number in range(6)]
+    chunks[4][20:23] = torch.tensor([50, 51, 52])
+    past = model.encode_past_context(chunks, torch.tensor([50, 51, 52]))
+    opened = {node.chunk for node in past.nodes if node.level > 0}
+    assert opened == {4}
+    finest = [node for node in past.nodes if node.level == METHOD.tree_depth]
+    assert any(node.start <= 20 < node.end for node in finest)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(1, 32), min_size=1, max_size=8), st.integers(1, 9), st.integers(0, 60), st.integers(0, 99))
+def test_the_states_keep_within_the_budget_and_the_limit(lengths, ratio, least, seed):
+    method = replace(METHOD, compression_ratio=min(ratio, 7), min_injected_states=least, max_injected_states=50)
+    chunks = tiny.chunks(*lengths, seed=seed)
+    question = tiny.ids(5, seed=seed + 1)
+    chosen = choose_of_texts(method, chunks, query_of(question, chunks))
+    spent = sum(-(-node.length // 2 ** (3 - node.level)) for nodes in chosen for node in nodes)
+    roots = sum(-(-length // 8) for length in lengths)
+    assert spent <= max(min(max(sum(lengths) // min(ratio, 7), least), 50), roots)
+    for chunk, nodes in zip(chunks, chosen, strict=True):
+        assert set(nodes) <= set(nodes_of(chunk, method))
+
+
+def test_sentences_start_behind_an_end_and_before_a_beginning():
+    method = replace(METHOD, split_after=(9,), split_before=(5, 6))
+    assert sentence_starts(torch.tensor([1, 9, 5, 9, 2, 9, 9, 6, 9]), method) == [2, 7]
+    assert sentence_starts(torch.tensor([1, 9, 5, 9, 2]), replace(method, split_before=())) == [2, 4]
+    assert sentence_starts(torch.tensor([9]), method) == []
+
+
+@torch.no_grad()
+def test_nodes_begin_with_sentences_where_these_are_near(bases):
+    model = tiny.untrained(bases("llama"), replace(METHOD, split_after=(9,)))
+    chunk = torch.full((32,), 4)
+    chunk[[12, 19]] = 9  # the middle of the chunk is 16, of its right part 26
+    [entry] = model.encode_nodes([chunk])
+    assert [(node.start, node.end) for node in entry.nodes if node.level == 1] == [(0, 13), (13, 32)]
+
+
+def test_another_policy_goes_back_to_one_path_for_each_chunk(model):
+    model.set_policy("right")
+    assert (model.method.policy, model.method.scope) == ("right", "chunk")
+    past = model.encode_past_context(tiny.chunks(32, 32))
+    assert {node.level for node in past.nodes} == {1, 2, 3}
+
+
+WRONG = {
+    "use policy='lexical'": {"policy": "similarity", "scope": "past"},
+    "max_injected_states=9 limits a search over all chunks; use scope='past'": {"max_injected_states": 9},
+    "min_injected_states=9 is for a search over all chunks; use scope='past'": {"min_injected_states": 9},
+    "nothing is left to split with": {"policy": "lexical", "scope": "past", "finest_compression_ratio": 1},
+    "finest_compression_ratio=0.5 is not a finite number of at least 1": {"finest_compression_ratio": 0.5},
+    "split_after=(-1,) is no tuple of token ids": {"split_after": (-1,)},
+    "split_before='.' is no tuple of token ids": {"split_before": "."},
+}
+
+
+@pytest.mark.parametrize(("message", "values"), WRONG.items(), ids=list(WRONG))
+def test_numbers_that_do_not_fit_together_are_refused_with_a_remedy(message, values):
+    with pytest.raises(ConfigError) as refused:
+        SharedLLMConfig(injection_layers=1, **values)
+    assert message in str(refused.value)
+
+
+def test_the_configuration_survives_json():
+    assert SharedLLMConfig.from_dict(json.loads(json.dumps(SENTENCES.to_dict()))) == SENTENCES
