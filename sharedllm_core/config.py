@@ -54,8 +54,8 @@ class SharedLLMConfig:
             whole chunks are retained even where they are more. By default no limit.
         split_after, split_before: token ids that end a sentence, and those that may begin the next one (none given:
             any). Nodes are split and documents cut into chunks between two such where that is near, a quarter of the
-            node or chunk at most; by default in the middle, and behind the last token that fits. A tokenizer's are
-            `sentence_borders(tokenizer)`.
+            node or chunk at most; by default in the middle, and behind the last token that fits.
+            `tokenization.sentence_borders` knows a tokenizer's.
 
     Raises:
         ConfigError: a value is out of range; the message names value, limit and remedy.

@@ -133,25 +133,21 @@ class TextTokenizer:
         return counter
 
 
-def sentence_borders(tokenizer: Any) -> dict[str, tuple[int, ...]]:
+def sentence_borders(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """`split_after` and `split_before` of `SharedLLMConfig` for a tokenizer of transformers.
 
     Sentences end with punctuation or the end of a line, and begin with white space, a capital or a sign: not with a
     digit or a small letter right behind a full stop, so that numbers and names like 3.14 and example.com stay whole.
     """
-    texts = {number: tokenizer.convert_tokens_to_string([token]) for token, number in tokenizer.get_vocab().items()}
-    if tokenizer.backend_tokenizer.decoder is not None:
-        decode = tokenizer.backend_tokenizer.decode
-        marker = tokenizer.backend_tokenizer.encode("\n", add_special_tokens=False).ids[-1:]
-        # Behind another token, so that a decoder that takes white space off a text's start leaves it here.
-        before = len(decode(marker))
-        texts = {number: decode([*marker, number], skip_special_tokens=False)[before:] for number in texts}
-    special = set(tokenizer.all_special_ids)
+    decode = tokenizer.backend_tokenizer.decode
+    # Behind another token, so that a decoder that takes white space off a text's start leaves it here.
+    line = tokenizer.backend_tokenizer.encode("\n", add_special_tokens=False).ids[-1:]
+    known = len(decode(line))
+    texts = {number: decode([*line, number])[known:] for number in tokenizer.get_vocab().values()}
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     plain = {number: text for number, text in texts.items() if number not in special and text}
-    return {
-        "split_after": tuple(sorted(number for number, text in plain.items() if _ENDS.fullmatch(text))),
-        "split_before": tuple(sorted(number for number, text in plain.items() if _BEGINS.match(text))),
-    }
+    ends = tuple(sorted(number for number, text in plain.items() if _ENDS.fullmatch(text)))
+    return ends, tuple(sorted(number for number, text in plain.items() if _BEGINS.match(text)))
 
 
 class GrowingText:

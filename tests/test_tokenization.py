@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from sharedllm_core import SharedLLMConfig
 from sharedllm_core.errors import TokenizerError
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.node_choice import sentence_starts
+from sharedllm_core.tokenization import TextTokenizer, TokenizedText, sentence_borders
+from tests import tiny_engine
 
 CORPUS = ["The notice period is 90 days, isn't it?", "def f(x):\n    return x ** 2", "Größe naïve 漢字"] * 20
 LLAMA3_WORDS = (
@@ -108,3 +111,34 @@ def test_a_tokenizer_without_offsets_is_refused():
 
     with pytest.raises(TokenizerError, match="Slow gives no character offsets; load a fast tokenizer"):
         TextTokenizer(Slow())
+
+
+def test_sentences_end_behind_full_stops_and_lines_but_numbers_and_names_stay_whole():
+    tokenizer = tiny_engine.tokenizer()
+    after, before = sentence_borders(tokenizer)
+    method = SharedLLMConfig(injection_layers=1, split_after=after, split_before=before)
+    text = "Clause 3.14 holds. The rent is paid\n- within days! See example.com, or call 5.30."
+    ids = TextTokenizer(tokenizer).encode(text)
+    starts = [ids.characters(place, place + 1)[0] for place in sentence_starts(ids.ids, method)]
+    assert [text[start : start + 6] for start in starts] == [" The r", "- with", " See e"]
+
+
+def test_a_decoder_that_takes_spaces_off_hides_no_border():
+    after, before = sentence_borders(tiny_engine.byte_fallback_tokenizer())
+    tokenizer = tiny_engine.byte_fallback_tokenizer()
+    assert tokenizer.convert_tokens_to_ids("<0x2E>") in after
+    assert tokenizer.convert_tokens_to_ids("▁") in before
+    assert tokenizer.convert_tokens_to_ids("a") not in before
+
+
+@given(st.lists(st.integers(1, 300), unique=True).map(sorted), st.integers(1, 300), st.integers(4, 64))
+def test_chunks_end_at_the_last_border_of_their_last_quarter(borders, length, chunk_tokens):
+    whole = TokenizedText(torch.arange(length), torch.arange(length)[:, None].expand(-1, 2))
+    parts = list(whole.chunks(chunk_tokens, borders))
+    assert torch.cat([part.ids for part in parts]).tolist() == list(range(length))
+    start = 0
+    for part in parts[:-1]:
+        full = start + chunk_tokens
+        near = [border for border in borders if full - chunk_tokens // 4 <= border <= full and border > start]
+        start += len(part.ids)
+        assert start == (near[-1] if near else full)

@@ -22,13 +22,12 @@ from typing import Any
 import torch
 import yaml
 from facts import common_words, made_up_facts, stated_facts
-from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import SharedLLMConfig
 from sharedllm_core.tokenization import TextTokenizer
 from sharedllm_core.training.batch import Batch, collate
-from sharedllm_core.training.items import NO_LOSS, Item, Turn, conversation_item
+from sharedllm_core.training.items import Item, Turn, conversation_item
 from sharedllm_core.training.tasks import TaskSettings, generate_tasks, read_texts
 from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 
@@ -93,7 +92,9 @@ class Settings:
         """The settings of a YAML file."""
         given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         sentences = Sentences(**given.pop("sentences", {}))
-        documents = Documents(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.pop("documents").items()})
+        in_documents: dict[str, Any] = given.pop("documents")
+        lists = {name: tuple(value) for name, value in in_documents.items() if isinstance(value, list)}
+        documents = Documents(**in_documents | lists)
         return cls(**given | {"texts": tuple(given["texts"]), "sentences": sentences, "documents": documents})
 
     def rate(self, step: int) -> float:
@@ -165,17 +166,61 @@ def optimizers(model: TrainableSharedLLMForCausalLM, settings: Settings) -> list
     ]
 
 
-def answers_right(logits: Tensor, labels: Tensor) -> tuple[int, int]:
-    """How many answers have each token the likeliest, given those before it; and how many answers there are."""
-    right = total = 0
-    hit = torch.cat((torch.zeros_like(labels[:, :1], dtype=torch.bool), logits[:, :-1].argmax(-1) == labels[:, 1:]), 1)
-    for row_labels, row_hit in zip(labels, hit, strict=True):
-        of_answer = (row_labels != NO_LOSS).int()
-        number = (torch.diff(of_answer, prepend=of_answer.new_zeros(1)) == 1).cumsum(0)[of_answer.bool()]
-        for answer in number.unique():
-            total += 1
-            right += int(row_hit[of_answer.bool()][number == answer].all())
-    return right, total
+class Run:
+    """A training run: model, optimizers and the step it is at; it goes on from its last checkpoint, if there is one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._output = Path(settings.output)
+        self._checkpoint = self._output / "checkpoint"
+        before = self._checkpoint if (self._checkpoint / "state.pt").is_file() else None
+        self.model = TrainableSharedLLMForCausalLM.from_pretrained(before or settings.start).to(settings.device).train()
+        self.model.set_attn_implementation("eager")  # many small shapes: faster than kernels that are made for each
+        self.model.random_chunk_positions = settings.chunk_positions
+        self.method = self.model.method  # what it answers with; batches are read with others
+        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.start)
+        self.optimizers = optimizers(self.model, settings)
+        self.step = 0
+        if before is not None:
+            state = torch.load(before / "state.pt", weights_only=True)
+            self.step = state["step"]
+            torch.set_rng_state(state["random"])
+            for one, its_state in zip(self.optimizers, state["optimizers"], strict=True):
+                one.load_state_dict(its_state)
+
+    def train_on(self, method: SharedLLMConfig, batch: Batch, rows_seen: int) -> float:
+        """One step; its loss."""
+        settings = self._settings
+        self.model.set_method(method)
+        self.model.rows_seen = rows_seen
+        rates = (settings.learning_rate, settings.matrix_learning_rate)
+        for one, rate in zip(self.optimizers, rates, strict=True):
+            one.param_groups[0]["lr"] = rate * settings.rate(self.step)
+        with torch.autocast(settings.device, torch.bfloat16):
+            loss = self.model(**{name: tensor.to(settings.device) for name, tensor in batch.items()}).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for one in self.optimizers:
+            one.step()
+            one.zero_grad()
+        self.step += 1
+        return float(loss.detach())
+
+    def save(self, folder: Path) -> None:
+        """The model as it answers, with its tokenizer."""
+        self.model.set_method(self.method)
+        self.model.save_pretrained(folder, max_shard_size="14MB")
+        self.tokenizer.save_pretrained(folder)
+
+    def save_checkpoint(self) -> None:
+        """In a folder of its own, which takes the place of the last one when it is whole."""
+        unfinished = self._output / "checkpoint.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        self.save(unfinished)
+        states = [one.state_dict() for one in self.optimizers]
+        torch.save({"step": self.step, "random": torch.get_rng_state(), "optimizers": states}, unfinished / "state.pt")
+        shutil.rmtree(self._checkpoint, ignore_errors=True)
+        unfinished.rename(self._checkpoint)
 
 
 def run(settings: Settings) -> Path:
@@ -186,63 +231,26 @@ def run(settings: Settings) -> Path:
     if (output / "model" / "config.json").is_file():
         print(f"{output / 'model'} is there; remove {output} to train again")
         return output / "model"
-    state_file = output / "checkpoint" / "state.pt"
-    model = TrainableSharedLLMForCausalLM.from_pretrained(state_file.parent if state_file.is_file() else settings.start)
-    model.to(settings.device).train()
-    model.set_attn_implementation("eager")  # many small shapes: faster than kernels that are made for each
-    method = model.method
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.start)
-    rows = Rows(settings, TextTokenizer(tokenizer), method)
-    model.random_chunk_positions = settings.chunk_positions
-    optimizer = optimizers(model, settings)
-    step = 0
-    if state_file.is_file():
-        state = torch.load(state_file, weights_only=True)
-        step = state["step"]
-        torch.set_rng_state(state["random"])
-        for one, its_state in zip(optimizer, state["optimizers"], strict=True):
-            one.load_state_dict(its_state)
-
-    def save(folder: Path) -> None:
-        model.set_method(method)
-        model.save_pretrained(folder, max_shard_size="14MB")
-        tokenizer.save_pretrained(folder)
-
     output.mkdir(parents=True, exist_ok=True)
     (output / "settings.json").write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+    this = Run(settings)
+    rows = Rows(settings, TextTokenizer(this.tokenizer), this.method)
     began, losses = time.monotonic(), dict[str, list[float]]()
-    while step < settings.steps:
-        step_method, batch = rows.batch(step)
-        is_documents = step_method is rows.of_documents
-        model.set_method(step_method)
-        model.rows_seen = max(n for at, n in settings.documents.rows_seen if at <= step) if is_documents else 1
-        batch = {name: tensor.to(settings.device) for name, tensor in batch.items()}
-        for one, rate in zip(optimizer, (settings.learning_rate, settings.matrix_learning_rate), strict=True):
-            one.param_groups[0]["lr"] = rate * settings.rate(step)
-        with torch.autocast(settings.device, torch.bfloat16):
-            loss = model(**batch).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for one in optimizer:
-            one.step()
-            one.zero_grad()
-        losses.setdefault("documents" if is_documents else "sentences", []).append(float(loss.detach()))
-        step += 1
-        if step % settings.log_every == 0:
-            noted = {"step": step, "seconds": round(time.monotonic() - began)}
-            noted |= {f"loss_{name}": round(sum(all_) / len(all_), 4) for name, all_ in losses.items()}
+    while this.step < settings.steps:
+        method, batch = rows.batch(this.step)
+        is_documents = method is rows.of_documents
+        seen = max(n for at, n in settings.documents.rows_seen if at <= this.step) if is_documents else 1
+        loss = this.train_on(method, batch, seen)
+        losses.setdefault("documents" if is_documents else "sentences", []).append(loss)
+        if this.step % settings.log_every == 0:
+            noted: dict[str, float] = {"step": this.step, "seconds": round(time.monotonic() - began)}
+            noted |= {f"loss_{name}": round(sum(every) / len(every), 4) for name, every in losses.items()}
             with (output / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(noted) + "\n")
             losses = {}
-        if step % settings.save_every == 0 and step < settings.steps:
-            fresh = output / "checkpoint.unfinished"
-            shutil.rmtree(fresh, ignore_errors=True)
-            save(fresh)
-            states = [one.state_dict() for one in optimizer]
-            torch.save({"step": step, "random": torch.get_rng_state(), "optimizers": states}, fresh / "state.pt")
-            shutil.rmtree(state_file.parent, ignore_errors=True)
-            fresh.rename(state_file.parent)
-    save(output / "model")
+        if this.step % settings.save_every == 0 and this.step < settings.steps:
+            this.save_checkpoint()
+    this.save(output / "model")
     return output / "model"
 
 

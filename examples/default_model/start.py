@@ -78,7 +78,7 @@ def first_weights(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    base = LlamaForCausalLM(config)
+    base: Any = LlamaForCausalLM(config)
     _write_embeddings(base.model, counts)
     _write_first_layer(base.model)
     _write_second_layer(base.model)
@@ -86,10 +86,12 @@ def first_weights(
         base.save_pretrained(folder)
         model = SharedLLMForCausalLM.from_base(folder, method)
     with torch.no_grad():
-        for injection in model.injection:
+        injections: Any = model.injection
+        for injection in injections:
             injection.o_proj.weight.normal_(std=NOISE)
-        second = model.model.layers[1].self_attn.o_proj.weight
-        model.injection[1].o_proj.weight.copy_(second)
+        built: Any = model.model.layers
+        second = built[1].self_attn.o_proj.weight
+        injections[1].o_proj.weight.copy_(second)
         second[:, LOOK_UP.start * hidden // HEADS :] = 0  # running text looks things up in the past, not in itself
     return model
 
@@ -198,6 +200,7 @@ def _write_second_layer(model: Any) -> None:
 
 def embedded_method(tokenizer: PreTrainedTokenizerFast, injection_layers: int) -> SharedLLMConfig:
     """The numbers of the method that the embedded model answers with."""
+    split_after, split_before = sentence_borders(tokenizer)
     return SharedLLMConfig(
         injection_layers=injection_layers,
         chunk_tokens=512,
@@ -208,7 +211,8 @@ def embedded_method(tokenizer: PreTrainedTokenizerFast, injection_layers: int) -
         policy="lexical",
         scope="past",
         split_noise_tokens=0,
-        **sentence_borders(tokenizer),
+        split_after=split_after,
+        split_before=split_before,
     )
 
 
