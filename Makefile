@@ -14,7 +14,7 @@ export TOKENIZERS_PARALLELISM = false
 .PHONY: demo test test-matrix lint format docs-cli efficiency clean
 
 demo: $(READY)
-	$(BIN)/python examples/ask_documents.py
+	$(BIN)/python examples/demo/demo.py --cache runs/demo
 
 test: lint
 	$(BIN)/pytest -n 2

@@ -6,7 +6,10 @@ Two sorts of batches take turns, each read with numbers of the method of its own
 read without compression: they are where finding and copying are learned. Rows of `documents` are generated look-up
 tasks of all forms, read as the model reads in the end, but with more states: a conversation asks for several places.
 
-A run that was stopped goes on from its last checkpoint: weights, optimizers and random numbers.
+From some step on, rows also see the states of rows of earlier batches, many distractors that cost little.
+
+A run that was stopped goes on from its last checkpoint: weights, optimizers and random numbers. The states of earlier
+batches are not in it, so that a run with them ends a little differently when it was stopped.
 """
 
 import argparse
@@ -52,7 +55,7 @@ class Documents:
         questions: of a conversation.
         forms, distractors: see `TaskSettings`.
         compression_ratio: β while training.
-        rows_seen: of how many rows' documents a row sees the states, from which step on: [[0, 1], [1000, 2]].
+        earlier_rows: of how many rows of earlier batches, at most, a row also sees the states, from which step on.
     """
 
     rows: int = 8
@@ -62,8 +65,8 @@ class Documents:
     questions: int = 5
     forms: tuple[str, ...] = ("single",)
     distractors: int = 1
-    compression_ratio: float = 2
-    rows_seen: tuple[tuple[int, int], ...] = ((0, 1),)
+    compression_ratio: float = 1
+    earlier_rows: tuple[tuple[int, int], ...] = ((0, 0),)
 
 
 @dataclass(frozen=True)
@@ -188,11 +191,11 @@ class Run:
             for one, its_state in zip(self.optimizers, state["optimizers"], strict=True):
                 one.load_state_dict(its_state)
 
-    def train_on(self, method: SharedLLMConfig, batch: Batch, rows_seen: int) -> float:
+    def train_on(self, method: SharedLLMConfig, batch: Batch, earlier_rows: int) -> float:
         """One step; its loss."""
         settings = self._settings
         self.model.set_method(method)
-        self.model.rows_seen = rows_seen
+        self.model.earlier_rows = earlier_rows
         rates = (settings.learning_rate, settings.matrix_learning_rate)
         for one, rate in zip(self.optimizers, rates, strict=True):
             one.param_groups[0]["lr"] = rate * settings.rate(self.step)
@@ -239,8 +242,8 @@ def run(settings: Settings) -> Path:
     while this.step < settings.steps:
         method, batch = rows.batch(this.step)
         is_documents = method is rows.of_documents
-        seen = max(n for at, n in settings.documents.rows_seen if at <= this.step) if is_documents else 1
-        loss = this.train_on(method, batch, seen)
+        earlier = max(n for at, n in settings.documents.earlier_rows if at <= this.step)
+        loss = this.train_on(method, batch, earlier)
         losses.setdefault("documents" if is_documents else "sentences", []).append(loss)
         if this.step % settings.log_every == 0:
             noted: dict[str, float] = {"step": this.step, "seconds": round(time.monotonic() - began)}

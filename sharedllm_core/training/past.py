@@ -6,7 +6,8 @@ for those, at their own chunk positions here, so that they cost the lower model 
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ class BatchStates:
     Attributes:
         nodes, counts: of each chunk its retained nodes, and the states of each.
         lengths, rows: of each chunk.
+        num_rows: of the batch; some may have no chunk.
         keys, values: per layer [K, S, D], chunk after chunk.
     """
 
@@ -46,6 +48,26 @@ class BatchStates:
     keys: list[Tensor]
     values: list[Tensor]
     origin: StateOrigin
+    num_rows: int
+
+    def detached(self) -> "BatchStates":
+        """The same states, through which no gradient flows."""
+        return replace(self, keys=[key.detach() for key in self.keys], values=[value.detach() for value in self.values])
+
+    @staticmethod
+    def joined(parts: Sequence["BatchStates"]) -> "BatchStates":
+        """Several batches as one; the rows of each are counted on from those of the one before it."""
+        first = [0, *accumulate(part.num_rows for part in parts)]
+        return replace(
+            parts[0],
+            nodes=[nodes for part in parts for nodes in part.nodes],
+            counts=[counts for part in parts for counts in part.counts],
+            lengths=[length for part in parts for length in part.lengths],
+            rows=[row + start for part, start in zip(parts, first, strict=False) for row in part.rows],
+            keys=[torch.cat(layer, dim=1) for layer in zip(*(part.keys for part in parts), strict=True)],
+            values=[torch.cat(layer, dim=1) for layer in zip(*(part.values for part in parts), strict=True)],
+            num_rows=first[-1],
+        )
 
 
 def encode_batch(lower: LowerModel, batch: PastBatch, *, noisy: bool) -> BatchStates | None:
@@ -63,7 +85,7 @@ def encode_batch(lower: LowerModel, batch: PastBatch, *, noisy: bool) -> BatchSt
     for nodes in retained:
         per_chunk.append(counts[at : at + len(nodes)])
         at += len(nodes)
-    return BatchStates(retained, per_chunk, tokens.lengths, batch.rows, keys, values, origin)
+    return BatchStates(retained, per_chunk, tokens.lengths, batch.rows, keys, values, origin, len(batch.queries))
 
 
 def _select(lower: LowerModel, tokens: PastTokens, batch: PastBatch, noisy: bool) -> list[list[Node]]:

@@ -1,6 +1,7 @@
 """`TrainableSharedLLMForCausalLM`: its forward pass begins with the documents, so that any trainer can call it."""
 
 import random
+from collections import deque
 from typing import Any
 
 import torch
@@ -12,9 +13,12 @@ from ..past_context import PastContext
 from .batch import PastBatch
 from .config import Trained
 from .items import NO_LOSS
-from .past import encode_batch, row_past
+from .past import BatchStates, encode_batch, row_past
 
 __all__ = ["TrainableSharedLLMForCausalLM", "set_trained"]
+
+
+_EARLIER_BATCHES = 4
 
 
 class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
@@ -22,11 +26,15 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
 
     Attributes:
         random_chunk_positions, rows_seen, own_last: see `TrainingConfig` and `row_past`.
+        earlier_rows: of how many rows of the batches before, at most, a row also sees the states, as they were made
+            then and without gradients: many distractors that cost the lower model nothing. Each row draws how many.
+            They are not part of a checkpoint, so a run that is resumed draws others at first.
     """
 
     random_chunk_positions: int = 0
     rows_seen: int = 1
     own_last: bool = False
+    earlier_rows: int = 0
 
     def forward(
         self,
@@ -78,19 +86,30 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         chance = random.Random(drawn)  # noqa: S311
         rows_seen = self.rows_seen if self.training else 1
         num_rows = len(batch.queries)
+        seen_together, earlier = self._with_earlier(states)
         pasts = []
         for row in range(num_rows):
             others = [other for other in range(num_rows) if other != row]
             seen = chance.sample(others, min(rows_seen - 1, len(others)))
-            past = row_past(states, row, seen, self.random_chunk_positions, chance, own_last=self.own_last)
+            seen += chance.sample(earlier, chance.randint(0, min(self.earlier_rows, len(earlier)))) if earlier else []
+            past = row_past(seen_together, row, seen, self.random_chunk_positions, chance, own_last=self.own_last)
             if past is not None:
                 self._accepted.add(past)  # its states are this model's own, just made
             pasts.append(past)
         return pasts
 
+    def _with_earlier(self, states: BatchStates) -> tuple[BatchStates, list[int]]:
+        """The states of this batch and of those before it, and the numbers of the earlier rows."""
+        if not (self.training and self.earlier_rows):
+            return states, []
+        earlier: deque[BatchStates] = self.__dict__.setdefault("_earlier", deque(maxlen=_EARLIER_BATCHES))
+        together = BatchStates.joined([states, *earlier]) if earlier else states
+        earlier.appendleft(states.detached())
+        return together, sorted({row for row in together.rows if row >= states.num_rows})
+
     @property
     def _draws(self) -> bool:
-        return self.random_chunk_positions > 0 or self.rows_seen > 1
+        return self.random_chunk_positions > 0 or self.rows_seen > 1 or self.earlier_rows > 0
 
 
 def set_trained(model: SharedLLMForCausalLM, trained: Trained) -> int:
