@@ -52,6 +52,8 @@ class SharedLLMConfig:
             leave too little to reach even one leaf.
         max_injected_states: with scope `"past"`, the most states a question retains, however long the past context is;
             whole chunks are retained even where they are more. By default no limit.
+        min_score_share: with scope `"past"`, leaves that score less than this share of the best leaf's are not looked
+            for, even where states are left: what says little only distracts.
         split_after, split_before: token ids that end a sentence, and those that may begin the next one (none given:
             any). Nodes are split and documents cut into chunks between two such where that is near, a quarter of the
             node or chunk at most; by default in the middle, and behind the last token that fits.
@@ -74,6 +76,7 @@ class SharedLLMConfig:
     finest_compression_ratio: float | None = None
     min_injected_states: int = 0
     max_injected_states: int | None = None
+    min_score_share: float = 0.0
     split_after: tuple[int, ...] = ()
     split_before: tuple[int, ...] = ()
 
@@ -93,6 +96,7 @@ class SharedLLMConfig:
         if self.max_injected_states is not None:
             self._check_whole("max_injected_states", at_least=1)
         self._check_whole("min_injected_states", at_least=0)
+        self._check_number("min_score_share", at_least=0)
         self._check_ids("split_after")
         self._check_ids("split_before")
         self._check_halves()
@@ -135,7 +139,9 @@ class SharedLLMConfig:
         """The same numbers with another policy; one path for each chunk where it cannot compare chunks."""
         if policy == "lexical" or self.scope == "chunk":
             return replace(self, policy=policy)
-        return replace(self, policy=policy, scope="chunk", min_injected_states=0, max_injected_states=None)
+        return replace(
+            self, policy=policy, scope="chunk", min_injected_states=0, max_injected_states=None, min_score_share=0
+        )
 
     # ---------------------------------------------------------------------------------------------- derived
 
@@ -230,10 +236,9 @@ class SharedLLMConfig:
                 raise ConfigError(
                     f"max_injected_states={self.max_injected_states} limits a search over all chunks; use scope='past'"
                 )
-            if self.min_injected_states:
-                raise ConfigError(
-                    f"min_injected_states={self.min_injected_states} is for a search over all chunks; use scope='past'"
-                )
+            for name in ("min_injected_states", "min_score_share"):
+                if value := getattr(self, name):
+                    raise ConfigError(f"{name}={value} is for a search over all chunks; use scope='past'")
             return
         if self.policy != "lexical":
             raise ConfigError(

@@ -109,6 +109,7 @@ def best_nodes(
     size: Callable[[Node], int],
     budget: int,
     borders: Borders = (),
+    worth: float = 0.0,
 ) -> list[list[Node]]:
     """Best-first search over the trees of all chunks: nodes to retain of each; they tile the chunk (beyond the paper).
 
@@ -123,6 +124,7 @@ def best_nodes(
         size: what retaining a node costs.
         budget: what all retained nodes may cost. The roots are retained even where they cost more.
         borders: see `split`.
+        worth: the share of the best leaf's score that a leaf must have to be looked for.
     """
     retained: list[set[Node]] = [{root} for root in chunks]
     left = budget - sum(size(root) for root in chunks)
@@ -140,9 +142,10 @@ def best_nodes(
     # Of equal scores the deeper node first: a path that was begun is gone to its end before another one begins.
     waiting = [(-best(root), -root.level, number, root) for number, root in enumerate(chunks)]
     heapify(waiting)
+    enough = worth * max(best_below.values(), default=0.0)
     while waiting:
         negative, _, number, node = heappop(waiting)
-        if negative == 0:
+        if negative == 0 or -negative < enough:
             break
         if node not in halves_of:
             continue

@@ -58,6 +58,7 @@ def choose(
             lambda node: num_states(node.length, node.level, method),
             method.states_budget(sum(len(chunk) for chunk in chunks)),
             borders,
+            method.min_score_share,
         )
     return retained_nodes(
         roots, method.tree_depth, lambda pairs: policy.selects_right(pairs, halves, query), noise, borders

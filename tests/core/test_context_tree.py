@@ -179,3 +179,14 @@ def test_several_leaves_of_one_chunk_are_opened_when_they_say_most():
         roots([64]), 3, lambda node: float(any(node.start <= token < node.end for token in (3, 60))), _size, 10_000
     )
     assert {node.level for node in nodes if node.start in (0, 56)} == {3}
+
+
+def test_leaves_that_say_much_less_than_the_best_are_left_closed():
+    worths = {3: 1.0, 30: 4.0, 60: 3.0}
+
+    def score(node):
+        return sum(worth for at, worth in worths.items() if node.start <= at < node.end)
+
+    (nodes,) = best_nodes(roots([64]), 3, score, _size, 10_000, worth=0.5)
+    opened = {at for at in worths if any(node.level == 3 and node.start <= at < node.end for node in nodes)}
+    assert opened == {30, 60}
