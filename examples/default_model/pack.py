@@ -1,4 +1,4 @@
-"""Step 4 of the embedded model: into the package.
+"""Step 4 of the embedded model: into the package, in half precision, with the numbers of the method of `start.py`.
 
 python examples/default_model/pack.py runs/look-ups/model sharedllm_core/default_model
 """
@@ -6,7 +6,8 @@ python examples/default_model/pack.py runs/look-ups/model sharedllm_core/default
 import argparse
 
 import torch
-from transformers import AutoTokenizer
+from start import embedded_method
+from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import SharedLLMForCausalLM
 
@@ -16,9 +17,11 @@ def main() -> None:
     parser.add_argument("model", help="folder of step 3")
     parser.add_argument("out", help="folder in the package")
     given = parser.parse_args()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(given.model)
     model = SharedLLMForCausalLM.from_pretrained(given.model).to(torch.bfloat16)
+    model.set_method(embedded_method(tokenizer, model.method.injection_layers))
     model.save_pretrained(given.out, max_shard_size="14MB")
-    AutoTokenizer.from_pretrained(given.model).save_pretrained(given.out)
+    tokenizer.save_pretrained(given.out)
     print(f"{model.num_parameters():,} parameters in {given.out}")
 
 

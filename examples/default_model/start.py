@@ -208,6 +208,7 @@ def embedded_method(tokenizer: PreTrainedTokenizerFast, injection_layers: int) -
         compression_ratio=8,
         finest_compression_ratio=1,
         min_injected_states=512,
+        min_score_share=0.7,
         policy="lexical",
         scope="past",
         split_noise_tokens=0,

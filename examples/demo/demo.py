@@ -38,10 +38,14 @@ def main() -> None:
         facts = write_handbook(folder / "handbook", given.sections, seed=0)
         engine = SharedLLMEngine.from_pretrained(cache=TreeCache.default(folder=folder / "trees"))
         print(f"The model that comes with sharedllm: {engine.model.num_parameters() / 1e6:.1f} M parameters")
+        library = engine.library(given.docs or folder / "handbook")
+        cached = engine.cached_tokens(library)
         began = time.perf_counter()
-        library = engine.read(given.docs or folder / "handbook")
+        engine.read(library)
         seconds = time.perf_counter() - began
-        print(f"{library}\nread in {seconds:.1f} s ({library.num_tokens / seconds:,.0f} tokens/s)\n")
+        print(
+            f"{library}\n{library.num_tokens - cached:,} tokens read in {seconds:.1f} s, {cached:,} were in the cache\n"
+        )
         if given.ask:
             show(engine, library, given.ask)
             return
@@ -67,7 +71,7 @@ def show(engine: SharedLLMEngine, library: Library, question: str) -> Answer:
     print(f"Q: {question}")
     print(f"A: {answer.text}   ({seconds:.2f} s, {answer.usage.injected_states:,} states)")
     for span in answer.evidence:
-        print(f"   Evidence ({span.document_id}): {' '.join(span.text.split())[:160]}")
+        print(f"   Evidence ({Path(span.document_id).name}): {' '.join(span.text.split())[:160]}")
     return answer
 
 

@@ -45,7 +45,8 @@ def recipe():
             return runpy.run_path(str(RECIPE / script), run_name="__main__")
 
         yield run
-    sys.modules.pop("facts", None)
+    for module in ("facts", "start"):
+        sys.modules.pop(module, None)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,67 @@
+"""The model that the package carries: small enough to ship, and it answers, offline, with evidence."""
+
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+import sharedllm_core
+from sharedllm_core import Document, SharedLLMEngine
+from tests import tiny_engine
+
+FOLDER = Path(sharedllm_core.__file__).with_name("default_model")
+DEMO = tiny_engine.ROOT / "examples" / "demo"
+QUESTIONS = 20
+RIGHT_AT_LEAST = 8
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return SharedLLMEngine.from_pretrained(cache=tiny_engine.memory_cache())
+
+
+@pytest.fixture(scope="module")
+def handbook(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DEMO)
+        from handbook import write_handbook
+
+        folder = tmp_path_factory.mktemp("handbook")
+        yield folder, write_handbook(folder, sections=3, seed=11)
+        sys.modules.pop("handbook", None)
+
+
+def test_it_is_small_enough_to_ship_and_says_what_it_is(engine):
+    shards = list(FOLDER.glob("*.safetensors"))
+    assert engine.model.num_parameters() <= 20e6
+    assert max(shard.stat().st_size for shard in shards) <= 15e6
+    assert sum(shard.stat().st_size for shard in shards) <= 40e6
+    card = (FOLDER / "README.md").read_text()
+    assert "examples/default_model" in card
+    assert "not a general assistant" in card
+
+
+def test_it_answers_questions_about_a_handbook_that_it_never_saw(engine, handbook):
+    folder, facts = handbook
+    library = engine.read(folder)
+    rng = Random(5)
+    right, with_evidence = 0, 0
+    for fact in rng.sample(facts, QUESTIONS):
+        answer = engine.ask(rng.choice(fact.questions), library, max_new_tokens=48, num_evidence=1)
+        if answer.text == fact.value:
+            right += 1
+            with_evidence += any(fact.value in span.text for span in answer.evidence)
+    assert right >= RIGHT_AT_LEAST
+    assert with_evidence >= right // 2
+
+
+def test_documents_decide_what_it_answers(engine):
+    for value in ("482913", "170265"):
+        library = engine.read([Document(f"The access code of the Redwold library is {value}.", id="note")])
+        assert engine.ask("What is the access code of the Redwold library?", library).text == value
+
+
+def test_it_computes_in_the_precision_that_it_is_kept_in(engine):
+    assert engine.model.dtype == torch.bfloat16
