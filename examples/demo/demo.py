@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, help="folder for handbook and trees; by default a temporary one")
     parser.add_argument("--sections", type=int, default=54, help="of each of the eight files")
-    parser.add_argument("--questions", type=int, default=5, help="how many to draw")
+    parser.add_argument("--questions", type=int, default=12, help="how many to draw")
     parser.add_argument("--seed", type=int, default=0, help="of the questions that are drawn")
     parser.add_argument("--ask", help="a question of your own")
     parser.add_argument("--docs", nargs="+", help="documents of your own, with --ask")
