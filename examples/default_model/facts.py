@@ -70,10 +70,9 @@ def common_words(texts: Iterable[str], at_least: int = 4) -> list[str]:
 
 
 def stated_facts(
-    count: int, words: Sequence[str], rng: Random, *, noisy: bool = True, split: Split = "train"
+    count: int, words: Sequence[str], rng: Random, *, noisy: bool = True, split: Split = "train", unsaid: float = 0.33
 ) -> list[AskedFact]:
-    """Facts of the generator's kinds. Half of the time several are of one kind and about things with similar names, and
-    a third of the time one more question asks for a thing of which nothing is said.
+    """Facts of the generator's kinds. Half of the time several are of one kind and about things with similar names.
 
     Args:
         count: how many.
@@ -81,19 +80,20 @@ def stated_facts(
         rng: for all choices.
         noisy: whether words are dropped and put in, and phrases asked for.
         split: which phrasings.
+        unsaid: how often one more question asks for a thing of which nothing is said.
     """
     about: list[tuple[FactKind, str]] = []
     silent: list[bool] = []
     while len(about) < count:
         kind = rng.choice(_KINDS)
         alike = rng.randint(2, 4) if rng.random() < 0.5 else 1
-        unsaid = rng.random() < 0.33 and not any(silent)
-        for number, key in enumerate(kind.key.family(rng, alike + unsaid)):
+        one_unsaid = rng.random() < unsaid and not any(silent)
+        for number, key in enumerate(kind.key.family(rng, alike + one_unsaid)):
             if (kind, key) not in about:
                 about.append((kind, key))
                 silent.append(number >= alike)
     facts: list[AskedFact] = []
-    for (kind, key), unsaid in zip(about, silent, strict=True):
+    for (kind, key), is_silent in zip(about, silent, strict=True):
         value = kind.value.draw(rng)
         pattern = rng.choice(own(kind.facts, split))
         beside = {f"key{n}": kind.key.draw(rng) for n in "23"} | {f"value{n}": kind.value.draw(rng) for n in "23"}
@@ -105,7 +105,7 @@ def stated_facts(
                 phrase = rng.choice(own(kind.phrases, split))
                 question = rng.choice(_ASKING_FOR_PHRASES).replace("{phrase}", phrase)
             question = _varied(question, rng)
-        said = (text, value) if not unsaid else ("", NO_ANSWER)
+        said = (text, value) if not is_silent else ("", NO_ANSWER)
         facts.append(AskedFact(said[0], question.format(key=key), said[1]))
     return facts
 

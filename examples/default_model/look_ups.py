@@ -37,11 +37,13 @@ from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 
 @dataclass(frozen=True)
 class Sentences:
-    """Rows of `facts.py`: how many a batch, facts in each, and the share of rows with made-up facts."""
+    """Rows of `facts.py`: how many a batch, facts in each, the share of rows with made-up facts, and how often nothing is
+    said of what is asked."""
 
     rows: int = 16
     facts: int = 6
     made_up: float = 0.35
+    unsaid: float = 0.33
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,10 @@ class Rows:
 
     def _sentences(self, rng: Random) -> Item:
         sentences = self._settings.sentences
-        made = made_up_facts if rng.random() < sentences.made_up else stated_facts
-        facts = made(sentences.facts, self._words, rng)
+        if rng.random() < sentences.made_up:
+            facts = made_up_facts(sentences.facts, self._words, rng)
+        else:
+            facts = stated_facts(sentences.facts, self._words, rng, unsaid=sentences.unsaid)
         text = rng.choice(("\n", " ", "\n\n")).join(fact.text for fact in facts if fact.text)
         rng.shuffle(facts)
         turns = [Turn(fact.question, fact.answer) for fact in facts]

@@ -53,7 +53,6 @@ def test_it_answers_questions_about_a_handbook_that_it_never_saw(engine, handboo
         if answer.text == fact.value:
             right += 1
             with_evidence += any(fact.value in span.text for span in answer.evidence)
-    print("right", right, "with evidence", with_evidence)
     assert right >= RIGHT_AT_LEAST
     assert with_evidence >= right // 2
 

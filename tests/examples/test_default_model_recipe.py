@@ -198,4 +198,4 @@ def test_the_settings_are_read(recipe, path):
     settings = runpy.run_path(str(RECIPE / "look_ups.py"))["Settings"].read(path)
     assert settings.rate(settings.warmup_steps) == 1
     assert settings.rate(settings.steps) == 0.02
-    assert {"single", "unanswerable", "two_hop"} <= set(settings.documents.forms)
+    assert {"single", "two_hop"} <= set(settings.documents.forms)
