@@ -37,8 +37,7 @@ from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 
 @dataclass(frozen=True)
 class Sentences:
-    """Rows of `facts.py`: how many a batch, facts in each, the share of rows with made-up facts, and how often nothing is
-    said of what is asked."""
+    """Rows of `facts.py`: how many, facts in each, the share of made-up ones, how often one more is asked in vain."""
 
     rows: int = 16
     facts: int = 6

@@ -188,7 +188,6 @@ def test_a_question_that_is_longer_than_the_window_is_refused_before_anything_is
         (["--stop", ""], 1, "none empty"),
         (["--model", "docs"], 1, "docs is not a checkpoint"),
         (["--model", "none/there"], 1, "none/there is neither a folder nor a hub id that can be reached"),
-        (["--model", ""], 1, "of one with --model"),
     ],
 )
 def test_a_wrong_option_is_said_in_one_line_that_names_it(sharedllm, folder, options, code, said):
