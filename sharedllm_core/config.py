@@ -6,6 +6,7 @@ model's depth is checked by `check_fits` when the two meet.
 
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, floor
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -160,6 +161,15 @@ class SharedLLMConfig:
     def compares_vectors(self) -> bool:
         """Whether the policy compares selection vectors, which the lower model makes and the cache keeps."""
         return self.policy not in {"lexical", "right"}
+
+    def compares(self, level: int) -> bool:
+        """Whether the policy may compare nodes of `level`, which then have selection vectors."""
+        return self.compares_vectors and 0 < level < self.tree_depth
+
+    @cached_property
+    def sentence_tokens(self) -> tuple[frozenset[int], frozenset[int]]:
+        """`split_after` and `split_before`, to look tokens up in."""
+        return frozenset(self.split_after), frozenset(self.split_before)
 
     def longest_node_tokens(self, chunk_tokens: int) -> int:
         """Tokens in the longest node that the lower model runs of a chunk.

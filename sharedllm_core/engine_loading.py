@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from .errors import CheckpointError, TokenizerError
+from .errors import TokenizerError
 from .modeling import SharedLLMForCausalLM
 
 __all__ = ["load_model", "load_tokenizer", "load_tokenizer_from"]
@@ -23,13 +23,7 @@ def load_model(
         CheckpointError: there is none.
         ConfigError: there is no such policy.
     """
-    if name is None:
-        if not (_DEFAULT / "config.json").is_file():
-            raise CheckpointError(
-                "this version of sharedllm carries no trained model yet; give the folder or hub id of one"
-            )
-        name = _DEFAULT
-    model = SharedLLMForCausalLM.from_pretrained(name, base=base, **kwargs)
+    model = SharedLLMForCausalLM.from_pretrained(_DEFAULT if name is None else name, base=base, **kwargs)
     if policy is not None:
         model.set_policy(policy)
     return model if device is None else model.to(device)

@@ -4,8 +4,9 @@ Nothing here knows states; who has only some of them, and who makes the others, 
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import pairwise
 
-import numpy as np
 from torch import Tensor
 
 from .config import SharedLLMConfig
@@ -13,7 +14,7 @@ from .context_tree import Borders, Node, all_nodes, best_nodes, retained_nodes, 
 from .downsampling import num_states
 from .selection import Halves, Query, load_policy
 
-__all__ = ["borders_of", "choose", "choose_of_texts", "comparable_nodes", "nodes_of"]
+__all__ = ["borders_of", "choose", "choose_of_texts", "nodes_of", "sentence_starts"]
 
 
 def borders_of(chunks: Sequence[Tensor], method: SharedLLMConfig) -> Borders:
@@ -23,11 +24,13 @@ def borders_of(chunks: Sequence[Tensor], method: SharedLLMConfig) -> Borders:
 
 def sentence_starts(ids: Tensor, method: SharedLLMConfig) -> list[int]:
     """The places behind a token of `split_after` that are before one of `split_before`, ascending."""
-    numbers = ids.cpu().numpy()
-    begins = np.isin(numbers[:-1], np.array(method.split_after))
-    if method.split_before:
-        begins &= np.isin(numbers[1:], np.array(method.split_before))
-    return (begins.nonzero()[0] + 1).tolist()
+    after, before = method.sentence_tokens
+    numbers = ids.tolist()
+    return [
+        place
+        for place, (last, first) in enumerate(pairwise(numbers), start=1)
+        if last in after and (not before or first in before)
+    ]
 
 
 def choose(
@@ -72,15 +75,17 @@ def choose_of_texts(method: SharedLLMConfig, chunks: Sequence[Tensor], query: Qu
 
 
 def _no_vectors(_: Sequence[Node]) -> Tensor:
-    raise AssertionError("policies whose scores are compared between chunks have no vectors")
+    raise AssertionError("the policy compares vectors, and only texts are at hand")
 
 
 def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> list[Node]:
     """Every node of a chunk that some question retains, as states name them: of chunk number 0."""
-    root = whole_chunk(0, len(chunk))
-    return all_nodes(root, method.tree_depth, root=method.scope == "past", borders=borders_of([chunk], method))
+    if method.split_after:
+        root, borders = whole_chunk(0, len(chunk)), borders_of([chunk], method)
+        return all_nodes(root, method.tree_depth, root=method.scope == "past", borders=borders)
+    return list(_nodes_of_length(len(chunk), method.tree_depth, method.scope == "past"))
 
 
-def comparable_nodes(nodes: Sequence[Node], method: SharedLLMConfig) -> list[Node]:
-    """Those of all nodes of a chunk whose selection vectors a policy may compare."""
-    return [node for node in nodes if method.compares_vectors and 0 < node.level < method.tree_depth]
+@lru_cache(maxsize=4096)
+def _nodes_of_length(length: int, depth: int, root: bool) -> tuple[Node, ...]:
+    return tuple(all_nodes(whole_chunk(0, length), depth, root=root))

@@ -16,7 +16,7 @@ from .config import SharedLLMConfig
 from .context_tree import Node, whole_chunk
 from .downsampling import num_states
 from .lower_model import LowerModel, PastTokens
-from .node_choice import choose, comparable_nodes, nodes_of
+from .node_choice import choose, nodes_of
 from .node_states import NodeStates, StateOrigin
 from .past_context import PastContext, key_rotation, state_positions
 from .rotary import rotate
@@ -129,7 +129,7 @@ def _encode_some_nodes(lower: LowerModel, chunks: Sequence[Tensor], origin: Stat
     tokens = PastTokens(chunks, lower.device)
     per_chunk = [nodes_of(chunk, method) for chunk in chunks]
     encoded = encode_per_chunk(lower, tokens, per_chunk, origin)
-    comparable = [comparable_nodes(nodes, method) for nodes in per_chunk]
+    comparable = [[node for node in nodes if method.compares(node.level)] for nodes in per_chunk]
     flat = [node._replace(chunk=i) for i, nodes in enumerate(comparable) for node in nodes]
     vectors_VE = comparable_vectors(lower, tokens, flat)
     rows = vectors_VE.split([len(nodes) for nodes in comparable])

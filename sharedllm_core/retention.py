@@ -11,7 +11,7 @@ from .config import SharedLLMConfig
 from .context_tree import Node
 from .errors import PastContextError
 from .lower_model import LowerModel, PastTokens
-from .node_choice import choose, comparable_nodes, nodes_of
+from .node_choice import choose, nodes_of
 from .node_states import NodeStates
 from .past_encoding import encode_per_chunk, read_query
 from .selection import Query, load_policy
@@ -35,8 +35,8 @@ def encode_retained(
         chunks: ids of each.
         known: what is known of each.
         query: see `read_query`.
-        chosen: the nodes that the query retains of each, where that is known; they must be where these chunks share
-            their budget with others.
+        chosen: the nodes that the query retains of each, where that is known. It must be where these chunks share a
+            budget with others.
 
     Returns:
         For each chunk what was known and what was encoded (the very entry that was known, where nothing was), and the
@@ -56,10 +56,9 @@ def encode_retained(
         return torch.stack([vectors[node.chunk][_alone(node)] for node in nodes])
 
     # Trees that were read for a policy without vectors get all of them at once, and are complete again.
-    bare = [
-        i for i, entry in enumerate(known) if entry and _has_all_nodes(entry, method) and not is_complete(entry, method)
-    ]
-    if lacking := [n._replace(chunk=i) for i in bare for n in comparable_nodes(nodes_of(chunks[i], method), method)]:
+    wholes = [nodes_of(chunk, method) if entry else [] for chunk, entry in zip(chunks, known, strict=True)]
+    bare = [i for i, entry in enumerate(known) if entry and entry.has(wholes[i]) and not is_complete(entry, method)]
+    if lacking := [n._replace(chunk=i) for i in bare for n in wholes[i] if method.compares(n.level)]:
         vectors_of(lacking)
 
     retained = choose(method, chunks, vectors_of, query) if chosen is None else chosen
@@ -74,10 +73,15 @@ def encode_retained(
         whole = encoded[i] if entry is None else entry
         if (before := here[i]) is not None and new_nodes[i]:
             whole = before.joined(encoded[i])
-        if len(vectors[i]) > len(whole.vector_nodes):
-            whole = replace(whole, vector_nodes=tuple(vectors[i]), vectors=torch.stack(list(vectors[i].values())))
-        states.append(whole)
+        states.append(_with_vectors(whole, vectors[i]))
     return states, per_chunk
+
+
+def _with_vectors(states: NodeStates, vectors: dict[Node, Tensor]) -> NodeStates:
+    """The states with the selection vectors that are known now; the very same where there are no more than before."""
+    if len(vectors) <= len(states.vector_nodes):
+        return states
+    return replace(states, vector_nodes=tuple(vectors), vectors=torch.stack(list(vectors.values())))
 
 
 def choose_nodes(lower: LowerModel, states: Sequence[NodeStates], query: Query | None) -> list[list[Node]]:
@@ -117,12 +121,8 @@ def _on(states: NodeStates, device: torch.device) -> NodeStates:
 
 def is_complete(states: NodeStates, method: SharedLLMConfig) -> bool:
     """Whether every node that some query retains is there, with what the policy needs to choose."""
-    vectors = len(comparable_nodes(nodes_of(states.token_ids, method), method))
-    return _has_all_nodes(states, method) and len(states.vector_nodes) >= vectors
-
-
-def _has_all_nodes(states: NodeStates, method: SharedLLMConfig) -> bool:
-    return states.has(nodes_of(states.token_ids, method))
+    nodes = nodes_of(states.token_ids, method)
+    return states.has(nodes) and len(states.vector_nodes) >= sum(method.compares(node.level) for node in nodes)
 
 
 def _alone(node: Node) -> Node:

@@ -96,13 +96,13 @@ class TreeReader:
         keys = self.keys(library)
         known = dict(enumerate(self.cache.get_many(keys, self._origin, complete=False)))
         states = {i: entry for i, entry in known.items() if entry is not None and is_complete(entry, lower.method)}
-        # A budget is shared by all chunks; otherwise each chunk is its own, and is chosen from when it is at hand.
+        # Where no vectors are compared, the texts decide at once for all chunks, which may share a budget.
         chosen: list[list[Node]] | None = None
-        if lower.method.scope == "past":
+        if lower.method.compares_vectors:
+            retained = dict(zip(states, choose_nodes(lower, list(states.values()), query), strict=True))
+        else:
             chosen = choose_of_texts(lower.method, [chunk.ids for chunk in library.chunks], query)
             retained = {number: chosen[number] for number in states}
-        else:
-            retained = dict(zip(states, choose_nodes(lower, list(states.values()), query), strict=True))
         rest = [number for number in known if number not in states]
         cached_tokens = library.num_tokens - _num_tokens(library, rest)
         if any(known[number] is None for number in rest):

@@ -112,6 +112,11 @@ def _normed(model: Any) -> tuple[float, float]:
     return CONSTANT / scale, EMBEDDING_STD / scale
 
 
+def _frequencies(size: int) -> list[float]:
+    """By which RoPE turns each pair of a head's dimensions, per place."""
+    return [ROPE_THETA ** (-i / (size // 2)) for i in range(size // 2)]
+
+
 def _directions(count: int, of: int) -> Tensor:
     """So many random directions at right angles, [count, of]."""
     return torch.linalg.qr(torch.randn(of, count))[0].T.contiguous()
@@ -136,7 +141,7 @@ def _write_first_layer(model: Any) -> None:
     token, written, size = _parts(model)
     constant, std = _normed(model)
     attention = model.layers[0].self_attn
-    frequencies = [ROPE_THETA ** (-i / (size // 2)) for i in range(size // 2)]
+    frequencies = _frequencies(size)
     nearby = list(_directions(2 * size, token.stop - token.start).split(size))
     directions = [_directions(size, token.stop - token.start) for _ in range(2)] + nearby
     for head in range(4):
@@ -170,7 +175,7 @@ def _write_second_layer(model: Any) -> None:
     before = [model.layers[0].self_attn.v_proj.weight[i * size : (i + 1) * size, token] for i in range(2)]
     nearby = slice(written[2].start, written[3].stop)
     attention = model.layers[1].self_attn
-    frequencies = [ROPE_THETA ** (-i / (size // 2)) for i in range(size // 2)]
+    frequencies = _frequencies(size)
     slow = [i for i, frequency in enumerate(frequencies) if frequency * POSITIONS < 0.85]
     dims = torch.tensor([*slow, *(size // 2 + i for i in slow)])
     for head in range(HEADS):

@@ -11,9 +11,6 @@ _REMEDIES = {
     "raise max_file_bytes": "raise --max-file-bytes",
     "raise its max_bytes": "raise --cache-bytes",
     "pass allow_untrained=True": "give --allow-untrained",
-    "carries no trained model yet; give the folder or hub id of one": (
-        "carries no trained model yet; give the folder or hub id of one with --model"
-    ),
     "say where it is with tokenizer=…": "put its files beside the checkpoint's",
     "ask for fewer new tokens": "lower --max-new-tokens",
 }

@@ -97,7 +97,7 @@ def count_all(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
 
     def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
         nodes = all_nodes(whole_chunk(0, length), method.tree_depth, root=method.scope == "past")
-        return nodes, [node for node in nodes if method.compares_vectors and 0 < node.level < method.tree_depth]
+        return nodes, [node for node in nodes if method.compares(node.level)]
 
     return _count(past_tokens, method, one_chunk)
 

@@ -90,11 +90,13 @@ def encode_batch(lower: LowerModel, batch: PastBatch, *, noisy: bool) -> BatchSt
 
 def _select(lower: LowerModel, tokens: PastTokens, batch: PastBatch, noisy: bool) -> list[list[Node]]:
     method = lower.method
-    policy = load_policy(method.policy)
     queries = {
         row: read_query(lower, batch.queries[row], [batch.chunks[i] for i, of in enumerate(batch.rows) if of == row])
         for row in sorted(set(batch.rows))
     }
+    if method.scope == "past":  # each row has a budget of its own
+        return _select_per_row(method, batch, queries)
+    policy = load_policy(method.policy)
 
     def select(pairs: Sequence[tuple[Node, Node]]) -> list[bool]:
         both = [half for pair in pairs for half in pair]
@@ -111,8 +113,6 @@ def _select(lower: LowerModel, tokens: PastTokens, batch: PastBatch, noisy: bool
                 chosen[number] = right
         return chosen
 
-    if method.scope == "past":  # each row has a budget of its own
-        return _select_per_row(method, batch, queries)
     noise = (lambda: method.split_noise_tokens * float(torch.randn(()))) if noisy else None
     roots = [whole_chunk(i, length) for i, length in enumerate(tokens.lengths)]
     return retained_nodes(roots, method.tree_depth, select, noise, borders_of(batch.chunks, method))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from ..model_config import SharedLLMModelConfig
 from ..modeling import SharedLLMForCausalLM
 from ..past_context import PastContext
 from .batch import PastBatch
@@ -16,7 +17,6 @@ from .items import NO_LOSS
 from .past import BatchStates, encode_batch, row_past
 
 __all__ = ["TrainableSharedLLMForCausalLM", "set_trained"]
-
 
 _EARLIER_BATCHES = 4
 
@@ -35,6 +35,10 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
     rows_seen: int = 1
     own_last: bool = False
     earlier_rows: int = 0
+
+    def __init__(self, config: SharedLLMModelConfig) -> None:
+        super().__init__(config)
+        self._earlier: deque[BatchStates] = deque(maxlen=_EARLIER_BATCHES)
 
     def forward(
         self,
@@ -102,9 +106,8 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         """The states of this batch and of those before it, and the numbers of the earlier rows."""
         if not (self.training and self.earlier_rows):
             return states, []
-        earlier: deque[BatchStates] = self.__dict__.setdefault("_earlier", deque(maxlen=_EARLIER_BATCHES))
-        together = BatchStates.joined([states, *earlier]) if earlier else states
-        earlier.appendleft(states.detached())
+        together = BatchStates.joined([states, *self._earlier]) if self._earlier else states
+        self._earlier.appendleft(states.detached())
         return together, sorted({row for row in together.rows if row >= states.num_rows})
 
     @property
