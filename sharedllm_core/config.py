@@ -13,10 +13,11 @@ from typing import Any, Literal, Self
 
 from .errors import ConfigError
 
-__all__ = ["KeyPositions", "SampleAt", "Scope", "SharedLLMConfig", "known_policies"]
+__all__ = ["KeyPositions", "LowerAttention", "SampleAt", "Scope", "SharedLLMConfig", "known_policies"]
 
 SampleAt = Literal["interval_end", "interval_start"]
 KeyPositions = Literal["chunk", "local_plus_chunk"]
+LowerAttention = Literal["causal", "full"]
 Scope = Literal["chunk", "past"]
 
 _PAPER_LAYERS = 32  # the depth of LLaMA-2-7B, to which the paper's numbers of injected layers belong
@@ -43,6 +44,9 @@ class SharedLLMConfig:
             or its first (`"interval_start"`, the authors' code).
         key_positions: `"chunk"`: keys carry the position of their chunk alone; `"local_plus_chunk"`: also their place
             in the node (the authors' code).
+        lower_attention: how the lower model reads a node. `"causal"`: like the upper model, each token sees those before
+            it (the paper). `"full"`: each sees the whole node; beyond the paper, for models trained so: a value that
+            stands before its name then knows whose it is.
         query_position_offset: added to the running text's position, which is 1 + the largest chunk position.
         split_noise_tokens: σ, standard deviation of the split point in tokens. Used in training mode only.
         scope: of what β is the ratio. `"chunk"`: of each chunk, of which every question retains one path through the
@@ -71,6 +75,7 @@ class SharedLLMConfig:
     policy: str = "similarity"
     sample_at: SampleAt = "interval_end"
     key_positions: KeyPositions = "chunk"
+    lower_attention: LowerAttention = "causal"
     query_position_offset: int = 0
     split_noise_tokens: float = 4.0
     scope: Scope = "chunk"
@@ -91,6 +96,7 @@ class SharedLLMConfig:
         self._check_one_of("policy", known_policies())
         self._check_one_of("sample_at", ("interval_end", "interval_start"))
         self._check_one_of("key_positions", ("chunk", "local_plus_chunk"))
+        self._check_one_of("lower_attention", ("causal", "full"))
         self._check_one_of("scope", ("chunk", "past"))
         if self.finest_compression_ratio is not None:
             self._check_number("finest_compression_ratio", at_least=1)

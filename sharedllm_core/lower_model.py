@@ -2,7 +2,7 @@
 
 It has no weights of its own. Nodes are run alone, positions from 0, in batches of equal length. Where nodes are split
 at the ends of sentences, lengths are all different: there batches are of about equal length, and shorter nodes are
-filled up on the right, which in causal attention nobody sees. A batch holds at most `batch_tokens` tokens: what the
+filled up on the right with what nobody sees. A batch holds at most `batch_tokens` tokens: what the
 lower model needs beyond the states that are kept does not grow with the past context. When the device runs out of
 memory, `batch_tokens` is halved and the batch is tried again.
 
@@ -26,6 +26,7 @@ from .config import SharedLLMConfig
 from .context_tree import Node
 from .downsampling import kept_tokens, num_states
 from .errors import DeviceMemoryError
+from .node_attention import node_attention
 from .node_states import StateOrigin
 from .rotary import rotate
 from .selection import Pooling, load_policy
@@ -170,8 +171,8 @@ class LowerModel:
             states.keys.append(_keys(layer.self_attn, kept_SE).transpose(0, 1))
             states.values.append(_heads(layer.self_attn, layer.self_attn.v_proj(kept_SE)).transpose(0, 1))
             if number + 1 < self.method.injection_layers:
-                mask = self._causal_mask(number, hidden_NLE)
-                hidden_NLE = layer(hidden_NLE, attention_mask=mask, position_embeddings=rotation)
+                attention = self._attention(number, hidden_NLE, [node.length for node in nodes])
+                hidden_NLE = layer(hidden_NLE, position_embeddings=rotation, **attention)
         return states
 
     def _last_vectors(self, ids_NL: Tensor) -> Tensor:
@@ -200,26 +201,15 @@ class LowerModel:
         hidden_NLE = self.backbone.embed_tokens(ids_NL).to(_device(layer))
         positions = torch.arange(ids_NL.shape[1], device=hidden_NLE.device)[None]
         rotation = self.backbone.rotary_emb(hidden_NLE, positions)
-        hidden_NLE = layer(hidden_NLE, attention_mask=self._causal_mask(0, hidden_NLE), position_embeddings=rotation)
+        attention = self._attention(0, hidden_NLE, [ids_NL.shape[1]])
+        hidden_NLE = layer(hidden_NLE, position_embeddings=rotation, **attention)
         norm = self.backbone.norm
         normed_NLE: Tensor = norm(hidden_NLE.to(norm.weight.device))
         return normed_NLE.mean(dim=1)
 
-    def _causal_mask(self, layer: int, hidden_NLE: Tensor) -> Tensor | None:
-        """The mask that the attention implementation needs for causal attention within a node; mostly none."""
-        name = self.backbone.config._attn_implementation
-        length, device = hidden_NLE.shape[1], hidden_NLE.device
-        window = sliding_window(self.backbone.config, layer)
-        window = length if window is None else window
-        reaches_all = length <= window
-        if "flash" in name or (name == "sdpa" and reaches_all):
-            return None
-        back = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)
-        seen = back >= 0 if reaches_all else (back >= 0) & (back < window)
-        if name == "sdpa":
-            return seen[None, None]
-        lowest = torch.finfo(hidden_NLE.dtype).min
-        return torch.zeros_like(seen, dtype=hidden_NLE.dtype).masked_fill(~seen, lowest)[None, None]
+    def _attention(self, layer: int, hidden_NLE: Tensor, lengths: Sequence[int]) -> dict[str, Any]:
+        full = self.method.lower_attention == "full"
+        return node_attention(self.backbone.config, layer, hidden_NLE, lengths, full=full)
 
     # ---------------------------------------------------------------------------------------------- batching
 

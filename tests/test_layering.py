@@ -16,6 +16,7 @@ RANKS = [
     ["past_context", "selection", "model_config", "checkpoint"],
     ["injection"],
     ["base_families"],
+    ["node_attention"],
     ["lower_model", "node_choice"],
     ["past_encoding", "pretrained"],
     ["retention"],

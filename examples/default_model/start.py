@@ -216,6 +216,7 @@ def embedded_method(tokenizer: PreTrainedTokenizerFast, injection_layers: int) -
         min_score_share=0.7,
         policy="lexical",
         scope="past",
+        lower_attention="full",
         split_noise_tokens=0,
         split_after=split_after,
         split_before=split_before,

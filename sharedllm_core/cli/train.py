@@ -25,11 +25,14 @@ def train(
     On several GPUs: accelerate launch -m sharedllm_core train CONFIG.
     """
     from ..training.config import TrainingConfig
+    from ..training.run import leave_processes
     from ..training.run import train as run
 
     read = TrainingConfig.from_file(config)
     changes = {name: value for name, value in (("output", output), ("steps", steps)) if value is not None}
     model = run(replace(read, **changes), resume=not fresh)  # type: ignore[arg-type]
+    if not leave_processes():
+        return
     if as_json:
         print_json({"model": str(model)})
     else:

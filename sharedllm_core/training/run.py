@@ -26,7 +26,7 @@ from .resuming import begin
 from .tasks import read_texts
 from .trainable import TrainableSharedLLMForCausalLM, set_trained
 
-__all__ = ["train"]
+__all__ = ["leave_processes", "train"]
 
 _ADAPTER_AND_MODEL = {"injection": "adapter", "injection+upper": "adapter", "all": "full"}
 
@@ -74,7 +74,20 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     trained = _trained(trainer, getattr(torch, config.dtype))
     if trained is not None:
         _save(trained, tokenizer, output / "model")
+    trainer.accelerator.wait_for_everyone()  # in every process the model is there when this returns
     return output / "model"
+
+
+def leave_processes() -> bool:
+    """End what a launcher's processes have in common, before they end; whether this is the first of them.
+
+    A process that just stops takes down threads that still talk to the others, and aborts now and then.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return True
+    first = torch.distributed.get_rank() == 0
+    torch.distributed.destroy_process_group()
+    return first
 
 
 def _check_installed(config: TrainingConfig) -> None:

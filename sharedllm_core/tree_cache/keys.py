@@ -16,7 +16,14 @@ __all__ = ["TreeKeys", "lower_fingerprint"]
 
 _FORMAT = 3
 # Of the method, what changes states before they are placed. The policy and the positions do not.
-_STATES_DEPEND_ON = ("injection_layers", "tree_depth", "sample_at", "split_after", "split_before")
+_STATES_DEPEND_ON = (
+    "injection_layers",
+    "tree_depth",
+    "sample_at",
+    "lower_attention",
+    "split_after",
+    "split_before",
+)
 
 
 class TreeKeys:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from sharedllm_core import DeviceMemoryError, PastContext, SharedLLMConfig
+from sharedllm_core import DeviceMemoryError, PastContext, PastContextError, SharedLLMConfig
 from sharedllm_core.context_tree import whole_chunk
 from sharedllm_core.lower_model import PastTokens
 from tests import tiny
@@ -228,3 +228,58 @@ def test_nodes_of_unequal_length_are_filled_up_and_have_the_states_they_have_alo
             for layer in range(method.injection_layers):
                 torch.testing.assert_close(entry.keys[layer][:, index], alone.keys[layer])
                 torch.testing.assert_close(entry.values[layer][:, index], alone.values[layer])
+
+
+# ---------------------------------------------------------------------------------------------- full attention
+
+FULL = replace(tiny.METHOD, lower_attention="full")
+
+
+@torch.no_grad()
+def last_layer_keys(model, ids):
+    """Keys of the last injected layer for one node, [K, S, D]."""
+    node = whole_chunk(0, len(ids))
+    [(_, states)] = model.lower_model.states(PastTokens([ids], torch.device("cpu")), [node])
+    return states.keys[-1]
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "qwen3"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_with_full_attention_a_state_depends_on_the_tokens_behind_it(bases, name, attention):
+    for method, changes in ((FULL, True), (tiny.METHOD, False)):
+        model = tiny.untrained(bases(name), replace(method, finest_compression_ratio=1, tree_depth=0))
+        model.set_attn_implementation(attention)
+        ids = tiny.ids(12)
+        other = torch.cat((ids[:-1], (ids[-1:] + 1) % tiny.VOCAB))
+        first, second = last_layer_keys(model, ids)[:, 0], last_layer_keys(model, other)[:, 0]
+        assert bool((first - second).abs().max() > 1e-6) is changes
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral"])
+def test_full_attention_is_the_same_in_every_implementation(bases, name):
+    model = tiny.untrained(bases(name), FULL)
+    keys = []
+    for attention in ("sdpa", "eager"):
+        model.set_attn_implementation(attention)
+        keys.append(last_layer_keys(model, tiny.ids(30)))
+    torch.testing.assert_close(*keys)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_what_fills_up_a_node_is_not_seen_by_full_attention_either(bases, attention):
+    method = replace(FULL, split_after=tuple(range(0, 97, 3)))
+    model = tiny.untrained(bases("llama"), method)
+    model.set_attn_implementation(attention)
+    chunks = tiny.chunks(32, 32, 29, 9, 2)
+    for chunk, entry in zip(chunks, model.encode_nodes(chunks), strict=True):
+        for node in entry.nodes:
+            [(_, alone)] = model.lower_model.states(PastTokens([chunk], torch.device("cpu")), [node])
+            for layer in range(method.injection_layers):
+                torch.testing.assert_close(entry.keys[layer][:, entry.states_of([node])], alone.keys[layer])
+
+
+def test_states_read_in_one_way_are_refused_by_a_model_that_reads_in_the_other(bases):
+    causal, full = (tiny.untrained(bases("llama"), method) for method in (tiny.METHOD, FULL))
+    past = causal.encode_past_context(tiny.chunks(32), tiny.ids(5))
+    with pytest.raises(PastContextError, match="lower_attention='causal' and the model lower_attention='full'"):
+        full(tiny.ids(5)[None], past_context=past)

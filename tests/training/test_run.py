@@ -204,7 +204,8 @@ def test_two_processes_give_the_losses_of_one(folder, tmp_path, launcher, traine
     changes = {"steps": 6, "save_every": 6, "trained": trained, "gradient_checkpointing": trained == "injection+upper"}
     changes["method"] = settings(folder, "")["method"] | {"split_noise_tokens": 0.0}
     run(folder, tmp_path / "one", **changes)
-    run(folder, tmp_path / "two", *launcher, **(changes | {"batch_size": 2}))
+    done = run(folder, tmp_path / "two", *launcher, **(changes | {"batch_size": 2}))
+    assert (done.stdout + done.stderr).count("the model is in") == 1, "the first process says so, for all"
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert one.keys() == two.keys()
     assert all(abs(one[step] - two[step]) < 2e-3 for step in one), (one, two)

@@ -34,6 +34,7 @@ def test_keys_change_with_what_changes_a_tree(bases):
         "tree_depth": 2,
         "compression_ratio": 8,
         "sample_at": "interval_start",
+        "lower_attention": "full",
     }.items():
         keys[name] = key(tiny.untrained(bases("llama"), replace(tiny.METHOD, **{name: value})))
     for name in ("model.embed_tokens.weight", "model.layers.1.self_attn.k_proj.weight", "model.norm.weight"):
