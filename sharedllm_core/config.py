@@ -44,9 +44,9 @@ class SharedLLMConfig:
             or its first (`"interval_start"`, the authors' code).
         key_positions: `"chunk"`: keys carry the position of their chunk alone; `"local_plus_chunk"`: also their place
             in the node (the authors' code).
-        lower_attention: how the lower model reads a node. `"causal"`: like the upper model, each token sees those before
-            it (the paper). `"full"`: each sees the whole node; beyond the paper, for models trained so: a value that
-            stands before its name then knows whose it is.
+        lower_attention: how the lower model reads a node. `"causal"`: each token sees those before it, as in the upper
+            model (the paper). `"full"`: each sees the whole node; beyond the paper, for models trained so: a value
+            that stands before its name then knows whose it is.
         query_position_offset: added to the running text's position, which is 1 + the largest chunk position.
         split_noise_tokens: σ, standard deviation of the split point in tokens. Used in training mode only.
         scope: of what β is the ratio. `"chunk"`: of each chunk, of which every question retains one path through the

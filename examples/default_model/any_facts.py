@@ -14,10 +14,9 @@ from typing import NamedTuple
 from facts import AskedFact
 
 from sharedllm_core.training.tasks import KINDS
+from sharedllm_core.training.tasks.vocabulary import MONTHS, WEEKDAYS
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_MONTHS = "January February March April May June July August September October November December".split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 _POOLS = [kind.key for kind in KINDS.values() if not kind.held_out]
 
 
@@ -53,14 +52,14 @@ def _path(rng: Random, words: Sequence[str]) -> str:
     return rng.choice(("/", "https://", "./", "~/")) + "/".join(steps) + tail
 
 
-def _date(rng: Random, words: Sequence[str]) -> str:
+def _date(rng: Random) -> str:
     day, month, year = rng.randint(1, 28), rng.randrange(12), rng.randint(1500, 2100)
     return rng.choice((
-        f"{day} {_MONTHS[month]} {year}",
-        f"{_MONTHS[month]} {day}, {year}",
+        f"{day} {MONTHS[month]} {year}",
+        f"{MONTHS[month]} {day}, {year}",
         f"{year}-{month + 1:02}-{day:02}",
-        f"{day} {_MONTHS[month]}",
-        f"{rng.choice(_DAYS)} at {rng.randint(0, 23):02}:{rng.randint(0, 59):02}",
+        f"{day} {MONTHS[month]}",
+        f"{rng.choice(WEEKDAYS)} at {rng.randint(0, 23):02}:{rng.randint(0, 59):02}",
         f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}",
     ))  # fmt: skip
 
@@ -86,7 +85,7 @@ def _measure(rng: Random, words: Sequence[str]) -> str:
     return f"{_number(rng)} {' '.join(rng.choices(words, k=rng.randint(1, 2)))}"
 
 
-def _money(rng: Random, words: Sequence[str]) -> str:
+def _money(rng: Random) -> str:
     return rng.choice(("${}", "{} euros", "EUR {}", "£{}", "{} dollars", "{} million")).format(_number(rng))
 
 
@@ -99,11 +98,11 @@ _SORTS = (
     _Sort(("how many", "what number", "how much", "which figure"), lambda rng, _: _number(rng)),
     _Sort(("which code", "what identifier", "which number", "what is the code"), _code),
     _Sort(("which file", "what path", "where", "which address"), _path),
-    _Sort(("when", "which date", "what day", "at what time", "by when"), _date),
+    _Sort(("when", "which date", "what day", "at what time", "by when"), lambda rng, _: _date(rng)),
     _Sort(("who", "whose name", "which person", "whom"), _person),
     _Sort(("where", "which place", "what town", "at what position"), _place),
     _Sort(("how much", "how many", "what measure", "how far", "how long"), _measure),
-    _Sort(("how much", "what price", "what amount", "which sum"), _money),
+    _Sort(("how much", "what price", "what amount", "which sum"), lambda rng, _: _money(rng)),
     _Sort(("what", "which words", "which thing", "what was it"), _phrase),
 )
 
@@ -167,9 +166,6 @@ def _question(key: str, asked: list[str], hint: str, rng: Random) -> str:
     if rng.random() < 0.25:
         rng.shuffle(words)
     about = " ".join(words)
-    if rng.random() < 0.5:
-        parts = (hint, about, key)
-    else:
-        parts = (hint, key, about)
+    parts = (hint, about, key) if rng.random() < 0.5 else (hint, key, about)
     question = " ".join(part for part in parts if part)
     return question[:1].upper() + question[1:] + rng.choice(("?", "?", "", "."))
