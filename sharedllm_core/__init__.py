@@ -14,6 +14,7 @@ from .answer import Answer, Evidence, Usage
 from .answer_settings import AnswerOptions, AnswerSettings
 from .answer_stream import AnswerStream, AsyncAnswerStream
 from .config import SharedLLMConfig
+from .constraint import Constraint
 from .documents import Document
 from .engine import SharedLLMEngine
 from .errors import (
@@ -48,6 +49,7 @@ __all__ = [
     "CacheWarning",
     "CheckpointError",
     "ConfigError",
+    "Constraint",
     "DeviceMemoryError",
     "Document",
     "DocumentError",

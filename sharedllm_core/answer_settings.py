@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypedDict
 
+from .constraint import Constraint
 from .errors import InputError
 
 __all__ = ["AnswerOptions", "AnswerSettings"]
@@ -21,6 +22,7 @@ class AnswerOptions(TypedDict, total=False):
     repetition_penalty: float
     seed: int | None
     stop: str | Sequence[str]
+    constraint: Constraint | None
     num_evidence: int
     progress: bool | None
 
@@ -37,6 +39,8 @@ class AnswerSettings:
         repetition_penalty: above 1, tokens that stand in the running text become less likely.
         seed: the same seed gives the same draws, alone or in a batch; `None` draws anew each time.
         stop: strings at which the answer ends; they are not part of it.
+        constraint: what the answer may look like, such as `Constraint.json_schema(…)`. The answer keeps to it within
+            `max_new_tokens`, whatever the model.
         num_evidence: the most spans of evidence to give; 0 measures none, which saves two short runs of the model.
         progress: show a progress bar on stderr while documents are read; `None` for only when that is a terminal.
 
@@ -51,6 +55,7 @@ class AnswerSettings:
     repetition_penalty: float = 1.0
     seed: int | None = None
     stop: str | Sequence[str] = ()
+    constraint: Constraint | None = None
     num_evidence: int = 5
     progress: bool | None = False
 
@@ -72,6 +77,10 @@ class AnswerSettings:
         stops = [self.stop] if isinstance(self.stop, str) else self.stop
         right = isinstance(stops, Sequence) and all(isinstance(text, str) and text for text in stops)
         self._check("stop", right, "a string or a list of strings, none empty")
+        allowed = self.constraint is None or isinstance(self.constraint, Constraint)
+        self._check("constraint", allowed, "a Constraint, such as Constraint.json_schema(…), or None")
+        if self.constraint is not None and stops:
+            raise InputError(f"stop={self.stop!r} could cut off what constraint asks for; give one of them, not both")
 
     @classmethod
     def of(cls, options: AnswerOptions | dict[str, Any]) -> Self:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, count
 from threading import Event
 from typing import Any
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from .answer import Answer, Usage
 from .answer_settings import AnswerSettings
-from .decoding import Sink, Written, write
+from .constrained import Grammar, GrammarTokens
+from .constraint import Constraint
+from .decoding import Sink, Written, eos_token_ids, write
 from .documents import Document
 from .errors import UntrainedInjectionError
 from .evidence import evidence_spans, state_scores, token_scores
@@ -26,6 +28,8 @@ from .tokenization import TextTokenizer
 from .tree_reader import ReadPast, TreeReader
 
 __all__ = ["Answering", "Prepared", "Question"]
+
+_GRAMMARS = 64  # kept ready: an application asks by the same few schemas again and again
 
 #: What to answer: a question, or messages of which the last is to be answered.
 Question = str | Sequence[Message]
@@ -54,6 +58,7 @@ class Answering:
         self.reader = reader
         self.lock = lock
         self.allow_untrained = allow_untrained
+        self._grammar = lru_cache(_GRAMMARS)(self._new_grammar)
 
     def prepare(
         self, questions: Sequence[Question], libraries: Sequence[Library | None], settings: AnswerSettings
@@ -61,7 +66,7 @@ class Answering:
         """Check everything that can be wrong, before the model runs.
 
         Raises:
-            InputError: an empty question.
+            InputError: an empty question, or a constraint that cannot be kept to.
             WindowError: a last turn that is longer than the window.
             UntrainedInjectionError: the model would ignore the libraries.
         """
@@ -71,7 +76,20 @@ class Answering:
         with_moved = [self._with_moved(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
         if any(library is not None for library in with_moved):
             self._check_trained()
-        return Prepared(self, prompts, with_moved, settings, new_tokens)
+        grammar = None if settings.constraint is None else self._grammar(settings.constraint)
+        if grammar is not None:
+            grammar.check_room(new_tokens)
+        return Prepared(self, prompts, with_moved, settings, new_tokens, grammar)
+
+    @cached_property
+    def _grammar_tokens(self) -> GrammarTokens:
+        model = self.model
+        return GrammarTokens(
+            self.tokenizer, eos_token_ids(model, self.tokenizer), model.config.get_text_config().vocab_size
+        )
+
+    def _new_grammar(self, constraint: Constraint) -> Grammar:
+        return Grammar(constraint, self._grammar_tokens)
 
     @cached_property
     def unasked(self) -> Tensor:
@@ -109,6 +127,7 @@ class Prepared:
     libraries: Sequence[Library | None]
     settings: AnswerSettings
     new_tokens: int
+    grammar: Grammar | None = None
 
     def write(self, sinks: Sequence[Sink], cancelled: Event) -> "list[Answered]":
         """Write the answers; each sink is given the pieces of one. Ends within one token when cancelled."""
@@ -126,6 +145,7 @@ class Prepared:
                 self.new_tokens,
                 sinks,
                 cancelled,
+                self.grammar,
             )
             scores = [self._scores(*row) for row in zip(self.prompts, written, pasts, strict=True)]
         rows = zip(self.prompts, self.libraries, pasts, written, scores, strict=True)

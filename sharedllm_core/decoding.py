@@ -15,6 +15,7 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 
 from .answer import FinishReason
 from .answer_settings import AnswerSettings
+from .constrained import Grammar
 from .modeling import SharedLLMForCausalLM
 from .past_context import PastContext
 from .sampling import logits_processors
@@ -118,6 +119,7 @@ def write(
     new_tokens: int,
     sinks: Sequence[Sink],
     cancelled: Event,
+    grammar: Grammar | None = None,
 ) -> list[Written]:
     """Generate an answer to each prompt.
 
@@ -129,6 +131,7 @@ def write(
         new_tokens: the most tokens to write.
         sinks: one for each prompt; called in this thread.
         cancelled: when set, generation ends within one token.
+        grammar: what each answer keeps to.
     """
     eos_ids = eos_token_ids(model, tokenizer)
     rows = [Written(tokenizer, eos_ids, settings.stop_strings, sink) for sink in sinks]
@@ -151,7 +154,9 @@ def write(
             past_context=PastContext.stack(pasts) if any(past is not None for past in pasts) else None,
             max_new_tokens=new_tokens,
             do_sample=False,
-            logits_processor=logits_processors(settings, [longest - len(ids) for ids in prompts], device),
+            logits_processor=logits_processors(
+                settings, [longest - len(ids) for ids in prompts], device, grammar, new_tokens
+            ),
             stopping_criteria=StoppingCriteriaList([_Watch(rows, cancelled)]),
         )
     for row in rows:

@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from .answer_settings import AnswerSettings
+from .constrained import Allowed, Grammar, InTime
 
 __all__ = ["logits_processors"]
 
@@ -26,9 +27,24 @@ _GREEDY_UP_TO = 1e-4  # a temperature below leaves nothing but the likeliest tok
 # Suffixes: B rows, V vocabulary.
 
 
-def logits_processors(settings: AnswerSettings, padding: Sequence[int], device: torch.device) -> LogitsProcessorList:
-    """What turns the model's logits into a choice for each row; `padding` is how many tokens each begins with."""
-    processors: list[LogitsProcessor] = []
+def logits_processors(
+    settings: AnswerSettings,
+    padding: Sequence[int],
+    device: torch.device,
+    grammar: Grammar | None = None,
+    new_tokens: int = 0,
+) -> LogitsProcessorList:
+    """What turns the model's logits into a choice for each row.
+
+    Args:
+        settings: how to choose.
+        padding: how many tokens of it each row begins with.
+        device: of the logits.
+        grammar: what each row has to keep to, within `new_tokens`.
+        new_tokens: the most tokens to write.
+    """
+    allowed = None if grammar is None else Allowed(grammar, len(padding))
+    processors: list[LogitsProcessor] = [] if allowed is None else [allowed]
     if settings.repetition_penalty != 1:
         processors.append(_Penalty(float(settings.repetition_penalty), padding))
     if settings.temperature > _GREEDY_UP_TO:
@@ -38,6 +54,8 @@ def logits_processors(settings: AnswerSettings, padding: Sequence[int], device: 
         if settings.top_p < 1:
             processors.append(TopPLogitsWarper(float(settings.top_p)))
         processors.append(_Draw([_generator(settings.seed, device) for _ in padding]))
+    if allowed is not None:
+        processors.append(InTime(allowed, new_tokens))
     return LogitsProcessorList(processors)
 
 

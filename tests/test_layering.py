@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "sharedllm_core"
 RANKS = [
     ["errors", "version"],
     ["config"],
-    ["context_tree", "downsampling", "rotary", "checks"],
+    ["context_tree", "downsampling", "rotary", "checks", "constraint"],
     ["node_states", "planning"],
     ["past_context", "selection", "model_config", "checkpoint"],
     ["injection"],
@@ -23,6 +23,7 @@ RANKS = [
     ["modeling"],
     ["tree_cache", "documents", "tokenization"],
     ["library", "answer", "answer_settings", "fair_lock", "progress", "prompting"],
+    ["constrained"],
     ["sampling"],
     ["decoding", "evidence", "inspection", "tree_reader", "engine_loading"],
     ["answer_stream", "answering"],

@@ -12,6 +12,7 @@ NAMES = {
     "AsyncAnswerStream",
     "CacheWarning",
     "CheckpointError",
+    "Constraint",
     "ConfigError",
     "DeviceMemoryError",
     "Document",
