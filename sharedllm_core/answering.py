@@ -83,10 +83,8 @@ class Answering:
 
     @cached_property
     def _grammar_tokens(self) -> GrammarTokens:
-        model = self.model
-        return GrammarTokens(
-            self.tokenizer, eos_token_ids(model, self.tokenizer), model.config.get_text_config().vocab_size
-        )
+        vocabulary: int = self.model.config.get_text_config().vocab_size
+        return GrammarTokens(self.tokenizer, eos_token_ids(self.model, self.tokenizer), vocabulary)
 
     def _new_grammar(self, constraint: Constraint) -> Grammar:
         return Grammar(constraint, self._grammar_tokens)

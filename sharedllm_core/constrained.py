@@ -135,7 +135,7 @@ class Grammar:
 
 
 def shortest_ending(matcher: LLMatcher, tokens: GrammarTokens) -> list[int] | None:
-    """Tokens, the one that ends the answer included, that complete a text; about the fewest. `None` if there are none."""
+    """About the fewest tokens that complete a text, the one that ends the answer included; `None` if none are found."""
     trial = matcher.deep_copy()
     written: list[int] = []
     while len(written) < _LONGEST_ENDING:
@@ -167,6 +167,7 @@ class Allowed(LogitsProcessor):
         self._begun = False
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Logits [B, V], −∞ where a token is not allowed."""
         if self._begun:
             for matcher, number in zip(self.matchers, input_ids[:, -1].tolist(), strict=True):
                 if not matcher.is_stopped():
@@ -191,13 +192,14 @@ class InTime(LogitsProcessor):
     def __init__(self, allowed: Allowed, new_tokens: int) -> None:
         self._allowed = allowed
         self._left = new_tokens
-        self._ample: Sequence[int] = [0] * len(allowed.matchers)  # tokens each needs at the least to end, last measured
+        self._needed: Sequence[int] = [0] * len(allowed.matchers)  # tokens that each needs to end, as last measured
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Logits [B, V], of which the largest is a token that leaves room enough."""
         self._left -= 1  # what is left after this token
         grammar = self._allowed.grammar
         chosen = scores.argmax(dim=-1).tolist()
-        needs = list(self._ample)
+        needs = list(self._needed)
         for row, (matcher, number) in enumerate(zip(self._allowed.matchers, chosen, strict=True)):
             # No part of a text needs more tokens at once than the grammar has.
             if self._left > 2 * (needs[row] + grammar.size) or matcher.is_stopped() or number in grammar.tokens.eos_ids:
@@ -214,5 +216,5 @@ class InTime(LogitsProcessor):
                 scores[row] = -torch.inf
                 scores[row, instead[0]] = 0.0
                 needs[row] = len(instead) - 1
-        self._ample = needs
+        self._needed = needs
         return scores

@@ -72,17 +72,20 @@ def shared(checkpoint):
     return SimpleNamespace(engine=engine, library=engine.library(tiny_engine.documents(1)))
 
 
+def least_tokens(engine, options):
+    """How many tokens an answer needs, as the refusal of fewer says."""
+    with pytest.raises(InputError) as refused:
+        engine.ask("who?", max_new_tokens=1, **options)
+    return int(re.search(r"which needs (\d+) tokens at the least", str(refused.value))[1])
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(schema=schemas(), temperature=st.sampled_from([0.0, 1.0, 20.0]), seed=st.integers(0, 9), room=st.integers(0, 40))
 def test_json_parses_and_fits_its_schema_in_however_few_tokens_it_has(shared, schema, temperature, seed, room):
     options = {"constraint": Constraint.json_schema(schema), "temperature": temperature, "seed": seed}
-    try:
-        answer = shared.engine.ask("who?", shared.library, max_new_tokens=1, **options)
-    except InputError as error:
-        least = re.search(r"which needs (\d+) tokens at the least", str(error))
-        assert least, error
-        assume(int(least[1]) + room <= tiny_engine.WINDOW // 2)
-        answer = shared.engine.ask("who?", shared.library, max_new_tokens=int(least[1]) + room, **options)
+    least = least_tokens(shared.engine, options)
+    assume(least + room <= tiny_engine.WINDOW // 2)
+    answer = shared.engine.ask("who?", shared.library, max_new_tokens=least + room, **options)
     Draft202012Validator(schema).validate(json.loads(answer.text))
     assert answer.finish_reason == "stop"
 
