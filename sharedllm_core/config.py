@@ -59,6 +59,8 @@ class SharedLLMConfig:
             whole chunks are retained even where they are more. By default no limit.
         min_score_share: with scope `"past"`, leaves that score less than this share of the best leaf's are not looked
             for, even where states are left: what says little only distracts.
+        min_node_tokens: with scope `"past"`, nodes are not halved into shorter ones; from level to level they are only
+            retained more finely. Without it, short documents would fall into pieces of a few words.
         split_after, split_before: token ids that end a sentence, and those that may begin the next one (none given:
             any). Nodes are split and documents cut into chunks between two such where that is near, a quarter of the
             node or chunk at most; by default in the middle, and behind the last token that fits.
@@ -83,6 +85,7 @@ class SharedLLMConfig:
     min_injected_states: int = 0
     max_injected_states: int | None = None
     min_score_share: float = 0.0
+    min_node_tokens: int = 1
     split_after: tuple[int, ...] = ()
     split_before: tuple[int, ...] = ()
 
@@ -104,6 +107,7 @@ class SharedLLMConfig:
             self._check_whole("max_injected_states", at_least=1)
         self._check_whole("min_injected_states", at_least=0)
         self._check_number("min_score_share", at_least=0)
+        self._check_whole("min_node_tokens", at_least=1)
         self._check_ids("split_after")
         self._check_ids("split_before")
         self._check_halves()
@@ -147,7 +151,13 @@ class SharedLLMConfig:
         if policy == "lexical" or self.scope == "chunk":
             return replace(self, policy=policy)
         return replace(
-            self, policy=policy, scope="chunk", min_injected_states=0, max_injected_states=None, min_score_share=0
+            self,
+            policy=policy,
+            scope="chunk",
+            min_injected_states=0,
+            max_injected_states=None,
+            min_score_share=0,
+            min_node_tokens=1,
         )
 
     # ---------------------------------------------------------------------------------------------- derived
@@ -252,8 +262,8 @@ class SharedLLMConfig:
                 raise ConfigError(
                     f"max_injected_states={self.max_injected_states} limits a search over all chunks; use scope='past'"
                 )
-            for name in ("min_injected_states", "min_score_share"):
-                if value := getattr(self, name):
+            for name, none in (("min_injected_states", 0), ("min_score_share", 0), ("min_node_tokens", 1)):
+                if (value := getattr(self, name)) != none:
                     raise ConfigError(f"{name}={value} is for a search over all chunks; use scope='past'")
             return
         if self.policy != "lexical":

@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from math import floor
 from typing import NamedTuple
 
-__all__ = ["Borders", "Node", "Select", "all_nodes", "best_nodes", "retained_nodes", "split", "whole_chunk"]
+__all__ = ["Borders", "Node", "Select", "all_nodes", "best_nodes", "finer", "retained_nodes", "split", "whole_chunk"]
 
 #: Of each chunk the places where it is good to split, ascending: tokens that begin a sentence.
 Borders = Sequence[Sequence[int]]
@@ -58,6 +58,13 @@ def split(node: Node, noise_tokens: float = 0.0, borders: Borders = ()) -> tuple
         middle = _nearest(borders[node.chunk], middle, node.length // 4, node)
     child = node._replace(level=node.level + 1)
     return child._replace(end=middle), child._replace(start=middle)
+
+
+def finer(node: Node, least: int = 1, borders: Borders = ()) -> tuple[Node, ...]:
+    """What stands for a node one level deeper: its halves, or itself if they would have fewer than `least` tokens."""
+    if node.length >= 2 * least:
+        return split(node, borders=borders)
+    return (node._replace(level=node.level + 1),)
 
 
 def _nearest(places: Sequence[int], middle: int, reach: int, node: Node) -> int:
@@ -110,10 +117,11 @@ def best_nodes(
     budget: int,
     borders: Borders = (),
     worth: float = 0.0,
+    least: int = 1,
 ) -> list[list[Node]]:
     """Best-first search over the trees of all chunks: nodes to retain of each; they tile the chunk (beyond the paper).
 
-    Every chunk begins as one node. The node above the best leaf is replaced by its halves, again and again, down to
+    Every chunk begins as one node. The node above the best leaf is replaced by what is finer, again and again, down to
     that leaf and then to the next best one, as long as all retained nodes together keep within the budget. A leaf that
     scores 0 is never looked for.
 
@@ -125,18 +133,19 @@ def best_nodes(
         budget: what all retained nodes may cost. The roots are retained even where they cost more.
         borders: see `split`.
         worth: the share of the best leaf's score that a leaf must have to be looked for.
+        least: tokens; see `finer`.
     """
     retained: list[set[Node]] = [{root} for root in chunks]
     left = budget - sum(size(root) for root in chunks)
-    halves_of: dict[Node, tuple[Node, Node]] = {}
+    finer_than: dict[Node, tuple[Node, ...]] = {}
     best_below: dict[Node, float] = {}
 
     def best(node: Node) -> float:
         if node.level == depth or node.length < 2:
             best_below[node] = score(node)
         else:
-            halves_of[node] = split(node, borders=borders)
-            best_below[node] = max(best(half) for half in halves_of[node])
+            finer_than[node] = finer(node, least, borders)
+            best_below[node] = max(best(part) for part in finer_than[node])
         return best_below[node]
 
     # Of equal scores the deeper node first: a path that was begun is gone to its end before another one begins.
@@ -147,26 +156,27 @@ def best_nodes(
         negative, _, number, node = heappop(waiting)
         if negative == 0 or -negative < enough:
             break
-        if node not in halves_of:
+        if node not in finer_than:
             continue
-        halves = halves_of[node]
-        cost = sum(size(half) for half in halves) - size(node)
+        parts = finer_than[node]
+        cost = sum(size(part) for part in parts) - size(node)
         if cost > left:
             continue
         left -= cost
-        retained[number] = (retained[number] - {node}) | set(halves)
-        for half in halves:
-            heappush(waiting, (-best_below[half], -half.level, number, half))
+        retained[number] = (retained[number] - {node}) | set(parts)
+        for part in parts:
+            heappush(waiting, (-best_below[part], -part.level, number, part))
     return [sorted(nodes, key=lambda node: (node.level, node.start)) for nodes in retained]
 
 
-def all_nodes(chunk: Node, depth: int, *, root: bool = False, borders: Borders = ()) -> list[Node]:
+def all_nodes(chunk: Node, depth: int, *, root: bool = False, least: int = 1, borders: Borders = ()) -> list[Node]:
     """Every node that some choice of halves retains, coarse levels first: 2 + 4 + … + 2^h for a full chunk.
 
     Args:
         chunk: the root.
         depth: h.
         root: whether the whole chunk may be retained, as `best_nodes` does.
+        least: tokens; see `finer`.
         borders: see `split`.
     """
     if depth == 0 or chunk.length < 2:
@@ -174,6 +184,6 @@ def all_nodes(chunk: Node, depth: int, *, root: bool = False, borders: Borders =
     nodes: list[Node] = [chunk] if root else []
     level = [chunk]
     for _ in range(depth):
-        level = [half for node in level if node.length >= 2 for half in split(node, borders=borders)]
+        level = [part for node in level if node.length >= 2 for part in finer(node, least, borders)]
         nodes += level
     return nodes

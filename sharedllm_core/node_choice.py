@@ -62,6 +62,7 @@ def choose(
             method.states_budget(sum(len(chunk) for chunk in chunks)),
             borders,
             method.min_score_share,
+            method.min_node_tokens,
         )
     return retained_nodes(
         roots, method.tree_depth, lambda pairs: policy.selects_right(pairs, halves, query), noise, borders
@@ -80,12 +81,13 @@ def _no_vectors(_: Sequence[Node]) -> Tensor:
 
 def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> list[Node]:
     """Every node of a chunk that some question retains, as states name them: of chunk number 0."""
+    of_past, least = method.scope == "past", method.min_node_tokens
     if method.split_after:
         root, borders = whole_chunk(0, len(chunk)), borders_of([chunk], method)
-        return all_nodes(root, method.tree_depth, root=method.scope == "past", borders=borders)
-    return list(_nodes_of_length(len(chunk), method.tree_depth, method.scope == "past"))
+        return all_nodes(root, method.tree_depth, root=of_past, least=least, borders=borders)
+    return list(_nodes_of_length(len(chunk), method.tree_depth, of_past, least))
 
 
 @lru_cache(maxsize=4096)
-def _nodes_of_length(length: int, depth: int, root: bool) -> tuple[Node, ...]:
-    return tuple(all_nodes(whole_chunk(0, length), depth, root=root))
+def _nodes_of_length(length: int, depth: int, root: bool, least: int) -> tuple[Node, ...]:
+    return tuple(all_nodes(whole_chunk(0, length), depth, root=root, least=least))

@@ -129,7 +129,7 @@ class Rows:
         self._texts = list(read_texts(settings.texts))
         self._words = common_words(text["text"] for text in self._texts)
         self._sentences_of_texts = sentences_of(text["text"] for text in self._texts)
-        self.of_sentences = replace(method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1)
+        self.of_sentences = replace(method.with_policy("right"), chunk_tokens=96, tree_depth=0, compression_ratio=1)
         self.of_documents = replace(method, compression_ratio=settings.documents.compression_ratio)
 
     def batch(self, step: int) -> tuple[SharedLLMConfig, Batch]:

@@ -208,12 +208,13 @@ def embedded_method(tokenizer: PreTrainedTokenizerFast, injection_layers: int) -
     split_after, split_before = sentence_borders(tokenizer)
     return SharedLLMConfig(
         injection_layers=injection_layers,
-        chunk_tokens=512,
+        chunk_tokens=1024,
         tree_depth=4,
         compression_ratio=8,
         finest_compression_ratio=1,
         min_injected_states=512,
         min_score_share=0.7,
+        min_node_tokens=48,
         policy="lexical",
         scope="past",
         lower_attention="full",

@@ -85,6 +85,7 @@ def _count_best(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
         lambda node: node.end,
         lambda node: num_states(node.length, node.level, method),
         method.states_budget(past_tokens),
+        least=method.min_node_tokens,
     )
     nodes: Counter[tuple[int, int]] = Counter()
     for node in (node for of_chunk in retained for node in of_chunk):
@@ -96,7 +97,8 @@ def count_all(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
     """For all questions: every node of every chunk, and the vectors of those that the policy may compare."""
 
     def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
-        nodes = all_nodes(whole_chunk(0, length), method.tree_depth, root=method.scope == "past")
+        root, of_past = whole_chunk(0, length), method.scope == "past"
+        nodes = all_nodes(root, method.tree_depth, root=of_past, least=method.min_node_tokens)
         return nodes, [node for node in nodes if method.compares(node.level)]
 
     return _count(past_tokens, method, one_chunk)

@@ -21,6 +21,7 @@ _STATES_DEPEND_ON = (
     "tree_depth",
     "sample_at",
     "lower_attention",
+    "min_node_tokens",
     "split_after",
     "split_before",
 )

@@ -16,13 +16,14 @@ from tests import tiny
 
 METHOD = replace(tiny.METHOD, policy="lexical", scope="past", finest_compression_ratio=1, min_injected_states=40)
 SENTENCES = replace(METHOD, split_after=tuple(range(0, tiny.VOCAB, 7)))
+WHOLE = replace(SENTENCES, min_node_tokens=6)
 
 
 def query_of(ids, chunks):
     return Query(None, load_policy("lexical").weights(ids, chunks))
 
 
-@pytest.fixture(params=[METHOD, SENTENCES], ids=["middle", "sentences"])
+@pytest.fixture(params=[METHOD, SENTENCES, WHOLE], ids=["middle", "sentences", "whole"])
 def model(request, bases):
     return tiny.with_injection(bases("llama"), request.param)
 
@@ -51,8 +52,10 @@ def test_the_chunk_that_has_the_questions_tokens_is_opened_and_the_others_stay_w
 
 @settings(max_examples=40)
 @given(st.lists(st.integers(1, 32), min_size=1, max_size=8), st.integers(1, 9), st.integers(0, 60), st.integers(0, 99))
-def test_the_states_keep_within_the_budget_and_the_limit(lengths, ratio, least, seed):
-    method = replace(METHOD, compression_ratio=min(ratio, 7), min_injected_states=least, max_injected_states=50)
+@pytest.mark.parametrize("min_node_tokens", [1, 5, 40])
+def test_the_states_keep_within_the_budget_and_the_limit(min_node_tokens, lengths, ratio, least, seed):
+    changes = {"min_injected_states": least, "max_injected_states": 50, "min_node_tokens": min_node_tokens}
+    method = replace(METHOD, compression_ratio=min(ratio, 7), **changes)
     chunks = tiny.chunks(*lengths, seed=seed)
     question = tiny.ids(5, seed=seed + 1)
     chosen = choose_of_texts(method, chunks, query_of(question, chunks))
@@ -61,6 +64,7 @@ def test_the_states_keep_within_the_budget_and_the_limit(lengths, ratio, least, 
     assert spent <= max(min(max(sum(lengths) // min(ratio, 7), least), 50), roots)
     for chunk, nodes in zip(chunks, chosen, strict=True):
         assert set(nodes) <= set(nodes_of(chunk, method))
+        assert sorted(place for node in nodes for place in range(node.start, node.end)) == list(range(len(chunk)))
 
 
 def test_sentences_start_behind_an_end_and_before_a_beginning():
@@ -79,6 +83,15 @@ def test_nodes_begin_with_sentences_where_these_are_near(bases):
     assert [(node.start, node.end) for node in entry.nodes if node.level == 1] == [(0, 13), (13, 32)]
 
 
+def test_a_node_is_retained_more_finely_and_not_halved_where_halves_would_be_short():
+    method = replace(METHOD, min_node_tokens=6)
+    [short] = choose_of_texts(method, [torch.tensor([4] * 11)], query_of(torch.tensor([4]), [torch.tensor([4] * 11)]))
+    assert [(node.level, node.start, node.end) for node in short] == [(METHOD.tree_depth, 0, 11)]
+    lengths = {node.length for node in nodes_of(torch.arange(32), method)}
+    assert lengths == {32, 16, 8}, "a leaf of four is shorter than six"
+    assert {node.length for node in nodes_of(torch.arange(32), METHOD)} == {32, 16, 8, 4}
+
+
 def test_another_policy_goes_back_to_one_path_for_each_chunk(model):
     model.set_policy("right")
     assert (model.method.policy, model.method.scope) == ("right", "chunk")
@@ -91,6 +104,8 @@ WRONG = {
     "max_injected_states=9 limits a search over all chunks; use scope='past'": {"max_injected_states": 9},
     "min_injected_states=9 is for a search over all chunks; use scope='past'": {"min_injected_states": 9},
     "nothing is left to split with": {"policy": "lexical", "scope": "past", "finest_compression_ratio": 1},
+    "min_node_tokens=9 is for a search over all chunks; use scope='past'": {"min_node_tokens": 9},
+    "min_node_tokens=0 is not a whole number of at least 1": {"min_node_tokens": 0},
     "finest_compression_ratio=0.5 is not a finite number of at least 1": {"finest_compression_ratio": 0.5},
     "split_after=(-1,) is no tuple of token ids": {"split_after": (-1,)},
     "split_before='.' is no tuple of token ids": {"split_before": "."},

@@ -37,6 +37,9 @@ def test_keys_change_with_what_changes_a_tree(bases):
         "lower_attention": "full",
     }.items():
         keys[name] = key(tiny.untrained(bases("llama"), replace(tiny.METHOD, **{name: value})))
+    of_past = replace(tiny.METHOD, policy="lexical", scope="past", finest_compression_ratio=1)
+    for name, method in {"scope": of_past, "min_node_tokens": replace(of_past, min_node_tokens=3)}.items():
+        keys[name] = key(tiny.untrained(bases("llama"), method))
     for name in ("model.embed_tokens.weight", "model.layers.1.self_attn.k_proj.weight", "model.norm.weight"):
         changed = tiny.with_injection(bases("llama"))
         with torch.no_grad():
