@@ -37,6 +37,7 @@ from .model_config import SharedLLMModelConfig
 from .modeling import SharedLLMForCausalLM
 from .node_states import NodeStates
 from .past_context import PastContext, PastContextBatch
+from .tools import ToolCall
 from .tree_cache import TreeCache
 from .version import __version__
 
@@ -67,6 +68,7 @@ __all__ = [
     "SharedLLMModelConfig",
     "TokenIdError",
     "TokenizerError",
+    "ToolCall",
     "TreeCache",
     "UnsupportedBaseError",
     "UntrainedInjectionError",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .tools import ToolCall
+
 __all__ = ["Answer", "Evidence", "FinishReason", "Usage"]
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -56,6 +58,7 @@ class Answer:
             `"cancelled"`.
         usage: tokens.
         evidence: spans of the documents, the strongest first.
+        tool_calls: calls of the tools that were offered, in order; `text` is what stands before them.
         moved: messages that did not fit into the window and were read as past context, oldest first.
     """
 
@@ -63,6 +66,7 @@ class Answer:
     finish_reason: FinishReason
     usage: Usage
     evidence: tuple[Evidence, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
     moved: tuple[Mapping[str, Any], ...] = field(default=())
 
     def __str__(self) -> str:

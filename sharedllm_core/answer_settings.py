@@ -1,11 +1,13 @@
 """How an answer is generated: length, sampling, stop strings, evidence. Checked once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self, TypedDict
 
 from .constraint import Constraint
 from .errors import InputError
+from .tools import ToolChoice, Tools
 
 __all__ = ["AnswerOptions", "AnswerSettings"]
 
@@ -23,6 +25,9 @@ class AnswerOptions(TypedDict, total=False):
     seed: int | None
     stop: str | Sequence[str]
     constraint: Constraint | None
+    tools: Sequence[Mapping[str, Any]]
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
     num_evidence: int
     progress: bool | None
 
@@ -41,6 +46,11 @@ class AnswerSettings:
         stop: strings at which the answer ends; they are not part of it.
         constraint: what the answer may look like, such as `Constraint.json_schema(…)`. The answer keeps to it within
             `max_new_tokens`, whatever the model.
+        tools: functions that the answer may call, in OpenAI's form: `{"type": "function", "function": {"name": …,
+            "description": …, "parameters": …}}`. What it calls stands in `Answer.tool_calls`, with arguments that fit
+            the parameters. With a constraint, the answer is a call or keeps to the constraint.
+        tool_choice: `"auto"`, `"none"`, `"required"`, or the name of the tool to call.
+        parallel_tool_calls: whether one answer may hold several calls.
         num_evidence: the most spans of evidence to give; 0 measures none, which saves two short runs of the model.
         progress: show a progress bar on stderr while documents are read; `None` for only when that is a terminal.
 
@@ -56,6 +66,9 @@ class AnswerSettings:
     seed: int | None = None
     stop: str | Sequence[str] = ()
     constraint: Constraint | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: ToolChoice = "auto"
+    parallel_tool_calls: bool = True
     num_evidence: int = 5
     progress: bool | None = False
 
@@ -79,6 +92,9 @@ class AnswerSettings:
         self._check("stop", right, "a string or a list of strings, none empty")
         allowed = self.constraint is None or isinstance(self.constraint, Constraint)
         self._check("constraint", allowed, "a Constraint, such as Constraint.json_schema(…), or None")
+        listed = isinstance(self.tools, Sequence) and not isinstance(self.tools, str)
+        self._check("tools", listed, "a list of tools")
+        _ = self.offered  # what is wrong with them shows now
         if self.constraint is not None and stops:
             raise InputError(f"stop={self.stop!r} could cut off what constraint asks for; give one of them, not both")
 
@@ -92,6 +108,11 @@ class AnswerSettings:
         if unknown := sorted(set(options) - set(AnswerOptions.__annotations__)):
             raise InputError(f"unknown settings {unknown}; known are {sorted(AnswerOptions.__annotations__)}")
         return cls(**options)
+
+    @cached_property
+    def offered(self) -> Tools | None:
+        """The tools that may be called."""
+        return Tools.of(self.tools, self.tool_choice, self.parallel_tool_calls)
 
     @property
     def stop_strings(self) -> tuple[str, ...]:

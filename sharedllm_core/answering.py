@@ -25,6 +25,7 @@ from .modeling import SharedLLMForCausalLM
 from .progress import Progress
 from .prompting import Message, Prompt, build_prompt, unasked_ids
 from .tokenization import TextTokenizer
+from .tools import ToolNotation
 from .tree_reader import ReadPast, TreeReader
 
 __all__ = ["Answering", "Prepared", "Question"]
@@ -72,11 +73,13 @@ class Answering:
         """
         window: int = self.model.config.get_text_config().max_position_embeddings
         new_tokens = settings.new_tokens(window)
-        prompts = [build_prompt(question, self.tokenizer, window, new_tokens) for question in questions]
+        tools = settings.offered
+        prompts = [build_prompt(question, self.tokenizer, window, new_tokens, tools) for question in questions]
         with_moved = [self._with_moved(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
         if any(library is not None for library in with_moved):
             self._check_trained()
-        grammar = None if settings.constraint is None else self._grammar(settings.constraint)
+        constraint = settings.constraint if tools is None else self.notation.constraint(tools, settings.constraint)
+        grammar = None if constraint is None else self._grammar(constraint)
         if grammar is not None:
             grammar.check_room(new_tokens)
         return Prepared(self, prompts, with_moved, settings, new_tokens, grammar)
@@ -90,6 +93,11 @@ class Answering:
         return Grammar(constraint, self._grammar_tokens)
 
     @cached_property
+    def notation(self) -> ToolNotation:
+        """How the model writes calls of tools."""
+        return ToolNotation.of(self.tokenizer)
+
+    @cached_property
     def unasked(self) -> Tensor:
         """Ids of a running text with an empty question."""
         return unasked_ids(self.tokenizer)
@@ -98,12 +106,16 @@ class Answering:
         """The library, and after it the turns that did not fit into the window."""
         if not prompt.moved:
             return library
-        said = "\n\n".join(f"{message['role'].capitalize()}: {message['content']}" for message in prompt.moved)
+        said = "\n\n".join(self._said(message) for message in prompt.moved)
         taken = set() if library is None else {document.id for document in library}
         names = chain(["conversation"], (f"conversation {number}" for number in count(2)))
         name = next(name for name in names if name not in taken)
         turns = make_library([Document(said, id=name)], self.tokenizer, self.model.method)
         return turns if library is None else library.joined(turns)
+
+    def _said(self, message: Message) -> str:
+        calls = message.get("tool_calls")
+        return f"{message['role'].capitalize()}: {message['content']}{self.notation.written(calls) if calls else ''}"
 
     def _check_trained(self) -> None:
         layers: Any = self.model.injection
@@ -144,10 +156,11 @@ class Prepared:
                 sinks,
                 cancelled,
                 self.grammar,
+                answering.notation.begin.strip() if self.settings.offered else None,
             )
             scores = [self._scores(*row) for row in zip(self.prompts, written, pasts, strict=True)]
         rows = zip(self.prompts, self.libraries, pasts, written, scores, strict=True)
-        return [Answered(*row, self.settings.num_evidence) for row in rows]
+        return [Answered(*row, self.settings.num_evidence, answering.notation) for row in rows]
 
     def _past(self, library: Library | None, prompt: Prompt, cancelled: Event) -> ReadPast | None:
         if library is None or cancelled.is_set():
@@ -172,10 +185,10 @@ class Answered:
     written: Written
     scores: Tensor | None
     num_evidence: int
+    notation: ToolNotation
 
     def answer(self) -> Answer:
         """What the caller is given."""
-        assert self.written.finish_reason is not None
         spans = () if self.library is None else evidence_spans(self.library, self._token_scores, self.num_evidence)
         usage = Usage(
             past_context_tokens=0 if self.library is None else self.library.num_tokens,
@@ -184,7 +197,10 @@ class Answered:
             completion_tokens=len(self.written.ids),
             injected_states=0 if self.read is None else self.read.past.num_states,
         )
-        return Answer(self.written.text, self.written.finish_reason, usage, spans, tuple(self.prompt.moved))
+        written = self.written
+        assert written.finish_reason is not None
+        calls = self.notation.read(written.calls)
+        return Answer(written.text, written.finish_reason, usage, spans, calls, tuple(self.prompt.moved))
 
     def inspection(self) -> Inspection:
         """The answer, and how finely each part of the documents was injected."""

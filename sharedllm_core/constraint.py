@@ -12,7 +12,7 @@ from llguidance import LLMatcher
 
 from .errors import InputError
 
-__all__ = ["Constraint"]
+__all__ = ["Constraint", "closed_schema"]
 
 _COMPACT: Any = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
@@ -24,10 +24,12 @@ class Constraint:
     Attributes:
         grammar: as llguidance takes it.
         said: in words, for messages.
+        schema: of JSON, as text; `None` for any other constraint.
     """
 
     grammar: str = field(repr=False)
     said: str
+    schema: str | None = field(repr=False, default=None)
 
     @classmethod
     def json_schema(cls, schema: Mapping[str, Any]) -> Self:
@@ -41,11 +43,10 @@ class Constraint:
                 `uniqueItems`, …); none is left out silently.
         """
         try:
-            closed = schema if _composes(schema) else _closed(schema)
-            grammar = LLMatcher.grammar_from_json_schema(dict(closed), overrides=_COMPACT)
+            text = json.dumps(closed_schema(schema), ensure_ascii=False)
         except (TypeError, ValueError) as error:
             raise InputError(f"{schema!r:.200} is no JSON schema: {error}") from error
-        return cls._checked(grammar, f"the JSON schema {json.dumps(schema, default=str):.200}")
+        return cls._checked(LLMatcher.grammar_from_json_schema(text), f"the JSON schema {text:.200}", text)
 
     @classmethod
     def json_object(cls) -> Self:
@@ -83,11 +84,11 @@ class Constraint:
         return cls(_lark(grammar), said)
 
     @classmethod
-    def _checked(cls, grammar: str, said: str) -> Self:
+    def _checked(cls, grammar: str, said: str, schema: str | None = None) -> Self:
         wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar)
         if wrong or messages:
             raise InputError(f"cannot write by {said}: {'; '.join(messages)}; say it in another way")
-        return cls(grammar, said)
+        return cls(grammar, said, schema)
 
 
 def _lark(grammar: str) -> str:
@@ -96,6 +97,13 @@ def _lark(grammar: str) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema whose objects have the properties that it names and no others, and that says how JSON is written."""
+    if not isinstance(schema, Mapping):
+        raise TypeError("a schema is an object")
+    return {**(schema if _composes(schema) else _closed(schema)), "x-guidance": _COMPACT}
 
 
 _MAPS = ("properties", "patternProperties", "$defs", "definitions")

@@ -37,14 +37,30 @@ class Written:
         eos_ids: ids that end an answer.
         stops: stop strings.
         sink: is given each piece.
+        call_begin: the text that begins a call of a tool. From there on nothing is given to the sink.
+
+    Attributes:
+        ids: tokens so far.
+        text: what the sink was given.
+        calls: what was written from the first call on.
+        finish_reason: why the answer ended, when it has.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, eos_ids: frozenset[int], stops: Sequence[str], sink: Sink) -> None:
+    def __init__(
+        self,
+        tokenizer: TextTokenizer,
+        eos_ids: frozenset[int],
+        stops: Sequence[str],
+        sink: Sink,
+        call_begin: str | None = None,
+    ) -> None:
         self.ids: list[int] = []
         self.text = ""
+        self.calls = ""
         self.finish_reason: FinishReason | None = None
         self._tokenizer = tokenizer
-        self._growing = GrowingText(tokenizer)
+        self._call_begin = call_begin
+        self._growing = GrowingText(tokenizer, special=call_begin is not None)
         self._eos_ids = eos_ids
         self._stops = stops
         self._sink = sink
@@ -65,7 +81,7 @@ class Written:
         """No token comes any more; what was held back is part of the answer."""
         if self.finish_reason is not None:
             return
-        whole = self._tokenizer.decode(self.ids)
+        whole = self._tokenizer.decode(self.ids, special=self._call_begin is not None)
         if whole.startswith(self._decoded):  # it ends in the middle of a character
             self._add(whole[len(self._decoded) :])
         if self.finish_reason is None:
@@ -74,19 +90,26 @@ class Written:
 
     def _add(self, piece: str) -> None:
         self._decoded += piece
+        if self.calls:
+            self.calls += piece
+            return
         self._held += piece
         found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
             self.finish_reason = "stop"
             self._give(min(found))
+        elif self._call_begin and (at := self._held.find(self._call_begin)) >= 0:
+            self._give(at)
+            self.calls, self._held = self._held, ""
         else:
             self._give(len(self._held) - self._uncertain())
 
     def _uncertain(self) -> int:
-        """Characters at the end of what is held that may begin a stop string."""
-        most = max((len(stop) for stop in self._stops), default=1) - 1
+        """Characters at the end of what is held that may begin a stop string, or a call."""
+        ends = [*self._stops, self._call_begin] if self._call_begin else self._stops
+        most = max((len(end) for end in ends), default=1) - 1
         sizes = range(min(most, len(self._held)), 0, -1)
-        return next((size for size in sizes if any(stop.startswith(self._held[-size:]) for stop in self._stops)), 0)
+        return next((size for size in sizes if any(end.startswith(self._held[-size:]) for end in ends)), 0)
 
     def _give(self, count: int) -> None:
         piece, self._held = self._held[:count], self._held[count:]
@@ -120,6 +143,7 @@ def write(
     sinks: Sequence[Sink],
     cancelled: Event,
     grammar: Grammar | None = None,
+    call_begin: str | None = None,
 ) -> list[Written]:
     """Generate an answer to each prompt.
 
@@ -132,9 +156,10 @@ def write(
         sinks: one for each prompt; called in this thread.
         cancelled: when set, generation ends within one token.
         grammar: what each answer keeps to.
+        call_begin: see `Written`.
     """
     eos_ids = eos_token_ids(model, tokenizer)
-    rows = [Written(tokenizer, eos_ids, settings.stop_strings, sink) for sink in sinks]
+    rows = [Written(tokenizer, eos_ids, settings.stop_strings, sink, call_begin) for sink in sinks]
     if not cancelled.is_set():
         longest = max(len(ids) for ids in prompts)
         padding = next(iter(eos_ids), 0)

@@ -1,8 +1,10 @@
 """Messages to running text that fits the base model's window; what does not fit is named, to go to the past context.
 
+Calls of tools and what tools returned are messages like any other; a chat template that knows none gets them in words.
 Nothing is dropped: turns that must leave the running text, the oldest first, come back in `Prompt.moved`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,13 +16,15 @@ from torch import Tensor
 
 from .errors import InputError, WindowError
 from .tokenization import TextTokenizer
+from .tools import ToolNotation, Tools
 
 __all__ = ["Message", "Prompt", "build_prompt", "query_text", "rendered", "rendered_ids", "unasked_ids"]
 
-#: A message: `role` (system, user, assistant, tool) and `content`.
-Message = Mapping[str, str]
+#: A message: `role` (system, user, assistant, tool) and `content`; an assistant's may have OpenAI's `tool_calls`.
+Message = Mapping[str, Any]
 
 _ROLES = ("system", "user", "assistant", "tool")
+_OPTIONAL = ("tool_calls", "tool_call_id", "name")
 _TRAILING = " \t\n?!.,;:…\"'”’»)]"
 
 
@@ -40,7 +44,11 @@ class Prompt:
 
 
 def build_prompt(
-    messages: str | Sequence[Message], tokenizer: TextTokenizer, window_tokens: int, new_tokens: int
+    messages: str | Sequence[Message],
+    tokenizer: TextTokenizer,
+    window_tokens: int,
+    new_tokens: int,
+    tools: Tools | None = None,
 ) -> Prompt:
     """The running text of a conversation.
 
@@ -49,6 +57,7 @@ def build_prompt(
         tokenizer: the model's.
         window_tokens: of the base model.
         new_tokens: room to leave for the answer.
+        tools: told to the model.
 
     Raises:
         InputError: no messages, or an empty question.
@@ -60,20 +69,24 @@ def build_prompt(
     for oldest in range(len(turns)):
         kept = [message for turn in turns[oldest:] for message in turn]
         system = [message for turn in turns[:oldest] for message in turn if message["role"] == "system"]
-        ids = _ids(_merged(system + kept), tokenizer)
+        ids = rendered_ids(rendered(_merged(system + kept), tokenizer, tools), tokenizer)
         if len(ids) <= room:
             moved = [message for turn in turns[:oldest] for message in turn if message["role"] != "system"]
             query = tokenizer.encode(query_text(conversation)).ids
             return Prompt(ids, query, moved)
     raise WindowError(
-        f"the last turn has {len(ids)} tokens, with {new_tokens} to generate, and the base model's window is "
-        f"{window_tokens}; give long text as documents, or ask for fewer new tokens"
+        f"the last turn{_with_tools(tools)} has {len(ids)} tokens, with {new_tokens} to generate, and the base model's "
+        f"window is {window_tokens}; give long text as documents, or ask for fewer new tokens"
     )
+
+
+def _with_tools(tools: Tools | None) -> str:
+    return f" and the description of {len(tools.functions)} tools" if tools else ""
 
 
 def unasked_ids(tokenizer: TextTokenizer) -> Tensor:
     """Ids [n] of the running text of an empty question."""
-    return _ids([{"role": "user", "content": ""}], tokenizer)
+    return rendered_ids(rendered([{"role": "user", "content": ""}], tokenizer), tokenizer)
 
 
 def query_text(messages: str | Sequence[Message]) -> str:
@@ -95,7 +108,7 @@ def _read(messages: str | Sequence[Message]) -> list[Message]:
     for message in messages:
         if not isinstance(message, Mapping) or not all(isinstance(message.get(n), str) for n in ("role", "content")):
             raise InputError(f"{message!r:.100} is no message; give {{'role': 'user', 'content': '…'}}")
-    if not messages[-1]["content"].strip():
+    if not messages[-1]["content"].strip() and messages[-1]["role"] != "tool":
         raise InputError("the last message is empty; give a question")
     return _merged([_known_role(message) for message in messages])
 
@@ -103,16 +116,38 @@ def _read(messages: str | Sequence[Message]) -> list[Message]:
 def _known_role(message: Message) -> Message:
     role, content = message["role"], message["content"]
     if role in _ROLES:
-        return {"role": role, "content": content}
+        more = {name: message[name] for name in _OPTIONAL if message.get(name)}
+        if "tool_calls" in more:
+            more["tool_calls"] = [_known_call(call) for call in more["tool_calls"]]
+        return {"role": role, "content": content, **more}
     return {"role": "user", "content": f"{role}: {content}"}
+
+
+def _known_call(call: Any) -> dict[str, Any]:
+    """A call in OpenAI's form, with arguments as an object, as chat templates take it."""
+    function = call.get("function", call) if isinstance(call, Mapping) else {}
+    if not isinstance(function.get("name"), str):
+        raise InputError(f"{call!r:.100} is no call of a tool; give {{'function': {{'name': …, 'arguments': {{…}}}}}}")
+    arguments = function.get("arguments") or {}
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError as error:
+            raise InputError(f"the arguments {arguments!r:.100} of a call are no JSON: {error}") from error
+    named = {"id": call["id"]} if "id" in call else {}
+    return {**named, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
 def _merged(messages: list[Message]) -> list[Message]:
     """Neighbours of one role as one message: strict templates take no two in a row."""
-    return [
-        {"role": role, "content": "\n\n".join(message["content"] for message in group)}
-        for role, group in groupby(messages, key=lambda message: message["role"])
-    ]
+    merged: list[Message] = []
+    for role, group in groupby(messages, key=lambda message: message["role"]):
+        said = list(group)
+        if role == "tool" or any("tool_calls" in message for message in said):
+            merged += said  # each result belongs to its call
+        else:
+            merged.append({"role": role, "content": "\n\n".join(message["content"] for message in said)})
+    return merged
 
 
 def _turns(messages: list[Message]) -> list[list[Message]]:
@@ -125,7 +160,7 @@ def _turns(messages: list[Message]) -> list[list[Message]]:
     return turns
 
 
-def rendered(messages: Sequence[Message], tokenizer: TextTokenizer) -> str:
+def rendered(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None) -> str:
     """The running text of messages, by the tokenizer's chat template, up to where the answer begins.
 
     What system and tool messages say becomes part of what the user says, where the template knows no such roles.
@@ -133,12 +168,16 @@ def rendered(messages: Sequence[Message], tokenizer: TextTokenizer) -> str:
     Raises:
         InputError: the template refuses the messages all the same.
     """
+    notation = ToolNotation.of(tokenizer)
+    told = tools if tools and tools.choice != "none" else None
+    if not notation.in_template:
+        messages, told = _in_words(messages, notation, told), None
     if getattr(tokenizer.tokenizer, "chat_template", None):
         try:
-            return _by_template(messages, tokenizer)
+            return _by_template(messages, tokenizer, told)
         except TemplateError:
             try:
-                return _by_template(_said_by_user(messages), tokenizer)
+                return _by_template(_said_by_user(messages), tokenizer, told)
             except TemplateError as error:
                 roles = ", ".join(message["role"] for message in messages)
                 raise InputError(
@@ -148,9 +187,22 @@ def rendered(messages: Sequence[Message], tokenizer: TextTokenizer) -> str:
     return "".join(f"{m['role'].capitalize()}: {m['content']}\n\n" for m in messages) + "Assistant:"
 
 
-def _by_template(messages: Sequence[Message], tokenizer: TextTokenizer) -> str:
+def _in_words(messages: Sequence[Message], notation: ToolNotation, tools: Tools | None) -> list[Message]:
+    """Messages for a template that knows neither tools nor calls."""
+    said: list[Message] = [{"role": "system", "content": notation.told(tools)}] if tools else []
+    for message in messages:
+        calls = message.get("tool_calls")
+        parts = [message["content"], notation.written(calls) if calls else ""]
+        said.append({"role": message["role"], "content": "\n".join(part for part in parts if part)})
+    return _merged(said)
+
+
+def _by_template(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None) -> str:
     inner: Any = tokenizer.tokenizer
-    text: str = inner.apply_chat_template([dict(m) for m in messages], tokenize=False, add_generation_prompt=True)
+    listed = {"tools": tools.listed} if tools else {}
+    text: str = inner.apply_chat_template(
+        [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **listed
+    )
     return text
 
 
@@ -167,7 +219,3 @@ def _said_by_user(messages: Sequence[Message]) -> list[Message]:
 def rendered_ids(text: str, tokenizer: TextTokenizer) -> Tensor:
     """Ids [n] of rendered running text, or a part of it: the template's special tokens are tokens, not text."""
     return torch.tensor(tokenizer.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=torch.long)
-
-
-def _ids(messages: list[Message], tokenizer: TextTokenizer) -> Tensor:
-    return rendered_ids(rendered(messages, tokenizer), tokenizer)

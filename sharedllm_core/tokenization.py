@@ -105,9 +105,9 @@ class TextTokenizer:
         """A hash of everything that decides about ids."""
         return hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:24]
 
-    def decode(self, ids: Tensor | Sequence[int]) -> str:
-        """The text of ids, special tokens left out."""
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
+    def decode(self, ids: Tensor | Sequence[int], *, special: bool = False) -> str:
+        """The text of ids, by default without special tokens."""
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=not special)
         return text
 
     def count(self, text: str) -> int:
@@ -157,17 +157,19 @@ class GrowingText:
 
     Args:
         tokenizer: of the ids.
+        special: whether special tokens are part of the text.
     """
 
-    def __init__(self, tokenizer: TextTokenizer) -> None:
+    def __init__(self, tokenizer: TextTokenizer, *, special: bool = False) -> None:
         self._tokenizer = tokenizer
+        self._special = special
         self._ids: list[int] = []  # the newest
         self._given = ""  # of their text
 
     def add(self, number: int) -> str:
         """Take an id; what it adds to the text, which may be nothing."""
         self._ids.append(number)
-        text = self._tokenizer.decode(self._ids)
+        text = self._tokenizer.decode(self._ids, special=self._special)
         whole = text.rstrip(_INCOMPLETE)
         # Some decoders change their mind about bytes that are no text: what was given stays, and the rest goes on.
         if len(whole) < len(self._given):
@@ -176,7 +178,7 @@ class GrowingText:
         self._given = whole
         if len(self._ids) > _DECODED_AGAIN and whole == text:
             newest = self._ids[-_DECODED_AGAIN // 4 :]
-            known = self._tokenizer.decode(newest)
+            known = self._tokenizer.decode(newest, special=self._special)
             if known and not known.startswith(_INCOMPLETE):
                 self._ids, self._given = newest, known
         return piece

@@ -22,6 +22,7 @@ RANKS = [
     ["retention"],
     ["modeling"],
     ["tree_cache", "documents", "tokenization"],
+    ["tools"],
     ["library", "answer", "answer_settings", "fair_lock", "progress", "prompting"],
     ["constrained"],
     ["sampling"],

@@ -31,6 +31,7 @@ NAMES = {
     "SharedLLMModelConfig",
     "TokenIdError",
     "TokenizerError",
+    "ToolCall",
     "TreeCache",
     "UnsupportedBaseError",
     "UntrainedInjectionError",
