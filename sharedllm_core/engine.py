@@ -103,6 +103,11 @@ class SharedLLMEngine:
         model = load_model(name, base, device, policy, kwargs)
         return cls(model, load_tokenizer(tokenizer, name, model), cache=cache, allow_untrained=allow_untrained)
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the weights that read documents: the same for engines that share trees."""
+        return self._fingerprint
+
     def with_cache(self, cache: TreeCache) -> Self:
         """An engine for another tenant: the same model, which both wait for in one line, and another cache."""
         other = object.__new__(type(self))

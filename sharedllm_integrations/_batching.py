@@ -1,0 +1,98 @@
+"""Questions that arrive together are answered side by side, whoever asks them.
+
+Frameworks hand a batch over as calls in many threads. Here calls wait for their turn in one line; whoever is served
+takes those behind him along that ask in the same way.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any
+
+from sharedllm_core import Answer, Library, SharedLLMEngine
+
+__all__ = ["Ask", "Batcher"]
+
+_ROWS = 8
+_WAIT_SECONDS = 0.005  # for others that were sent off together with the first one
+
+
+@dataclass(eq=False)
+class Ask:
+    """One question with its library and options, and what will become of it."""
+
+    messages: list[dict[str, Any]]
+    library: Library | None
+    options: Mapping[str, Any]
+    cancelled: Event = field(default_factory=Event)
+    answer: "Future[Answer]" = field(default_factory=Future)
+
+
+class Batcher:
+    """The line before one engine."""
+
+    def __init__(self, engine: SharedLLMEngine) -> None:
+        self._engine = engine
+        self._line: list[Ask] = []
+        self._lock = Lock()
+        self._arrived = Event()
+        self._serving = False
+
+    def submit(self, ask: Ask) -> "Future[Answer]":
+        """Stand in line. Setting `ask.cancelled` gives up the answer."""
+        with self._lock:
+            self._line.append(ask)
+            self._arrived.set()
+            if not self._serving:
+                self._serving = True
+                Thread(target=self._serve, name="sharedllm-batches", daemon=True).start()
+        return ask.answer
+
+    def _serve(self) -> None:
+        while group := self._next_group():
+            try:
+                self._answer(group)
+            except BaseException as error:  # it belongs to whoever asked
+                for ask in group:
+                    if not ask.answer.done():
+                        ask.answer.set_exception(error)
+
+    def _next_group(self) -> list[Ask]:
+        until = monotonic() + _WAIT_SECONDS
+        while len(self._line) < _ROWS and (left := until - monotonic()) > 0:
+            self._arrived.clear()
+            if not self._arrived.wait(left):
+                break
+        with self._lock:
+            self._line = [ask for ask in self._line if not ask.cancelled.is_set()]
+            if not self._line:
+                self._serving = False
+                return []
+            first = self._line[0]
+            group = [ask for ask in self._line if ask.options == first.options][:_ROWS]
+            self._line = [ask for ask in self._line if ask not in group]
+            return group
+
+    def _answer(self, group: list[Ask]) -> None:
+        if len(group) == 1:
+            [ask] = group
+            answers = [self._engine.ask(ask.messages, ask.library, cancelled=ask.cancelled, **ask.options)]
+        else:
+            try:
+                answers = self._engine.ask_batch(
+                    [ask.messages for ask in group], [ask.library for ask in group], **group[0].options
+                )
+            except Exception:  # one of them cannot be answered; which one shows when each is asked alone
+                for ask in group:
+                    self._alone(ask)
+                return
+        for ask, answer in zip(group, answers, strict=True):
+            ask.answer.set_result(answer)
+
+    def _alone(self, ask: Ask) -> None:
+        try:
+            ask.answer.set_result(self._engine.ask(ask.messages, ask.library, cancelled=ask.cancelled, **ask.options))
+        except Exception as error:
+            ask.answer.set_exception(error)

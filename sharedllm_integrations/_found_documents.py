@@ -1,0 +1,129 @@
+"""Documents in the prompts of existing applications: found, so that they need not stand in the model's window.
+
+Applications put documents where they can: between fences, as the `repr` of objects, or just as a long text before the
+question. What is found becomes past context, and what stands around it, the question above all, stays running text.
+"""
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from zlib import crc32
+
+from sharedllm_core import Document
+
+__all__ = ["Found", "find_documents"]
+
+_FENCES = (
+    re.compile(r"(?P<open>^-{10,}\n)(?P<text>.*?)(?P<close>\n-{10,}$)", re.DOTALL | re.MULTILINE),
+    re.compile(r"(?P<open><documents?\b[^<>]*>\n?)(?P<text>.*?)(?P<close>\n?</documents?>)", re.DOTALL),
+    re.compile(r"(?P<open><context>\n?)(?P<text>.*?)(?P<close>\n?</context>)", re.DOTALL),
+)
+_REPR = re.compile(r"\[Document\(")
+_ASKS = re.compile(
+    r"^\s*(?:user )?(?:question|query|input|task|instructions?|request)s?\s*:", re.IGNORECASE | re.MULTILINE
+)
+_PART_CHARACTERS = 6_000
+_INTRODUCTION_CHARACTERS = 600
+_MARK = "[document {}]"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Documents that stood in a text, and what is left of it."""
+
+    documents: tuple[Document, ...]
+    rest: str
+
+
+def find_documents(text: str, is_long: Callable[[str], bool], first_number: int = 1, *, is_question: bool) -> Found:
+    """Documents in a message.
+
+    Args:
+        text: what the message says.
+        is_long: whether a piece is long enough to be a document.
+        first_number: of the documents, by which the rest names them.
+        is_question: whether the message has to say something without its documents; then its last paragraph stays.
+    """
+    found: list[Document] = []
+
+    def taken(text: str) -> str:
+        names = []
+        for part in _parts(text):
+            number = first_number + len(found)
+            found.append(Document(part, id=f"prompt {number}"))
+            names.append(number)
+        return _MARK.format(names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}")
+
+    rest = text
+    for fence in _FENCES:
+        rest = fence.sub(
+            lambda match: match["open"] + taken(match["text"]) + match["close"] if is_long(match["text"]) else match[0],
+            rest,
+        )
+    if not found:
+        rest = _without_reprs(rest, is_long, taken)
+    if not found:
+        before, blob, after = _longest(rest, is_question)
+        if is_long(blob):
+            rest = before + taken(blob) + after
+    return Found(tuple(found), rest)
+
+
+def _without_reprs(text: str, is_long: Callable[[str], bool], taken: Callable[[str], str]) -> str:
+    """A text without lists of LangChain's Documents, as `str` writes them."""
+    at = _REPR.search(text)
+    if at is None:
+        return text
+    for end in (match.end() for match in re.finditer(r"\)\]", text) if match.end() > at.start()):
+        try:
+            calls = ast.parse(text[at.start() : end], mode="eval").body
+            pages = [
+                next(ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg == "page_content")
+                for call in getattr(calls, "elts", [])
+            ]
+        except (SyntaxError, ValueError, StopIteration, AttributeError):
+            continue
+        if pages and is_long("\n\n".join(pages)):
+            return text[: at.start()] + " ".join(taken(page) for page in pages) + text[end:]
+        return text
+    return text
+
+
+def _longest(text: str, is_question: bool) -> tuple[str, str, str]:
+    """A text as introduction, document and question; the document is empty where they cannot be told apart."""
+    start, end = 0, len(text)
+    asks = list(_ASKS.finditer(text))
+    if asks and asks[-1].start() > 0:
+        end = asks[-1].start()
+    elif is_question:
+        end = max(text.rstrip().rfind("\n"), 0)
+    introduction = text.find("\n\n", 0, _INTRODUCTION_CHARACTERS)
+    if introduction < 0:
+        introduction = text.find(":\n", 0, _INTRODUCTION_CHARACTERS)
+    if 0 <= introduction < end:
+        start = introduction + 2
+    blob = text[start:end]
+    inner = blob.strip()
+    if not inner:
+        return text, "", ""
+    lead = start + blob.index(inner)
+    return text[:lead], inner, text[lead + len(inner) :]
+
+
+def _parts(text: str) -> list[str]:
+    """A text cut between paragraphs at places that depend on the paragraphs around them alone.
+
+    So when documents are put together in another order next time, most parts are the same, and known to the cache.
+    """
+    parts: list[str] = []
+    current: list[str] = []
+    size = 0
+    for paragraph in re.split(r"(?<=\n\n)", text):
+        if size > _PART_CHARACTERS // 4 and (crc32(paragraph.encode()) % 8 == 0 or size > 2 * _PART_CHARACTERS):
+            parts.append("".join(current))
+            current, size = [], 0
+        current.append(paragraph)
+        size += len(paragraph)
+    parts.append("".join(current))
+    return [part for part in parts if part.strip()]

@@ -1,0 +1,471 @@
+"""`ChatSharedLLM`: a chat model of LangChain that reads whole document sets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForLLMRun,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.exceptions import ContextOverflowError
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.utils.function_calling import convert_to_json_schema
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from sharedllm_core import InputError, Library, SharedLLMEngine, TreeCache, WindowError
+
+from .._batching import Ask, Batcher
+from .._engines import engine_of
+from .documents import DocumentSet
+from .messages import read_messages
+from .output import Told, last_chunk, message_of
+from .structured import choice_of_tool, constraint_of, tools_of
+
+__all__ = ["ChatSharedLLM"]
+
+_MAX_INPUT_TOKENS = 131_072
+#: Parameters that other chat models have, and that mean nothing for a model in the same process.
+_WITHOUT_MEANING = {"api_key", "max_retries", "base_url"}
+_OPTIONS = {
+    "temperature",
+    "top_p",
+    "top_k",
+    "repetition_penalty",
+    "max_tokens",
+    "seed",
+    "num_evidence",
+}
+_IDENTIFYING = {
+    "model",
+    "stop",
+    "evidence_text",
+    "documents_from_prompt",
+    "min_document_tokens",
+    "dtype",
+    "policy",
+}
+_batchers: "WeakKeyDictionary[SharedLLMEngine, Batcher]" = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call, ready for the engine."""
+
+    engine: SharedLLMEngine
+    ask: Ask
+    told: Told
+
+
+class ChatSharedLLM(BaseChatModel):
+    """A chat model that takes whole document sets: 128K tokens and more, compressed once, cached, and answered from.
+
+    Documents come by `documents=` (here, in `bind`, in `invoke`), by `with_documents`, as content blocks of messages,
+    or in the prompts of existing chains, where they are found. The weights are loaded at first use, once in a process.
+
+    Attributes:
+        model: folder or hub id of a checkpoint; `None` for the model of the package.
+        documents: paths, Documents of LangChain or of sharedllm, or a `Library`. Kept under a handle of which
+            LangChain's traces see the fingerprint alone.
+        temperature, top_p, top_k, repetition_penalty, seed, num_evidence: see `AnswerSettings`.
+        max_tokens: the most tokens to write.
+        stop: strings that end an answer.
+        streaming: generate by streaming also when invoked.
+        timeout: seconds after which a call is given up, with `TimeoutError`.
+        evidence_text: whether `response_metadata["evidence"]`, and so traces, hold the text of spans of `documents`.
+            By default they name document and characters; `evidence_documents` looks the text up.
+        documents_from_prompt: whether long texts in messages are read as documents. What was taken stands in
+            `response_metadata["documents_from_messages"]`.
+        min_document_tokens: how long a text in a message must be to be taken for a document.
+        tree_cache: where trees are kept; by default memory and the user's cache folder.
+        engine: an engine to use instead of loading `model`.
+        device, dtype, policy: of `SharedLLMEngine.from_pretrained`.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model: str | None = None
+    documents: Any = Field(default=None, repr=False, exclude=True)
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    seed: int | None = None
+    streaming: bool = False
+    timeout: float | None = None
+    num_evidence: int = 5
+    evidence_text: bool = False
+    documents_from_prompt: bool = True
+    min_document_tokens: int = 400
+    tree_cache: TreeCache | None = Field(default=None, repr=False, exclude=True)
+    engine: SharedLLMEngine | None = Field(default=None, repr=False, exclude=True)
+    device: str | None = None
+    dtype: str | None = None
+    policy: str | None = None
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _under_a_handle(cls, documents: Any) -> DocumentSet | None:
+        return DocumentSet.of(documents)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_parameters(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            known = set(cls.model_fields) | _WITHOUT_MEANING | {"model_name"}
+            if unknown := sorted(set(given) - known):
+                raise InputError(f"unknown parameters {unknown}; known are {sorted(set(cls.model_fields))}")
+            if "model_name" in given:
+                given = {"model": given["model_name"], **{k: v for k, v in given.items() if k != "model_name"}}
+        return given
+
+    # ------------------------------------------------------------------------------------------ what LangChain asks
+
+    @property
+    def _llm_type(self) -> str:
+        return "sharedllm"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        """What decides about answers: LangChain's caches key on it. Documents are in it by their fingerprint."""
+        names = sorted(_OPTIONS | _IDENTIFYING)
+        told = {name: getattr(self, name) for name in names}
+        told["documents"] = None if self.documents is None else self.documents.fingerprint
+        if self.engine is not None:
+            told["engine"] = self.engine.fingerprint
+        return told
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = LangSmithParams(
+            ls_provider="sharedllm",
+            ls_model_name=str(kwargs.get("model") or self._model_name),
+            ls_model_type="chat",
+            ls_temperature=kwargs.get("temperature", self.temperature),
+        )
+        if (most := kwargs.get("max_tokens", self.max_tokens)) is not None:
+            params["ls_max_tokens"] = most
+        if stops := stop or self.stop:
+            params["ls_stop"] = list(stops)
+        return params
+
+    def _resolve_model_profile(self) -> ModelProfile:
+        return ModelProfile(
+            name=self._model_name,
+            max_input_tokens=_MAX_INPUT_TOKENS,
+            text_inputs=True,
+            image_inputs=False,
+            audio_inputs=False,
+            video_inputs=False,
+            text_outputs=True,
+            tool_calling=True,
+            tool_choice=True,
+            structured_output=True,
+        )
+
+    @property
+    def _model_name(self) -> str:
+        return self.model or "sharedllm-default"
+
+    # ------------------------------------------------------------------------------------------ documents
+
+    def with_documents(self, documents: Any) -> Self:
+        """A copy that answers from `documents`. They are read and compressed now, so that questions need not wait.
+
+        Raises:
+            DocumentError: documents that cannot be read.
+        """
+        handle = DocumentSet.of(documents)
+        assert handle is not None
+        engine = self._engine({})
+        engine.read(handle.library(engine))
+        return self.model_copy(update={"documents": handle})
+
+    def bind(self, **kwargs: Any) -> Any:
+        """As LangChain's; documents are put under a handle, which shows no text."""
+        return super().bind(**_handled(kwargs))
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | Any],
+        *,
+        tool_choice: Any = None,
+        parallel_tool_calls: bool | None = None,
+        strict: bool | None = None,
+        response_format: Any = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """A copy that may call tools.
+
+        Args:
+            tools: functions, pydantic models, TypedDicts, LangChain's tools, or schemas of OpenAI's form.
+            tool_choice: `None` or `"auto"`; `"any"`, `"required"` or `True` for at least one call; `"none"`; the name
+                of a tool, alone or in OpenAI's form.
+            parallel_tool_calls: whether one answer may hold several calls; by default it may.
+            strict: arguments always fit their schema, so this changes nothing.
+            response_format: what an answer that calls no tool keeps to, in OpenAI's form.
+            kwargs: bound, too.
+
+        Raises:
+            InputError: a choice that is none of the tools, or a schema that cannot be kept to.
+        """
+        formatted = tools_of(tools)
+        bound: dict[str, Any] = {"tools": formatted, "tool_choice": choice_of_tool(tool_choice, formatted), **kwargs}
+        if parallel_tool_calls is not None:
+            bound["parallel_tool_calls"] = parallel_tool_calls
+        if response_format is not None:
+            constraint_of(response_format)
+            bound["response_format"] = response_format
+        return self.bind(**bound)
+
+    def with_structured_output(
+        self,
+        schema: Any = None,
+        *,
+        method: str = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answers that fit a schema, whatever the model writes.
+
+        Args:
+            schema: a pydantic model, whose instances come back; a TypedDict or a JSON schema, for which dicts do.
+            method: `"json_schema"` (the answer is JSON), `"function_calling"` (the answer is a call of a tool), or
+                `"json_mode"` (JSON; of the schema, where one is given).
+            include_raw: give `{"raw", "parsed", "parsing_error"}` in place of the parsed output.
+            strict: output always fits, so this changes nothing.
+            kwargs: bound, too.
+
+        Raises:
+            InputError: a method that is not known, or a schema that cannot be kept to.
+        """
+        if method == "function_calling":
+            if schema is None:
+                raise InputError("method='function_calling' needs a schema; give one, or use method='json_mode'")
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        if method not in ("json_schema", "json_mode"):
+            raise InputError(f"method={method!r} is not known; use 'json_schema', 'function_calling' or 'json_mode'")
+        if schema is None and method == "json_schema":
+            raise InputError("method='json_schema' needs a schema; give one, or use method='json_mode'")
+        response_format: dict[str, Any] = {"type": "json_object"}
+        parser: BaseOutputParser[Any] = JsonOutputParser()
+        if schema is not None:
+            as_json = convert_to_json_schema(schema)
+            named = {"name": as_json.get("title", "answer"), "schema": as_json}
+            response_format = {"type": "json_schema", "json_schema": named}
+            if isinstance(schema, type) and is_basemodel_subclass(schema):
+                parser = PydanticOutputParser(pydantic_object=schema)
+        constraint_of(response_format)
+        traced = {"kwargs": {"method": method}, "schema": schema} if schema is not None else None
+        llm = self.bind(response_format=response_format, ls_structured_output_format=traced, **kwargs)
+        if not include_raw:
+            return llm | parser
+        parsed = RunnablePassthrough.assign(
+            parsed=RunnableLambda(lambda given: given["raw"]) | parser, parsing_error=lambda _: None
+        )
+        failed = RunnablePassthrough.assign(parsed=lambda _: None)
+        return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+    # ------------------------------------------------------------------------------------------ calls
+
+    def generate(self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any) -> LLMResult:
+        """As LangChain's; several prompts are answered side by side."""
+        kwargs = _handled(kwargs)
+        if len(messages) < 2:
+            return super().generate(messages, *args, **kwargs)
+        run_id = kwargs.pop("run_id", None)
+        ids = [run_id, *[None] * (len(messages) - 1)]
+        with ThreadPoolExecutor(len(messages)) as threads:
+            parts = list(
+                threads.map(
+                    lambda one: super(ChatSharedLLM, self).generate([one[0]], *args, run_id=one[1], **kwargs),
+                    zip(messages, ids, strict=True),
+                )
+            )
+        merged = LLMResult(
+            generations=[part.generations[0] for part in parts],
+            llm_output=self._combine_llm_outputs([part.llm_output for part in parts]),
+        )
+        merged.run = [info for part in parts for info in part.run or []] or None
+        return merged
+
+    async def agenerate(self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any) -> LLMResult:
+        """As LangChain's."""
+        return await super().agenerate(messages, *args, **_handled(kwargs))
+
+    def stream(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Iterator[AIMessageChunk]:  # noqa: A002
+        """As LangChain's."""
+        yield from super().stream(input, *args, **_handled(kwargs))
+
+    async def astream(  # noqa: D102
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        *args: Any,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        async for chunk in super().astream(input, *args, **_handled(kwargs)):
+            yield chunk
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = self._call(messages, stop, kwargs)
+        waiting = _batcher(call.engine).submit(call.ask)
+        try:
+            return _result(call, waiting.result(self._timeout(kwargs)))
+        except FutureTimeoutError:
+            if waiting.done():
+                raise
+            raise self._too_late(kwargs) from None
+        except WindowError as error:
+            raise ContextOverflowError(str(error)) from error
+        finally:
+            call.ask.cancelled.set()
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = await asyncio.to_thread(self._call, messages, stop, kwargs)
+        waiting = asyncio.wrap_future(_batcher(call.engine).submit(call.ask))
+        try:
+            answer = await asyncio.wait_for(waiting, self._timeout(kwargs))
+            return _result(call, answer)
+        except TimeoutError:
+            raise self._too_late(kwargs) from None
+        except WindowError as error:
+            raise ContextOverflowError(str(error)) from error
+        finally:
+            call.ask.cancelled.set()
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        until = monotonic() + (self._timeout(kwargs) or float("inf"))
+        try:
+            call = self._call(messages, stop, kwargs)
+            with call.engine.stream(call.ask.messages, call.ask.library, **call.ask.options) as pieces:
+                for piece in pieces:
+                    if monotonic() > until:
+                        raise self._too_late(kwargs)
+                    yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+                assert pieces.answer is not None
+                yield ChatGenerationChunk(message=last_chunk(pieces.answer, call.told))
+        except WindowError as error:
+            raise ContextOverflowError(str(error)) from error
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        try:
+            async with asyncio.timeout(self._timeout(kwargs)):
+                call = await asyncio.to_thread(self._call, messages, stop, kwargs)
+                async with call.engine.astream(call.ask.messages, call.ask.library, **call.ask.options) as pieces:
+                    async for piece in pieces:
+                        yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+                    assert pieces.answer is not None
+                    yield ChatGenerationChunk(message=last_chunk(pieces.answer, call.told))
+        except TimeoutError:
+            raise self._too_late(kwargs) from None
+        except WindowError as error:
+            raise ContextOverflowError(str(error)) from error
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def _call(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]) -> _Call:
+        """Everything that can be wrong with a call shows here."""
+        given = dict(kwargs)
+        engine = self._engine(given)
+        options: dict[str, Any] = {name: given.pop(name, getattr(self, name)) for name in _OPTIONS}
+        options["max_new_tokens"] = options.pop("max_tokens")
+        options["constraint"] = constraint_of(given.pop("response_format", None))
+        options["tools"] = tools_of(given.pop("tools", None) or [])
+        options["tool_choice"] = choice_of_tool(given.pop("tool_choice", None), options["tools"])
+        options["parallel_tool_calls"] = given.pop("parallel_tool_calls", True)
+        options["stop"] = tuple(stop or self.stop or ())
+        documents = DocumentSet.of(given.pop("documents", None))
+        if documents is not None and self.documents is not None:
+            raise InputError("documents are given to the model and to the call; give them in one of these places")
+        for name in ("model", "timeout", "stream", "strict", "ls_structured_output_format"):
+            given.pop(name, None)
+        if unknown := sorted(given):
+            raise InputError(f"unknown parameters {unknown} of a call; known are {sorted(_OPTIONS)}, tools, documents")
+        conversation = read_messages(messages, self._is_long(engine) if self.documents_from_prompt else None)
+        library = self._library(engine, documents or self.documents, conversation.documents)
+        shown = None if self.evidence_text else frozenset(document.id for document in conversation.documents)
+        model_name = str(kwargs.get("model") or self._model_name)
+        told = Told(model_name, conversation.moved, shown, self.output_version == "v1")
+        return _Call(engine, Ask(conversation.messages, library, options), told)
+
+    def _engine(self, given: Mapping[str, Any]) -> SharedLLMEngine:
+        model = given.get("model")
+        if model is None and self.engine is not None:
+            return self.engine
+        more = {name: value for name in ("device", "dtype", "policy") if (value := getattr(self, name)) is not None}
+        return engine_of(model or self.model, self.tree_cache, **more)
+
+    def _is_long(self, engine: SharedLLMEngine) -> Callable[[str], bool]:
+        # A token is at most a few dozen characters and at least a part of one: most texts need no counting.
+        least = self.min_document_tokens
+        return lambda text: len(text) >= least and engine.tokenizer.count(text) >= least
+
+    def _library(self, engine: SharedLLMEngine, documents: DocumentSet | None, found: list[Any]) -> Library | None:
+        library = None if documents is None else documents.library(engine)
+        if not found:
+            return library
+        of_messages = engine.library(found)
+        return of_messages if library is None else library.joined(of_messages)
+
+    def _timeout(self, kwargs: Mapping[str, Any]) -> float | None:
+        timeout: float | None = kwargs.get("timeout", self.timeout)
+        return timeout
+
+    def _too_late(self, kwargs: Mapping[str, Any]) -> TimeoutError:
+        return TimeoutError(
+            f"no answer within timeout={self._timeout(kwargs)} seconds; allow more, or read documents first"
+        )
+
+
+def _batcher(engine: SharedLLMEngine) -> Batcher:
+    return _batchers.setdefault(engine, Batcher(engine))
+
+
+def _result(call: _Call, answer: Any) -> ChatResult:
+    message = message_of(answer, call.told)
+    return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": call.told.model_name})
+
+
+def _handled(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a call, with documents under a handle before LangChain sees them."""
+    if kwargs.get("documents") is None:
+        return kwargs
+    return {**kwargs, "documents": DocumentSet.of(kwargs["documents"])}

@@ -1,0 +1,21 @@
+"""A tiny engine with room for tools, and chat models on it."""
+
+import pytest
+
+from sharedllm_integrations.langchain import ChatSharedLLM
+from tests import tiny_engine
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tiny_engine.make_checkpoint(tmp_path_factory.mktemp("langchain"), max_position_embeddings=2048)
+
+
+@pytest.fixture
+def engine(folder):
+    return tiny_engine.make_engine(folder)
+
+
+@pytest.fixture
+def llm(engine):
+    return ChatSharedLLM(engine=engine, max_tokens=12)

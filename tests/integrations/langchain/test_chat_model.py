@@ -1,0 +1,378 @@
+"""`ChatSharedLLM` as LangChain calls it: streams, batches, async, tools, structured output, errors."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from typing import TypedDict
+
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.exceptions import ContextOverflowError
+from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.rate_limiters import InMemoryRateLimiter
+from pydantic import BaseModel, Field, ValidationError
+
+from sharedllm_core import Document, InputError
+from sharedllm_integrations.langchain import ChatSharedLLM
+from tests import tiny_engine
+
+QUESTION = "What is the notice period?"
+
+
+class Lease(BaseModel):
+    """A lease."""
+
+    tenant: str
+    months: int = Field(ge=1, le=120)
+    kind: str | None = None
+
+
+class LeaseDict(TypedDict):
+    """A lease."""
+
+    tenant: str
+    months: int
+
+
+def look_up(clause: str) -> str:
+    """Find a clause."""
+    return f"Clause {clause}: ninety days."
+
+
+def now() -> str:
+    """What time it is."""
+    return "noon"
+
+
+# ---------------------------------------------------------------------------------------------- streams
+
+
+def test_a_stream_is_the_answer_and_says_its_usage_once(llm):
+    whole = llm.invoke(QUESTION, documents=tiny_engine.documents(2))
+    chunks = list(llm.stream(QUESTION, documents=tiny_engine.documents(2)))
+    assert "".join(chunk.content for chunk in chunks) == whole.content
+    assert [chunk.usage_metadata is not None for chunk in chunks].count(True) == 1
+    joined = sum(chunks[1:], chunks[0])
+    assert joined.response_metadata["model_name"] == "sharedllm-default"
+    assert joined.response_metadata["evidence"] == whole.response_metadata["evidence"]
+    assert joined.usage_metadata["output_tokens"] == whole.usage_metadata["output_tokens"]
+
+
+def test_streamed_tool_calls_have_an_index_and_fit(llm):
+    tools = llm.bind_tools([look_up, now], tool_choice="any")
+    chunks = list(tools.stream(QUESTION, max_tokens=150, temperature=30.0, seed=2))
+    found = [chunk for chunk in chunks if chunk.tool_call_chunks]
+    assert [call["index"] for chunk in found for call in chunk.tool_call_chunks] == list(
+        range(sum(len(chunk.tool_call_chunks) for chunk in found))
+    )
+    message = sum(chunks[1:], chunks[0])
+    assert message.tool_calls
+    assert message.response_metadata["finish_reason"] == "tool_calls"
+
+
+def test_leaving_a_stream_stops_the_model(llm):
+    stream = llm.stream(QUESTION, max_tokens=500)
+    next(stream)
+    stream.close()
+    began = time.monotonic()
+    llm.invoke(QUESTION, max_tokens=1)
+    assert time.monotonic() - began < 5, "the next question waits for nobody"
+
+
+async def test_events_of_both_versions_come(llm):
+    events = [event async for event in llm.astream_events(QUESTION, version="v2")]
+    assert [event["event"] for event in events if event["event"] != "on_chat_model_stream"] == [
+        "on_chat_model_start",
+        "on_chat_model_end",
+    ]
+    stream = await llm.astream_events(QUESTION, version="v3")
+    assert (await stream.output).text == llm.invoke(QUESTION).content
+
+
+# ---------------------------------------------------------------------------------------------- batches and async
+
+
+class Calls:
+    """How many questions each call of the model had."""
+
+    def __init__(self, engine):
+        self.rows = []
+        prepare = engine._answering.prepare
+        engine._answering.prepare = lambda questions, *more: (
+            self.rows.append(len(questions)) or prepare(questions, *more)
+        )
+
+
+def test_a_batch_goes_through_the_engines_batch_and_keeps_its_order(llm):
+    questions = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:6]]
+    expected = [llm.invoke(question).content for question in questions]
+    calls = Calls(llm.engine)
+    assert [message.content for message in llm.batch(questions)] == expected
+    assert max(calls.rows) >= 3
+    result = llm.generate([[HumanMessage(question)] for question in questions])
+    assert [generation[0].text for generation in result.generations] == expected
+
+
+async def test_async_batches_do_too(llm):
+    questions = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:6]]
+    expected = [llm.invoke(question).content for question in questions]
+    calls = Calls(llm.engine)
+    assert [message.content for message in await llm.abatch(questions)] == expected
+    assert max(calls.rows) >= 3
+
+
+def test_one_bad_question_of_a_batch_spoils_no_other(llm):
+    model = llm.model_copy(update={"documents_from_prompt": False})
+    results = model.batch([QUESTION, "word " * 3000, QUESTION], return_exceptions=True)
+    assert isinstance(results[1], ContextOverflowError)
+    assert results[0].content == results[2].content == llm.invoke(QUESTION).content
+
+
+async def test_concurrent_calls_keep_the_event_loop_free_and_their_answers_apart(llm):
+    sets = [[Document(tiny_engine.words(800, seed=seed), id="a")] for seed in range(8)]
+    expected = [llm.engine.ask(QUESTION, one, max_new_tokens=12).text for one in sets]
+    lags = []
+
+    async def ticking():
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.01)
+            lags.append(time.perf_counter() - began - 0.01)
+
+    async def streamed(one):
+        return "".join([chunk.content async for chunk in llm.astream(QUESTION, documents=one)])
+
+    async def invoked(one):
+        return (await llm.ainvoke(QUESTION, documents=one)).content
+
+    ticks = asyncio.create_task(ticking())
+    answers = await asyncio.gather(*(invoked(one) for one in sets), *(streamed(one) for one in sets))
+    ticks.cancel()
+    assert answers == expected * 2
+    assert len(lags) > 10, "the loop went on while the model ran"
+
+
+async def test_a_cancelled_call_stops_the_model(llm):
+    task = asyncio.create_task(llm.ainvoke(QUESTION, max_tokens=1500))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await asyncio.wait_for(llm.ainvoke(QUESTION, max_tokens=1), 10)).content is not None
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
+async def test_a_call_that_takes_too_long_is_given_up(llm, way):
+    slow = llm.model_copy(update={"timeout": 0.05, "max_tokens": 1500})
+
+    async def call():
+        if way == "invoke":
+            slow.invoke(QUESTION)
+        elif way == "stream":
+            list(slow.stream(QUESTION))
+        elif way == "ainvoke":
+            await slow.ainvoke(QUESTION)
+        else:
+            _ = [chunk async for chunk in slow.astream(QUESTION)]
+
+    with pytest.raises(TimeoutError, match=r"timeout=0\.05"):
+        await call()
+
+
+def test_callbacks_are_told_of_start_tokens_and_end_once(llm):
+    class Told(BaseCallbackHandler):
+        def __init__(self):
+            self.events = []
+
+        def on_chat_model_start(self, *_, **__):
+            self.events.append("start")
+
+        def on_llm_new_token(self, token, **_):
+            self.events.append(token)
+
+        def on_llm_end(self, *_, **__):
+            self.events.append("end")
+
+    told = Told()
+    text = "".join(chunk.content for chunk in llm.stream(QUESTION, {"callbacks": [told]}))
+    assert (told.events[0], told.events[-1]) == ("start", "end")
+    assert "".join(told.events[1:-1]) == text
+    told = Told()
+    llm.invoke(QUESTION, {"callbacks": [told]})
+    assert told.events == ["start", "end"]
+
+
+def test_a_rate_limiter_is_asked(engine):
+    limiter = InMemoryRateLimiter(requests_per_second=1000)
+    asked = []
+    acquire = limiter.acquire
+    object.__setattr__(limiter, "acquire", lambda **how: asked.append(1) or acquire(**how))
+    ChatSharedLLM(engine=engine, rate_limiter=limiter, max_tokens=1).invoke(QUESTION)
+    assert asked == [1]
+
+
+# ---------------------------------------------------------------------------------------------- structured output
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+@pytest.mark.parametrize("temperature", [0.0, 40.0])
+def test_structured_output_fits_whatever_the_model_writes(llm, method, temperature):
+    options = {"method": method, "temperature": temperature, "seed": 5, "max_tokens": 90}
+    for schema in (Lease, LeaseDict, Lease.model_json_schema()):
+        if method == "function_calling":
+            structured = llm.bind(**{k: options[k] for k in ("temperature", "seed", "max_tokens")}).bound
+            structured = structured.model_copy(
+                update={k: options[k] for k in ("temperature", "seed", "max_tokens")}
+            ).with_structured_output(schema, method=method)
+        else:
+            structured = llm.with_structured_output(schema, **options)
+        found = structured.invoke(QUESTION)
+        values = found.model_dump() if isinstance(found, BaseModel) else found
+        assert isinstance(values["tenant"], str)
+        assert isinstance(values["months"], int)
+        assert isinstance(found, Lease) is (schema is Lease)
+
+
+def test_partial_objects_are_streamed(llm):
+    parts = list(llm.with_structured_output(LeaseDict, max_tokens=90).stream(QUESTION))
+    assert len(parts) > 2
+    assert parts[0] == {}
+    assert set(parts[-1]) == {"tenant", "months"}
+
+
+def test_raw_output_comes_beside_the_parsed_one(llm):
+    found = llm.with_structured_output(Lease, include_raw=True, max_tokens=90).invoke(QUESTION)
+    assert json.loads(found["raw"].content)["months"] == found["parsed"].months
+    assert found["parsing_error"] is None
+
+
+@pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy])
+def test_agents_get_their_response_format(llm, strategy):
+    model = llm.model_copy(update={"max_tokens": 120})
+    agent = create_agent(model, tools=[], response_format=strategy(Lease))
+    assert isinstance(agent.invoke({"messages": [("user", QUESTION)]})["structured_response"], Lease)
+
+
+# ---------------------------------------------------------------------------------------------- tools and messages
+
+
+CHOICES = [
+    ("any", None),
+    ("required", None),
+    (True, None),
+    ("now", "now"),
+    ({"type": "function", "function": {"name": "look_up"}}, "look_up"),
+]
+
+
+@pytest.mark.parametrize(("choice", "name"), CHOICES, ids=str)
+def test_every_tool_choice(llm, choice, name):
+    message = llm.bind_tools([look_up, now], tool_choice=choice).invoke(QUESTION, max_tokens=120)
+    assert message.tool_calls
+    assert name in (None, message.tool_calls[0]["name"])
+    for call in message.tool_calls:
+        assert call["name"] != "now" or call["args"] == {}
+        assert call["id"]
+
+
+def test_no_tool_is_called_with_none_and_only_one_where_parallel_calls_are_not_wanted(llm):
+    assert not llm.bind_tools([look_up], tool_choice="none").invoke(QUESTION).tool_calls
+    one = llm.bind_tools([now], tool_choice="any", parallel_tool_calls=False)
+    for seed in range(4):
+        assert len(one.invoke(QUESTION, max_tokens=200, temperature=40.0, seed=seed).tool_calls) == 1
+
+
+def test_messages_of_every_role_and_several_of_one_role_are_taken(llm):
+    call = {"name": "look_up", "args": {"clause": "größe"}, "id": "1", "type": "tool_call"}
+    said = [
+        SystemMessage("Be brief."),
+        SystemMessage("Be kind."),
+        HumanMessage("Hello."),
+        HumanMessage([{"type": "text", "text": QUESTION}]),
+        AIMessage("", tool_calls=[call, {**call, "id": "2"}]),
+        ToolMessage("ninety days", tool_call_id="1", status="error"),
+        ToolMessage([{"type": "text", "text": "a year"}], tool_call_id="2"),
+        ChatMessage(role="critic", content="Are you sure?"),
+    ]
+    assert llm.bind_tools([look_up]).invoke(said).usage_metadata["input_tokens"] > 60
+
+
+def test_citations_stand_on_content_blocks(engine):
+    llm = ChatSharedLLM(engine=engine, output_version="v1", evidence_text=True, max_tokens=12)
+    message = llm.invoke(QUESTION, documents=tiny_engine.documents(2))
+    [block] = message.content_blocks
+    evidence = message.response_metadata["evidence"]
+    assert [one["cited_text"] for one in block["annotations"]] == [one["text"] for one in evidence]
+    assert {one["type"] for one in block["annotations"]} == {"citation"}
+
+
+# ---------------------------------------------------------------------------------------------- errors
+
+
+NEGATED = {"title": "a", "type": "object", "properties": {"b": {"not": {}}}}
+ERRORS = {
+    "unknown parameters ['tempreture']": lambda llm: ChatSharedLLM(tempreture=1),
+    "unknown parameters ['max_token'] of a call": lambda llm: llm.invoke(QUESTION, max_token=1),
+    "tool_choice='later' is none of the tools": lambda llm: llm.bind_tools([now], tool_choice="later"),
+    "Unimplemented keys": lambda llm: llm.with_structured_output(
+        {"title": "a", "type": "object", "properties": {"b": {"not": {}}}}
+    ),
+    "method='xml' is not known": lambda llm: llm.with_structured_output(Lease, method="xml"),
+    "needs a schema": lambda llm: llm.with_structured_output(),
+    "response_format={'type': 'xml'} is not known": lambda llm: llm.invoke(QUESTION, response_format={"type": "xml"}),
+    "the last message is empty": lambda llm: llm.invoke(""),
+    "temperature=-1": lambda llm: llm.invoke(QUESTION, temperature=-1),
+}
+
+
+@pytest.mark.parametrize(("fault", "call"), ERRORS.items(), ids=list(ERRORS))
+def test_what_is_wrong_is_said(llm, fault, call):
+    with pytest.raises((InputError, ValidationError)) as refused:  # pydantic wraps what constructors raise
+        call(llm)
+    assert fault in str(refused.value)
+
+
+def test_a_prompt_that_cannot_fit_raises_context_overflow_with_the_numbers(llm):
+    plain = llm.model_copy(update={"documents_from_prompt": False})
+    for call in (plain.invoke, lambda prompt: list(plain.stream(prompt))):
+        with pytest.raises(ContextOverflowError, match=r"has [\d,]+ tokens, .* window is 2048"):
+            call("word " * 3000)
+
+
+BLOCKED = """
+import sys, importlib.metadata as metadata
+{setup}
+try:
+    import sharedllm_integrations.langchain
+except ImportError as error:
+    print(error)
+"""
+HIDDEN = """
+known = metadata.version
+def version(name):
+    if name == "langchain-core":
+        raise metadata.PackageNotFoundError(name)
+    return known(name)
+metadata.version = version
+"""
+OLD = """
+known = metadata.version
+metadata.version = lambda name: "0.3.1" if name == "langchain-core" else known(name)
+"""
+
+
+@pytest.mark.parametrize(("setup", "said"), [(HIDDEN, "not installed"), (OLD, "0.3.1 is installed")])
+def test_without_a_langchain_that_works_the_import_says_what_to_install(setup, said):
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED.format(setup=setup)],
+        capture_output=True,
+        text=True,
+        cwd=tiny_engine.ROOT,
+        check=False,
+    )
+    assert said in done.stdout, done.stderr
+    assert "pip install 'sharedllm[langchain]'" in done.stdout
