@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
+from weakref import ref
 
 from sharedllm_core import Answer, Library, SharedLLMEngine
 
@@ -31,10 +32,10 @@ class Ask:
 
 
 class Batcher:
-    """The line before one engine."""
+    """The line before one engine, which lives as long as somebody else needs it."""
 
     def __init__(self, engine: SharedLLMEngine) -> None:
-        self._engine = engine
+        self._engine_of = ref(engine)
         self._line: list[Ask] = []
         self._lock = Lock()
         self._arrived = Event()
@@ -49,6 +50,12 @@ class Batcher:
                 self._serving = True
                 Thread(target=self._serve, name="sharedllm-batches", daemon=True).start()
         return ask.answer
+
+    @property
+    def _engine(self) -> SharedLLMEngine:
+        engine = self._engine_of()
+        assert engine is not None, "whoever waits for an answer holds it"
+        return engine
 
     def _serve(self) -> None:
         while group := self._next_group():

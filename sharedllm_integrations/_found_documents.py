@@ -25,6 +25,7 @@ _ASKS = re.compile(
 )
 _PART_CHARACTERS = 6_000
 _INTRODUCTION_CHARACTERS = 600
+_QUESTION_CHARACTERS = 3_000
 _MARK = "[document {}]"
 
 
@@ -63,10 +64,9 @@ def find_documents(text: str, is_long: Callable[[str], bool], first_number: int 
         )
     if not found:
         rest = _without_reprs(rest, is_long, taken)
-    if not found:
-        before, blob, after = _longest(rest, is_question)
-        if is_long(blob):
-            rest = before + taken(blob) + after
+    before, blob, after = _longest(rest, is_question)
+    if is_long(blob):
+        rest = before + taken(blob) + after
     return Found(tuple(found), rest)
 
 
@@ -94,7 +94,7 @@ def _longest(text: str, is_question: bool) -> tuple[str, str, str]:
     """A text as introduction, document and question; the document is empty where they cannot be told apart."""
     start, end = 0, len(text)
     asks = list(_ASKS.finditer(text))
-    if asks and asks[-1].start() > 0:
+    if asks and asks[-1].start() > 0 and len(text) - asks[-1].start() < _QUESTION_CHARACTERS:
         end = asks[-1].start()
     elif is_question:
         end = max(text.rstrip().rfind("\n"), 0)

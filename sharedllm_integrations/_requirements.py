@@ -13,7 +13,11 @@ def check_installed(extra: str) -> None:
     Raises:
         ImportError: one is not; the message says what to install.
     """
-    for line in requires("sharedllm") or []:
+    try:
+        lines = requires("sharedllm") or []
+    except PackageNotFoundError:  # run from a source tree: nothing says what is needed
+        return
+    for line in lines:
         needed = Requirement(line)
         if needed.marker is None or not needed.marker.evaluate({"extra": extra}) or needed.name == "sharedllm":
             continue

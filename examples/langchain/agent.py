@@ -10,7 +10,8 @@ import argparse
 
 from documents import handbook
 from langchain.agents import create_agent
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
 
 from sharedllm_integrations.langchain import ChatSharedLLM, read_documents
 
@@ -32,7 +33,8 @@ def main() -> None:
     given = parser.parse_args()
     llm = ChatSharedLLM(max_tokens=80).with_documents(read_documents(handbook(given.sections)))
     agent = create_agent(llm, tools=[order_part, open_ticket], system_prompt="Answer from the handbook.")
-    for message in agent.invoke({"messages": [("user", given.ask)]}, {"recursion_limit": 8})["messages"]:
+    config = RunnableConfig(recursion_limit=8)
+    for message in agent.invoke({"messages": [HumanMessage(given.ask)]}, config)["messages"]:
         show(message)
     # A tool that has to be called is called, with arguments that fit it.
     call = llm.bind_tools([order_part, open_ticket], tool_choice="order_part").invoke("Order 3 lamps.").tool_calls[0]

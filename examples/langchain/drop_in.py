@@ -46,7 +46,8 @@ def main() -> None:
         seconds = time.perf_counter() - began
         print(f"{name}: {seconds:.2f} s to the first token; {first + ''.join(pieces)}")
 
-    retriever = RunnableLambda(lambda _: documents)  # whole documents; any retriever that chooses among them will do
+    # Whole documents; any retriever that chooses among them will do.
+    retriever: RunnableLambda[str, list[Document]] = RunnableLambda(lambda _: documents)
     retrieval = create_retrieval_chain(retriever, chain)
     print("retrieval chain:", retrieval.invoke({"input": given.ask})["answer"])
 

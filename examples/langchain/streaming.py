@@ -18,7 +18,7 @@ def main() -> None:
     given = parser.parse_args()
     documents = read_documents(contracts(given.contracts))
     llm = ChatSharedLLM(max_tokens=40).with_documents(documents)
-    whole = AIMessageChunk("")
+    whole = AIMessageChunk(content="")
     for chunk in llm.stream(given.ask):
         print(chunk.text, end="", flush=True)
         whole += chunk

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from time import monotonic
@@ -21,6 +20,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -289,7 +289,7 @@ class ChatSharedLLM(BaseChatModel):
             return super().generate(messages, *args, **kwargs)
         run_id = kwargs.pop("run_id", None)
         ids = [run_id, *[None] * (len(messages) - 1)]
-        with ThreadPoolExecutor(len(messages)) as threads:
+        with ContextThreadPoolExecutor(len(messages)) as threads:
             parts = list(
                 threads.map(
                     lambda one: super(ChatSharedLLM, self).generate([one[0]], *args, run_id=one[1], **kwargs),
@@ -319,6 +319,14 @@ class ChatSharedLLM(BaseChatModel):
     ) -> AsyncIterator[AIMessageChunk]:
         async for chunk in super().astream(input, *args, **_handled(kwargs)):
             yield chunk
+
+    def stream_events(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
+        """As LangChain's."""
+        return super().stream_events(input, *args, **_handled(kwargs))
+
+    def astream_events(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
+        """As LangChain's."""
+        return super().astream_events(input, *args, **_handled(kwargs))
 
     def _generate(
         self,

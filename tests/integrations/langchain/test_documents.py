@@ -104,6 +104,16 @@ def test_documents_in_prompts_of_existing_chains_are_read_as_documents(llm, mess
     assert message.response_metadata["documents_from_messages"][0]["from"] == "text"
 
 
+def test_documents_that_look_like_prompts_are_read_in_full(llm):
+    rules = "\n----------\n".join(tiny_engine.words(300, seed=i) for i in range(7))
+    faq = "\n\n".join(f"Question: {tiny_engine.words(9, seed=i)}\n{tiny_engine.words(200, seed=i)}" for i in range(12))
+    for text in (rules, faq):
+        message = llm.invoke([SystemMessage(f"Answer from this.\n\n{text}"), HumanMessage(QUESTION)])
+        tokens = llm.engine.tokenizer.count(text)
+        assert past_tokens(message) >= 0.8 * tokens
+        assert message.usage_metadata["input_tokens"] >= 0.95 * tokens
+
+
 def test_short_prompts_are_left_alone_and_so_are_long_ones_where_that_is_wanted(llm):
     short = llm.invoke(f"Use this context.\n\n{MARK}\n\nQuestion: {QUESTION}")
     assert past_tokens(short) == 0
@@ -190,14 +200,19 @@ class Everything(BaseTracer):
         self.told.append(json.dumps(run.model_dump(exclude={"parent_run", "outputs"}), default=repr))
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [False, True, "events"])
 def test_no_trace_no_repr_and_no_cache_key_holds_a_documents_text(engine, llm, stream):
     tracer = Everything()
     bound = llm.bind(documents=[Document(MARK, id="a")])
     given = ChatSharedLLM(engine=engine, documents=[Document(MARK, id="a")], max_tokens=3)
     config = {"callbacks": [tracer]}
     for model, more in ((bound, {}), (given, {}), (llm, {"documents": [Document(MARK, id="a")]})):
-        list(model.stream("what?", config, **more)) if stream else model.invoke("what?", config, **more)
+        if stream == "events":
+            list(model.stream_events("what?", config, version="v3", **more))
+        elif stream:
+            list(model.stream("what?", config, **more))
+        else:
+            model.invoke("what?", config, **more)
     assert len(tracer.told) == 3
     seen = [*tracer.told, repr(bound), repr(given), str(given.dict()), given._get_llm_string(), str(bound.kwargs)]
     assert not any(MARK in text for text in seen), "the answer aside, which may say what a document says"
