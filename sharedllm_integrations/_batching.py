@@ -48,7 +48,8 @@ class Batcher:
             self._arrived.set()
             if not self._serving:
                 self._serving = True
-                Thread(target=self._serve, name="sharedllm-batches", daemon=True).start()
+                # No daemon: one that still let go of tensors when the process ends would abort it.
+                Thread(target=self._serve, name="sharedllm-batches").start()
         return ask.answer
 
     @property

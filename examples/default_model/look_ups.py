@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 import yaml
-from any_facts import facts_of_any_shape, sentences_of
 from facts import common_words, made_up_facts, stated_facts
 from transformers import PreTrainedTokenizerFast
 
@@ -38,21 +37,12 @@ from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 
 @dataclass(frozen=True)
 class Sentences:
-    """Rows of `facts.py` and `any_facts.py`.
-
-    Attributes:
-        rows: of a batch.
-        facts: in each.
-        made_up: the share of rows with facts about random properties.
-        any_shape: the share of rows with facts of any shape.
-        unsaid: how often, in the other rows, one more is asked in vain.
-    """
+    """Rows of `facts.py`: how many, facts in each, the share of made-up ones, how often one more is asked in vain."""
 
     rows: int = 16
     facts: int = 6
-    made_up: float = 0.15
-    any_shape: float = 0.45
-    unsaid: float = 0.2
+    made_up: float = 0.35
+    unsaid: float = 0.33
 
 
 @dataclass(frozen=True)
@@ -128,8 +118,7 @@ class Rows:
         self._tokenizer = tokenizer
         self._texts = list(read_texts(settings.texts))
         self._words = common_words(text["text"] for text in self._texts)
-        self._sentences_of_texts = sentences_of(text["text"] for text in self._texts)
-        self.of_sentences = replace(method.with_policy("right"), chunk_tokens=96, tree_depth=0, compression_ratio=1)
+        self.of_sentences = replace(method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1)
         self.of_documents = replace(method, compression_ratio=settings.documents.compression_ratio)
 
     def batch(self, step: int) -> tuple[SharedLLMConfig, Batch]:
@@ -142,11 +131,8 @@ class Rows:
 
     def _sentences(self, rng: Random) -> Item:
         sentences = self._settings.sentences
-        sort = rng.random()
-        if sort < sentences.made_up:
+        if rng.random() < sentences.made_up:
             facts = made_up_facts(sentences.facts, self._words, rng)
-        elif sort < sentences.made_up + sentences.any_shape:
-            facts = facts_of_any_shape(sentences.facts, self._sentences_of_texts, self._words, rng)
         else:
             facts = stated_facts(sentences.facts, self._words, rng, unsaid=sentences.unsaid)
         text = rng.choice(("\n", " ", "\n\n")).join(fact.text for fact in facts if fact.text)

@@ -208,7 +208,7 @@ def embedded_method(tokenizer: PreTrainedTokenizerFast, injection_layers: int) -
     split_after, split_before = sentence_borders(tokenizer)
     return SharedLLMConfig(
         injection_layers=injection_layers,
-        chunk_tokens=1024,
+        chunk_tokens=512,
         tree_depth=4,
         compression_ratio=8,
         finest_compression_ratio=1,
@@ -217,7 +217,6 @@ def embedded_method(tokenizer: PreTrainedTokenizerFast, injection_layers: int) -
         min_node_tokens=48,
         policy="lexical",
         scope="past",
-        lower_attention="full",
         split_noise_tokens=0,
         split_after=split_after,
         split_before=split_before,
