@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
+from functools import lru_cache
 from time import monotonic
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -25,7 +26,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from sharedllm_core import InputError, Library, SharedLLMEngine, TreeCache, WindowError
+from sharedllm_core import Document, InputError, Library, SharedLLMEngine, TreeCache, WindowError
 
 from .._batching import Ask, Batcher
 from .._engines import engine_of
@@ -442,15 +443,15 @@ class ChatSharedLLM(BaseChatModel):
         return engine_of(model or self.model, self.tree_cache, **more)
 
     def _is_long(self, engine: SharedLLMEngine) -> Callable[[str], bool]:
-        # A token is at most a few dozen characters and at least a part of one: most texts need no counting.
+        # No tokenizer makes less than a token of 32 characters of prose, nor more than one of each: few need counting.
         least = self.min_document_tokens
-        return lambda text: len(text) >= least and engine.tokenizer.count(text) >= least
+        return lambda text: len(text) >= 32 * least or (len(text) >= least and engine.tokenizer.count(text) >= least)
 
     def _library(self, engine: SharedLLMEngine, documents: DocumentSet | None, found: list[Any]) -> Library | None:
         library = None if documents is None else documents.library(engine)
         if not found:
             return library
-        of_messages = engine.library(found)
+        of_messages = _known_sets(tuple(one.id for one in found), tuple(one.text for one in found)).library(engine)
         return of_messages if library is None else library.joined(of_messages)
 
     def _timeout(self, kwargs: Mapping[str, Any]) -> float | None:
@@ -461,6 +462,12 @@ class ChatSharedLLM(BaseChatModel):
         return TimeoutError(
             f"no answer within timeout={self._timeout(kwargs)} seconds; allow more, or read documents first"
         )
+
+
+@lru_cache(maxsize=8)
+def _known_sets(ids: tuple[str, ...], texts: tuple[str, ...]) -> DocumentSet:
+    """Documents of messages: the same ones come again with every question, and need not be tokenised again."""
+    return DocumentSet([Document(text, id=name) for name, text in zip(ids, texts, strict=True)])
 
 
 def _batcher(engine: SharedLLMEngine) -> Batcher:
