@@ -290,13 +290,12 @@ class ChatSharedLLM(BaseChatModel):
             return super().generate(messages, *args, **kwargs)
         run_id = kwargs.pop("run_id", None)
         ids = [run_id, *[None] * (len(messages) - 1)]
+
+        def one(prompt: list[BaseMessage], run_id: Any) -> LLMResult:
+            return super(ChatSharedLLM, self).generate([prompt], *args, run_id=run_id, **kwargs)
+
         with ContextThreadPoolExecutor(len(messages)) as threads:
-            parts = list(
-                threads.map(
-                    lambda one: super(ChatSharedLLM, self).generate([one[0]], *args, run_id=one[1], **kwargs),
-                    zip(messages, ids, strict=True),
-                )
-            )
+            parts = list(threads.map(one, messages, ids))
         merged = LLMResult(
             generations=[part.generations[0] for part in parts],
             llm_output=self._combine_llm_outputs([part.llm_output for part in parts]),

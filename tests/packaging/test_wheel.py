@@ -43,9 +43,10 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_package_whole_and_nothing_beside_it(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     info = f"sharedllm-{__version__}.dist-info"
-    assert {name.split("/")[0] for name in names} == {"sharedllm_core", info}
+    assert {name.split("/")[0] for name in names} == {"sharedllm_core", "sharedllm_integrations", info}
     assert {"sharedllm_core/py.typed", f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"} <= set(names)
-    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sharedllm_core").rglob("*.py")}
+    packages = (ROOT / "sharedllm_core", ROOT / "sharedllm_integrations")
+    sources = {path.relative_to(ROOT).as_posix() for package in packages for path in package.rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
     assert not [name for name in names if "test" in name or "__pycache__" in name]
 

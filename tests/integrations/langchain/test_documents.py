@@ -214,7 +214,7 @@ def test_no_trace_no_repr_and_no_cache_key_holds_a_documents_text(engine, llm, s
         else:
             model.invoke("what?", config, **more)
     assert len(tracer.told) == 3
-    seen = [*tracer.told, repr(bound), repr(given), str(given.dict()), given._get_llm_string(), str(bound.kwargs)]
+    seen = [*tracer.told, repr(bound), repr(given), str(given.asdict()), given._get_llm_string(), str(bound.kwargs)]
     assert not any(MARK in text for text in seen), "the answer aside, which may say what a document says"
     fingerprint = given.documents.fingerprint
     assert fingerprint in given._get_llm_string()
