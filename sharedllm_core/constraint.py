@@ -12,7 +12,7 @@ from llguidance import LLMatcher
 
 from .errors import InputError
 
-__all__ = ["Constraint", "closed_schema"]
+__all__ = ["Constraint"]
 
 _COMPACT: Any = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
@@ -43,7 +43,7 @@ class Constraint:
                 `uniqueItems`, …); none is left out silently.
         """
         try:
-            text = json.dumps(closed_schema(schema), ensure_ascii=False)
+            text = json.dumps(_closed_schema(schema), ensure_ascii=False)
         except (TypeError, ValueError) as error:
             raise InputError(f"{schema!r:.200} is no JSON schema: {error}") from error
         return cls._checked(LLMatcher.grammar_from_json_schema(text), f"the JSON schema {text:.200}", text)
@@ -99,7 +99,7 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A schema whose objects have the properties that it names and no others, and that says how JSON is written."""
     if not isinstance(schema, Mapping):
         raise TypeError("a schema is an object")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from .constraint import Constraint, closed_schema
+from .constraint import Constraint
 from .errors import InputError
 from .tokenization import TextTokenizer
 
@@ -126,9 +126,9 @@ class ToolNotation:
         """The notation of a tokenizer's chat template."""
         inner = tokenizer.tokenizer
         template = str(getattr(inner, "chat_template", None) or "")
-        special = {token.content for token in inner.added_tokens_decoder.values() if token.special}
         if "<|tool_call|>" in template and "<|tool_call_end|>" in template:
             begin, end = "<|tool_call|>", "<|tool_call_end|>"
+            special = {token.content for token in inner.added_tokens_decoder.values() if token.special}
             return cls(begin, end, begin in special, end in special)
         begin, end = "<tool_call>\n", "\n</tool_call>"
         return cls(begin, end, between="\n", in_template="<tool_call>" in template and "tools" in template)
@@ -165,11 +165,6 @@ class ToolNotation:
                 f"with tools an answer cannot keep to {otherwise.said}; give Constraint.json_schema(…), or no tools"
             )
         callable_ones = tools.callable_functions
-        for function in callable_ones:
-            try:
-                Constraint.json_schema(function["parameters"])
-            except InputError as error:
-                raise InputError(f"tool {function['name']!r}: {error}") from error
         begin = self.begin if self.begin_is_token else _literal(self.begin.strip())
         lines = [f"call: {begin} body", *self._bodies(callable_ones)]
         more = f"({_literal(self.between)} call)*" if self.between else "call*"
@@ -202,7 +197,10 @@ class ToolNotation:
         after = self.begin.removeprefix(self.begin.strip())
         for name, function in zip(names, functions, strict=True):
             head = f'{after}{{"name":{json.dumps(function["name"])},"arguments":'
-            schema = _compact(closed_schema(function["parameters"]))
+            try:
+                schema = Constraint.json_schema(function["parameters"]).schema
+            except InputError as error:
+                raise InputError(f"tool {function['name']!r}: {error}") from error
             closing = f"{_literal('}')} {self.end}" if self.end_is_token else _literal("}" + self.end)
             rules.append(f"{name}: {_literal(head)} %json {schema} {closing}")
         return rules

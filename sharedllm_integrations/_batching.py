@@ -59,7 +59,7 @@ class Batcher:
         return engine
 
     def _serve(self) -> None:
-        while group := self._next_group():
+        while (group := self._next_group()) is not None:
             try:
                 self._answer(group)
             except BaseException as error:  # it belongs to whoever asked
@@ -67,7 +67,8 @@ class Batcher:
                     if not ask.answer.done():
                         ask.answer.set_exception(error)
 
-    def _next_group(self) -> list[Ask]:
+    def _next_group(self) -> list[Ask] | None:
+        """Who is served next, which may be nobody who still waits; `None` when the line is empty."""
         until = monotonic() + _WAIT_SECONDS
         while len(self._line) < _ROWS and (left := until - monotonic()) > 0:
             self._arrived.clear()
@@ -77,27 +78,27 @@ class Batcher:
             self._line = [ask for ask in self._line if not ask.cancelled.is_set()]
             if not self._line:
                 self._serving = False
-                return []
+                return None
             first = self._line[0]
             group = [ask for ask in self._line if ask.options == first.options][:_ROWS]
             self._line = [ask for ask in self._line if ask not in group]
-            return group
+        # From here on an answer cannot be taken back, only be given up by its event.
+        return [ask for ask in group if ask.answer.set_running_or_notify_cancel()]
 
     def _answer(self, group: list[Ask]) -> None:
-        if len(group) == 1:
-            [ask] = group
-            answers = [self._engine.ask(ask.messages, ask.library, cancelled=ask.cancelled, **ask.options)]
-        else:
+        if len(group) > 1:
             try:
                 answers = self._engine.ask_batch(
                     [ask.messages for ask in group], [ask.library for ask in group], **group[0].options
                 )
             except Exception:  # one of them cannot be answered; which one shows when each is asked alone
-                for ask in group:
-                    self._alone(ask)
+                answers = []
+            if answers:
+                for ask, answer in zip(group, answers, strict=True):
+                    ask.answer.set_result(answer)
                 return
-        for ask, answer in zip(group, answers, strict=True):
-            ask.answer.set_result(answer)
+        for ask in group:
+            self._alone(ask)
 
     def _alone(self, ask: Ask) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -45,14 +44,8 @@ class DocumentSet:
     @cached_property
     def fingerprint(self) -> str:
         """A short stable hash of ids and texts in their order."""
-        if isinstance(self._sources, Library):
-            return self._sources.fingerprint
-        whole = sha256()
-        for document in self.documents:
-            for part in (document.id, document.text):
-                data = part.encode("utf-8", "surrogatepass")
-                whole.update(len(data).to_bytes(8, "little") + data)
-        return whole.hexdigest()[:24]
+        library = self._sources if isinstance(self._sources, Library) else Library(self.documents)
+        return library.fingerprint
 
     def library(self, engine: SharedLLMEngine) -> Library:
         """As `engine` takes them; made once for each tokenizer and size of chunk."""

@@ -165,6 +165,17 @@ async def test_a_cancelled_call_stops_the_model(llm):
     assert (await asyncio.wait_for(llm.ainvoke(QUESTION, max_tokens=1), 10)).content is not None
 
 
+async def test_calls_that_are_given_up_spoil_no_other(llm):
+    expected = llm.invoke(QUESTION).content
+    for _ in range(5):
+        tasks = [asyncio.create_task(llm.ainvoke(QUESTION)) for _ in range(6)]
+        await asyncio.sleep(0.02)
+        for task in tasks[::2]:
+            task.cancel()
+        done = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+        assert [message.content for message in done[1::2]] == [expected] * 3
+
+
 @pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
 async def test_a_call_that_takes_too_long_is_given_up(llm, way):
     slow = llm.model_copy(update={"timeout": 0.05, "max_tokens": 1500})
