@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zlib import crc32
 
-from sharedllm_core import Document
+from sharedllm_core import Document, SharedLLMEngine
 
-__all__ = ["Found", "find_documents"]
+__all__ = ["Found", "find_documents", "is_long"]
 
 _FENCES = (
     re.compile(r"(?P<open>^-{10,}\n)(?P<text>.*?)(?P<close>\n-{10,}$)", re.DOTALL | re.MULTILINE),
@@ -35,6 +35,12 @@ class Found:
 
     documents: tuple[Document, ...]
     rest: str
+
+
+def is_long(engine: SharedLLMEngine, least: int) -> Callable[[str], bool]:
+    """Whether a text has at least so many tokens."""
+    # No tokenizer makes less than a token of 32 characters of prose, nor more than one of each: few need counting.
+    return lambda text: len(text) >= 32 * least or (len(text) >= least and engine.tokenizer.count(text) >= least)
 
 
 def find_documents(text: str, is_long: Callable[[str], bool], first_number: int = 1, *, is_question: bool) -> Found:

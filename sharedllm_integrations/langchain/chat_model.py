@@ -2,12 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import aclosing
 from dataclasses import dataclass
-from functools import lru_cache
-from time import monotonic
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForLLMRun,
@@ -26,14 +23,18 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from sharedllm_core import Document, InputError, Library, SharedLLMEngine, TreeCache, WindowError
+from sharedllm_core import Answer, InputError, Library, SharedLLMEngine, TreeCache, WindowError
 
-from .._batching import Ask, Batcher
+from .._asking import aanswer, answer, astream, stream
+from .._batching import Ask
+from .._document_set import known_set
 from .._engines import engine_of
+from .._formats import choice_of_tool, constraint_of
+from .._found_documents import is_long
 from .documents import DocumentSet
 from .messages import read_messages
 from .output import Told, last_chunk, message_of
-from .structured import choice_of_tool, constraint_of, tools_of
+from .structured import tools_of
 
 __all__ = ["ChatSharedLLM"]
 
@@ -58,7 +59,6 @@ _IDENTIFYING = {
     "dtype",
     "policy",
 }
-_batchers: "WeakKeyDictionary[SharedLLMEngine, Batcher]" = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -336,17 +336,10 @@ class ChatSharedLLM(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         call = self._call(messages, stop, kwargs)
-        waiting = _batcher(call.engine).submit(call.ask)
         try:
-            return _result(call, waiting.result(self._timeout(kwargs)))
-        except FutureTimeoutError:
-            if waiting.done():
-                raise
-            raise self._too_late(kwargs) from None
+            return _result(call, answer(call.engine, call.ask, self._timeout(kwargs)))
         except WindowError as error:
             raise ContextOverflowError(str(error)) from error
-        finally:
-            call.ask.cancelled.set()
 
     async def _agenerate(
         self,
@@ -356,16 +349,10 @@ class ChatSharedLLM(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         call = await asyncio.to_thread(self._call, messages, stop, kwargs)
-        waiting = asyncio.wrap_future(_batcher(call.engine).submit(call.ask))
         try:
-            answer = await asyncio.wait_for(waiting, self._timeout(kwargs))
-            return _result(call, answer)
-        except TimeoutError:
-            raise self._too_late(kwargs) from None
+            return _result(call, await aanswer(call.engine, call.ask, self._timeout(kwargs)))
         except WindowError as error:
             raise ContextOverflowError(str(error)) from error
-        finally:
-            call.ask.cancelled.set()
 
     def _stream(
         self,
@@ -374,16 +361,10 @@ class ChatSharedLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        until = monotonic() + (self._timeout(kwargs) or float("inf"))
         try:
             call = self._call(messages, stop, kwargs)
-            with call.engine.stream(call.ask.messages, call.ask.library, **call.ask.options) as pieces:
-                for piece in pieces:
-                    if monotonic() > until:
-                        raise self._too_late(kwargs)
-                    yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
-                assert pieces.answer is not None
-                yield ChatGenerationChunk(message=last_chunk(pieces.answer, call.told))
+            for piece in stream(call.engine, call.ask, self._timeout(kwargs)):
+                yield _chunk(piece, call.told)
         except WindowError as error:
             raise ContextOverflowError(str(error)) from error
 
@@ -395,15 +376,10 @@ class ChatSharedLLM(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         try:
-            async with asyncio.timeout(self._timeout(kwargs)):
-                call = await asyncio.to_thread(self._call, messages, stop, kwargs)
-                async with call.engine.astream(call.ask.messages, call.ask.library, **call.ask.options) as pieces:
-                    async for piece in pieces:
-                        yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
-                    assert pieces.answer is not None
-                    yield ChatGenerationChunk(message=last_chunk(pieces.answer, call.told))
-        except TimeoutError:
-            raise self._too_late(kwargs) from None
+            call = await asyncio.to_thread(self._call, messages, stop, kwargs)
+            async with aclosing(astream(call.engine, call.ask, self._timeout(kwargs))) as pieces:
+                async for piece in pieces:
+                    yield _chunk(piece, call.told)
         except WindowError as error:
             raise ContextOverflowError(str(error)) from error
 
@@ -427,7 +403,9 @@ class ChatSharedLLM(BaseChatModel):
             given.pop(name, None)
         if unknown := sorted(given):
             raise InputError(f"unknown parameters {unknown} of a call; known are {sorted(_OPTIONS)}, tools, documents")
-        conversation = read_messages(messages, self._is_long(engine) if self.documents_from_prompt else None)
+        conversation = read_messages(
+            messages, is_long(engine, self.min_document_tokens) if self.documents_from_prompt else None
+        )
         library = self._library(engine, documents or self.documents, conversation.documents)
         shown = None if self.evidence_text else frozenset(document.id for document in conversation.documents)
         model_name = str(kwargs.get("model") or self._model_name)
@@ -441,39 +419,25 @@ class ChatSharedLLM(BaseChatModel):
         more = {name: value for name in ("device", "dtype", "policy") if (value := getattr(self, name)) is not None}
         return engine_of(model or self.model, self.tree_cache, **more)
 
-    def _is_long(self, engine: SharedLLMEngine) -> Callable[[str], bool]:
-        # No tokenizer makes less than a token of 32 characters of prose, nor more than one of each: few need counting.
-        least = self.min_document_tokens
-        return lambda text: len(text) >= 32 * least or (len(text) >= least and engine.tokenizer.count(text) >= least)
-
     def _library(self, engine: SharedLLMEngine, documents: DocumentSet | None, found: list[Any]) -> Library | None:
         library = None if documents is None else documents.library(engine)
         if not found:
             return library
-        of_messages = _known_sets(tuple(one.id for one in found), tuple(one.text for one in found)).library(engine)
+        of_messages = known_set(tuple(one.id for one in found), tuple(one.text for one in found)).library(engine)
         return of_messages if library is None else library.joined(of_messages)
 
     def _timeout(self, kwargs: Mapping[str, Any]) -> float | None:
         timeout: float | None = kwargs.get("timeout", self.timeout)
         return timeout
 
-    def _too_late(self, kwargs: Mapping[str, Any]) -> TimeoutError:
-        return TimeoutError(
-            f"no answer within timeout={self._timeout(kwargs)} seconds; allow more, or read documents first"
-        )
+
+def _chunk(piece: str | Answer, told: Told) -> ChatGenerationChunk:
+    return ChatGenerationChunk(
+        message=AIMessageChunk(content=piece) if isinstance(piece, str) else last_chunk(piece, told)
+    )
 
 
-@lru_cache(maxsize=8)
-def _known_sets(ids: tuple[str, ...], texts: tuple[str, ...]) -> DocumentSet:
-    """Documents of messages: the same ones come again with every question, and need not be tokenised again."""
-    return DocumentSet([Document(text, id=name) for name, text in zip(ids, texts, strict=True)])
-
-
-def _batcher(engine: SharedLLMEngine) -> Batcher:
-    return _batchers.setdefault(engine, Batcher(engine))
-
-
-def _result(call: _Call, answer: Any) -> ChatResult:
+def _result(call: _Call, answer: Answer) -> ChatResult:
     message = message_of(answer, call.told)
     return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": call.told.model_name})
 

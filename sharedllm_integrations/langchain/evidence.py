@@ -5,36 +5,22 @@ their text is with it only where the caller had put it into the prompt anyway, o
 `evidence_documents` looks the text up.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 from langchain_core.messages.content import Citation, create_citation
 
-from sharedllm_core import Evidence, InputError
+from sharedllm_core import InputError
 
 from .documents import DocumentSet
 
-__all__ = ["as_citations", "as_metadata", "evidence_documents"]
-
-
-def as_metadata(evidence: Sequence[Evidence], shown: Container[str] | None) -> list[dict[str, Any]]:
-    """Plain values, for `response_metadata`.
-
-    Args:
-        evidence: of an answer.
-        shown: ids of documents whose text may be in a message; `None` for all.
-    """
-    return [
-        {"document_id": one.document_id, "start": one.start, "end": one.end, "score": one.score}
-        | ({"text": one.text} if shown is None or one.document_id in shown else {})
-        for one in evidence
-    ]
+__all__ = ["as_citations", "evidence_documents"]
 
 
 def as_citations(evidence: Sequence[Mapping[str, Any]], text: str) -> list[Citation]:
-    """Citations of a whole answer, from `as_metadata`."""
+    """Citations of a whole answer, from `evidence_metadata`."""
     return [
         create_citation(
             title=one["document_id"],

@@ -10,7 +10,8 @@ from langchain_core.messages.tool import tool_call, tool_call_chunk
 
 from sharedllm_core import Answer
 
-from .evidence import as_citations, as_metadata
+from .._evidence import evidence_metadata
+from .evidence import as_citations
 
 __all__ = ["Told", "last_chunk", "message_of"]
 
@@ -37,7 +38,7 @@ class Told:
             "model_name": self.model_name,
             "model_provider": "sharedllm",
             "finish_reason": "tool_calls" if answer.tool_calls else answer.finish_reason,
-            "evidence": as_metadata(answer.evidence, self.shown),
+            "evidence": evidence_metadata(answer.evidence, self.shown),
         }
         if self.moved:
             told["documents_from_messages"] = self.moved

@@ -1,0 +1,112 @@
+"""The handle under which a framework sees documents: traces, logs and cache keys get its fingerprint, and no text."""
+
+from collections.abc import Iterable
+from functools import cached_property, lru_cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+from sharedllm_core import Document, DocumentError, Library, SharedLLMEngine
+from sharedllm_core.documents import read_documents as read_files
+
+__all__ = ["DocumentSet", "free_name", "known_set"]
+
+
+class DocumentSet:
+    """A set of documents, read when they are needed.
+
+    Args:
+        sources: paths and globs, documents of the framework, ours, a `Library`, or a list of these.
+
+    Raises:
+        DocumentError: when the documents are needed: one that cannot be read.
+    """
+
+    kinds = "paths, Documents, or a Library"
+
+    def __init__(self, sources: Any) -> None:
+        self._sources = sources
+        self._libraries: dict[Any, Library] = {}
+
+    @classmethod
+    def of(cls, sources: Any) -> Self | None:
+        """`sources` under a handle, if they are not under one yet; `None` for `None`."""
+        return sources if sources is None or isinstance(sources, cls) else cls(sources)
+
+    @cached_property
+    def documents(self) -> tuple[Document, ...]:
+        """The documents, read; each has an id of its own."""
+        if isinstance(self._sources, Library):
+            return self._sources.documents
+        own = str | Path | Document
+        listed = isinstance(self._sources, Iterable) and not isinstance(self._sources, own) and not self._is_own()
+        taken: set[str] = set()
+        found: list[Document] = []
+        for document in self._read(self._sources if listed else [self._sources]):
+            name = free_name(document.id, taken)
+            taken.add(name)
+            same = name == document.id
+            found.append(document if same else Document(document.text, id=name, metadata=document.metadata))
+        return tuple(found)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short stable hash of ids and texts in their order."""
+        library = self._sources if isinstance(self._sources, Library) else Library(self.documents)
+        return library.fingerprint
+
+    def library(self, engine: SharedLLMEngine) -> Library:
+        """As `engine` takes them; made once for each tokenizer and size of chunk."""
+        key = (engine.tokenizer.fingerprint, engine.model.method)
+        if key not in self._libraries:
+            same = isinstance(self._sources, Library)
+            self._libraries[key] = self._sources if same else engine.library(list(self.documents))
+        return self._libraries[key]
+
+    def _is_own(self) -> bool:
+        return self._foreign([self._sources]) is not None
+
+    def _read(self, sources: Iterable[Any]) -> Iterable[Document]:
+        foreign: list[Any] = []
+        for source in sources:
+            if self._foreign([source]) is not None:
+                foreign.append(source)
+                continue
+            yield from self._converted(foreign)
+            foreign = []
+            if isinstance(source, Library):
+                yield from source.documents
+            elif isinstance(source, str | Path | Document):
+                yield from read_files(source).documents
+            else:
+                raise DocumentError(f"{type(source).__name__} is no document; give {self.kinds}")
+        yield from self._converted(foreign)
+
+    def _converted(self, foreign: list[Any]) -> Iterable[Document]:
+        return (self._foreign(foreign) or []) if foreign else []
+
+    def _foreign(self, sources: list[Any]) -> Iterable[Document] | None:
+        """Documents of the framework as ours; `None` if one is not the framework's."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"DocumentSet({self.fingerprint})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DocumentSet) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+
+@lru_cache(maxsize=8)
+def known_set(ids: tuple[str, ...], texts: tuple[str, ...]) -> DocumentSet:
+    """A set of texts: the same ones come again with every question, and need not be tokenised again."""
+    return DocumentSet([Document(text, id=name) for name, text in zip(ids, texts, strict=True)])
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """A name that no other document has: a loader gives every page of a file the same source."""
+    if name not in taken:
+        return name
+    return next(other for number in count(2) if (other := f"{name} ({number})") not in taken)

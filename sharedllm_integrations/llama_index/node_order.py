@@ -1,0 +1,112 @@
+"""Nodes of one document in its order, by what they say of their neighbours, and by offsets where they say nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llama_index.core.schema import BaseNode, NodeRelationship, RelatedNodeInfo
+
+__all__ = ["Placed", "in_order", "offset", "parent_id", "related", "without_descendants"]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A node in its document's order.
+
+    Attributes:
+        node: the node.
+        follows: whether it is the next one behind the node before it, or the first one; `None` where nobody knows.
+        ends: whether it names none behind it; `None` where another one follows.
+    """
+
+    node: BaseNode
+    follows: bool | None
+    ends: bool | None = None
+
+
+def related(node: BaseNode, relation: NodeRelationship) -> RelatedNodeInfo | None:
+    """What a node says of the one node that is related to it in this way."""
+    found = node.relationships.get(relation)
+    return found if isinstance(found, RelatedNodeInfo) else None
+
+
+def parent_id(node: BaseNode) -> str | None:
+    """Of the node that a hierarchical parser cut this one from."""
+    parent = related(node, NodeRelationship.PARENT)
+    return None if parent is None else parent.node_id
+
+
+def offset(node: BaseNode) -> int | None:
+    """Where a node was found in its document, as far as it is known; parts of a parent were found within that."""
+    start: int | None = None if parent_id(node) else getattr(node, "start_char_idx", None)
+    return start
+
+
+def without_descendants(nodes: Sequence[BaseNode]) -> list[BaseNode]:
+    """Those that no other one holds as a part of itself."""
+    covering = {node.node_id for node in nodes} | _child_ids(nodes)
+    return [node for node in nodes if parent_id(node) not in covering]
+
+
+def _child_ids(nodes: Sequence[BaseNode]) -> set[str]:
+    children = (node.relationships.get(NodeRelationship.CHILD) for node in nodes)
+    return {child.node_id for listed in children if isinstance(listed, list) for child in listed}
+
+
+def in_order(nodes: Sequence[BaseNode]) -> list[Placed]:
+    """Nodes in their document's order.
+
+    Args:
+        nodes: of one document, none inside another.
+    """
+    by_id = {node.node_id: node for node in nodes}
+    behind: dict[str, str] = {}
+    for node in nodes:
+        after, before = related(node, NodeRelationship.NEXT), related(node, NodeRelationship.PREVIOUS)
+        if after is not None and after.node_id in by_id:
+            behind[node.node_id] = after.node_id
+        if before is not None and before.node_id in by_id:
+            behind[before.node_id] = node.node_id
+    placed: list[Placed] = []
+    for chain in _sorted(_chains(by_id, behind)):
+        placed += _placed(chain, is_first=not placed)
+    return placed
+
+
+def _chains(by_id: dict[str, BaseNode], behind: dict[str, str]) -> list[list[BaseNode]]:
+    followers = set(behind.values())
+    chains: list[list[BaseNode]] = []
+    seen: set[str] = set()
+    # A circle has no beginning: what is in one comes last, from wherever it is entered.
+    for name in [*(name for name in by_id if name not in followers), *by_id]:
+        chain: list[BaseNode] = []
+        current: str | None = name
+        while current is not None and current not in seen:
+            seen.add(current)
+            chain.append(by_id[current])
+            current = behind.get(current)
+        if chain:
+            chains.append(chain)
+    return chains
+
+
+def _sorted(chains: list[list[BaseNode]]) -> list[list[BaseNode]]:
+    """By the first offset in each; one that has none stays behind the chain that was given before it."""
+    keys: list[int] = []
+    for chain in chains:
+        starts = (offset(node) for node in chain)
+        start = next((start for start in starts if start is not None), None)
+        keys.append(start if start is not None else keys[-1] if keys else 0)
+    return [chain for _, chain in sorted(zip(keys, chains, strict=True), key=lambda pair: pair[0])]
+
+
+def _placed(chain: list[BaseNode], is_first: bool) -> list[Placed]:
+    before = related(chain[0], NodeRelationship.PREVIOUS)
+    after = related(chain[-1], NodeRelationship.NEXT)
+    # The first of a parent's parts names none before it, and yet there may be another parent's.
+    linked = not parent_id(chain[0]) and (len(chain) > 1 or before is not None or after is not None)
+    follows: bool | None = None
+    if linked and (is_first or before is not None):  # a second first one begins a second cut of the same text
+        follows = before is None
+    placed = [Placed(chain[0], follows), *(Placed(node, True) for node in chain[1:])]
+    placed[-1] = Placed(placed[-1].node, placed[-1].follows, after is None)
+    return placed

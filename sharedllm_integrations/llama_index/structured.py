@@ -1,0 +1,133 @@
+"""Objects of a pydantic class as answers: JSON that is written along the class's schema, and so always fits it."""
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from typing import Any, TypeVar
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
+from llama_index.core.bridge.pydantic import BaseModel
+from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
+from llama_index.core.llms.llm import LLM
+from llama_index.core.program.utils import process_streaming_objects
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.types import PydanticProgramMode
+from llama_index_instrumentation import get_dispatcher
+
+__all__ = ["StructuredOutput", "format_of"]
+
+_Output = TypeVar("_Output", bound=BaseModel)
+_dispatcher = get_dispatcher(__name__)
+
+
+def format_of(output_cls: type[BaseModel]) -> dict[str, Any]:
+    """The `response_format` of a class."""
+    named = {"name": output_cls.__name__, "schema": output_cls.model_json_schema()}
+    return {"type": "json_schema", "json_schema": named}
+
+
+class StructuredOutput(LLM):
+    """The part of `SharedLLM` that answers with objects."""
+
+    @_dispatcher.span
+    def structured_predict(
+        self,
+        output_cls: type[_Output],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> _Output:
+        """An object of a class.
+
+        Args:
+            output_cls: a pydantic class.
+            prompt: what is asked.
+            llm_kwargs: of `chat`.
+            prompt_args: fill in the prompt.
+
+        Raises:
+            InputError: a schema that cannot be kept to while writing.
+            ValidationError: the class asks more than its schema says.
+        """
+        if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
+            return super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+        _dispatcher.event(
+            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+        )
+        response = self.chat(self._structured_messages(prompt, prompt_args), **_asking(output_cls, llm_kwargs))
+        return self._structured(output_cls, response)
+
+    @_dispatcher.span
+    async def astructured_predict(
+        self,
+        output_cls: type[_Output],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> _Output:
+        """`structured_predict` for asyncio."""
+        if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
+            return await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
+        _dispatcher.event(
+            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+        )
+        response = await self.achat(self._structured_messages(prompt, prompt_args), **_asking(output_cls, llm_kwargs))
+        return self._structured(output_cls, response)
+
+    def _structured_stream_call(
+        self,
+        output_cls: type[_Output],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Any, None, None]:
+        if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
+            yield from super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+            return
+        messages = self._structured_messages(prompt, prompt_args)
+        found: Any = None
+        for response in self.stream_chat(messages, **_asking(output_cls, llm_kwargs)):
+            found = _partial(response, output_cls, found)
+            yield found
+
+    async def _structured_astream_call(
+        self,
+        output_cls: type[_Output],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Any, None]:
+        if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
+            return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        messages = self._structured_messages(prompt, prompt_args)
+        responses = await self.astream_chat(messages, **_asking(output_cls, llm_kwargs))
+
+        async def objects() -> AsyncGenerator[Any, None]:
+            found: Any = None
+            async for response in responses:
+                found = _partial(response, output_cls, found)
+                yield found
+
+        return objects()
+
+    def _structured_messages(self, prompt: PromptTemplate, prompt_args: dict[str, Any]) -> Sequence[ChatMessage]:
+        return self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
+
+    def _structured(self, output_cls: type[_Output], response: ChatResponse) -> _Output:
+        output = output_cls.model_validate_json(response.message.content or "")
+        _dispatcher.event(LLMStructuredPredictEndEvent(output=output))
+        return output
+
+
+def _start(
+    output_cls: type[BaseModel], prompt: PromptTemplate, prompt_args: dict[str, Any]
+) -> LLMStructuredPredictStartEvent:
+    return LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+
+
+def _asking(output_cls: type[BaseModel], llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    # What programs say of tools means nothing where the answer itself is the object.
+    given = {name: value for name, value in (llm_kwargs or {}).items() if "tool" not in name}
+    return {**given, "response_format": format_of(output_cls)}
+
+
+def _partial(response: ChatResponse, output_cls: type[BaseModel], found: Any) -> Any:
+    return process_streaming_objects(response, output_cls, cur_objects=None if found is None else [found])

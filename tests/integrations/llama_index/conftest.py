@@ -1,0 +1,73 @@
+"""A tiny engine with room for tools, models of LlamaIndex on it, and nothing that could reach a network."""
+
+import socket
+
+import pytest
+from llama_index.core import Settings
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+
+from sharedllm_integrations.llama_index import SharedLLM
+from tests import tiny_engine
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return tiny_engine.make_checkpoint(tmp_path_factory.mktemp("llama_index"), max_position_embeddings=2048)
+
+
+@pytest.fixture
+def engine(folder):
+    return tiny_engine.make_engine(folder)
+
+
+@pytest.fixture
+def llm(engine):
+    return SharedLLM(engine=engine, max_tokens=12)
+
+
+@pytest.fixture(autouse=True)
+def offline_and_without_settings(monkeypatch):
+    """No test may connect to anything, nor find what another one has set."""
+
+    def refuse(*address):
+        raise AssertionError(f"something wants to connect to {address}")
+
+    for name in ("connect", "connect_ex"):
+        connect = getattr(socket.socket, name)
+        monkeypatch.setattr(
+            socket.socket,
+            name,
+            lambda self, to, of=connect: of(self, to) if self.family == socket.AF_UNIX else refuse(to),
+        )
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("IS_TESTING", raising=False)
+    for name in ("_llm", "_embed_model", "_prompt_helper", "_chat_prompt_helper", "_node_parser"):
+        monkeypatch.setattr(Settings, name, None)
+    monkeypatch.setattr(Settings, "_callback_manager", CallbackManager([]))
+
+
+class Events(BaseEventHandler):
+    """Every event, in order."""
+
+    seen: list = []
+
+    @classmethod
+    def class_name(cls):
+        return "Events"
+
+    def handle(self, event, **kwargs):
+        self.seen.append(event)
+
+    def names(self, part=""):
+        return [type(event).__name__ for event in self.seen if part in type(event).__name__]
+
+
+@pytest.fixture
+def events():
+    handler = Events(seen=[])
+    dispatcher = get_dispatcher()
+    dispatcher.add_event_handler(handler)
+    yield handler
+    dispatcher.event_handlers.remove(handler)
