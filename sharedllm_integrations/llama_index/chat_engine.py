@@ -114,7 +114,7 @@ class SharedLLMChatEngine(BaseChatEngine):
             WindowError: a message longer than the model's window, or more documents than its `context_window`.
         """
         if chat_history is not None:
-            self._memory.set(chat_history)
+            self._memory.set(list(chat_history))
         read = self._synthesizer.read(self._retriever.retrieve(QueryBundle(message)))
         asked, messages = self._messages(message, self._memory.get(input=message))
         response = self._llm.chat(messages, **_given(read))
@@ -130,7 +130,7 @@ class SharedLLMChatEngine(BaseChatEngine):
     async def achat(self, message: str, chat_history: list[ChatMessage] | None = None) -> AgentChatResponse:
         """`chat` for asyncio."""
         if chat_history is not None:
-            await self._memory.aset(chat_history)
+            await self._memory.aset(list(chat_history))
         nodes = await self._retriever.aretrieve(QueryBundle(message))
         read = await asyncio.to_thread(self._synthesizer.read, nodes)
         asked, messages = self._messages(message, await self._memory.aget(input=message))
@@ -147,7 +147,7 @@ class SharedLLMChatEngine(BaseChatEngine):
     def stream_chat(self, message: str, chat_history: list[ChatMessage] | None = None) -> StreamingAgentChatResponse:
         """`chat`, piece by piece. The turn gets into the conversation when its last piece has been taken."""
         if chat_history is not None:
-            self._memory.set(chat_history)
+            self._memory.set(list(chat_history))
         read = self._synthesizer.read(self._retriever.retrieve(QueryBundle(message)))
         asked, messages = self._messages(message, self._memory.get(input=message))
         responses = self._llm.stream_chat(messages, **_given(read))
@@ -162,7 +162,7 @@ class SharedLLMChatEngine(BaseChatEngine):
     ) -> StreamingAgentChatResponse:
         """`stream_chat` for asyncio."""
         if chat_history is not None:
-            await self._memory.aset(chat_history)
+            await self._memory.aset(list(chat_history))
         found = await self._retriever.aretrieve(QueryBundle(message))
         read = await asyncio.to_thread(self._synthesizer.read, found)
         asked, messages = self._messages(message, await self._memory.aget(input=message))

@@ -36,7 +36,8 @@ def ranked(
     for one in evidence:
         document = of_nodes.get(one["document_id"])
         if document is None:
-            alone.append(_span_node(one, texts))
+            # What the engine moved out of the running text, turns of the conversation, is nobody's source.
+            alone += [_span_node(one, texts)] if one["document_id"] in texts else []
             continue
         shift = len(document.before)
         for part in document.parts:

@@ -31,21 +31,22 @@ def llm(engine):
 def offline_and_without_settings(monkeypatch):
     """No test may connect to anything, nor find what another one has set."""
 
-    def refuse(*address):
-        raise AssertionError(f"something wants to connect to {address}")
-
     for name in ("connect", "connect_ex"):
-        connect = getattr(socket.socket, name)
-        monkeypatch.setattr(
-            socket.socket,
-            name,
-            lambda self, to, of=connect: of(self, to) if self.family == socket.AF_UNIX else refuse(to),
-        )
+        monkeypatch.setattr(socket.socket, name, _local_alone(getattr(socket.socket, name)))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("IS_TESTING", raising=False)
     for name in ("_llm", "_embed_model", "_prompt_helper", "_chat_prompt_helper", "_node_parser"):
         monkeypatch.setattr(Settings, name, None)
     monkeypatch.setattr(Settings, "_callback_manager", CallbackManager([]))
+
+
+def _local_alone(connect):
+    def refuse(self, address):
+        if self.family != socket.AF_UNIX:
+            raise AssertionError(f"something wants to connect to {address}")
+        return connect(self, address)
+
+    return refuse
 
 
 class Events(BaseEventHandler):

@@ -106,7 +106,7 @@ def test_streams_grow_and_their_deltas_are_the_answer(llm):
         assert [raw is not None for raw in seen] == [False] * (len(seen) - 1) + [True]
 
 
-def test_metadata_says_what_the_model_can(llm):
+def test_metadata_says_what_the_model_can():
     told = SharedLLM(max_tokens=7, context_window=9999).metadata
     assert (told.context_window, told.num_output) == (9999, 7)
     assert told.is_chat_model
