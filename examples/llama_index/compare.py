@@ -17,7 +17,7 @@ from llama_index.core.question_gen.types import BaseQuestionGenerator, SubQuesti
 from llama_index.core.schema import QueryBundle
 from llama_index.core.tools import QueryEngineTool
 from llama_index.core.tools.types import ToolMetadata
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 from sample_documents import contracts
 
 from sharedllm_integrations.llama_index import SharedLLM, SharedLLMQueryEngine, SharedLLMSynthesizer
@@ -40,14 +40,14 @@ class WrittenQuestions(BaseQuestionGenerator):
     def generate(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> list[SubQuestion]:
         names = [tool.get_name() for tool in tools]
         written = self._llm.structured_predict(_form(names), PROMPT, names=", ".join(names), question=query.query_str)
-        return [SubQuestion(**item.model_dump()) for item in written.items]  # type: ignore[attr-defined]
+        return [SubQuestion(**item.model_dump()) for item in written.items]
 
     async def agenerate(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> list[SubQuestion]:
         names = [tool.get_name() for tool in tools]
         written = await self._llm.astructured_predict(
             _form(names), PROMPT, names=", ".join(names), question=query.query_str
         )
-        return [SubQuestion(**item.model_dump()) for item in written.items]  # type: ignore[attr-defined]
+        return [SubQuestion(**item.model_dump()) for item in written.items]
 
 
 class EachContract(WrittenQuestions):
@@ -60,11 +60,11 @@ class EachContract(WrittenQuestions):
         return self.generate(tools, query)
 
 
-def _form(names: list[str]) -> type[BaseModel]:
-    item = create_model(
-        "Question", sub_question=(str, Field(min_length=8, max_length=80)), tool_name=(Literal[tuple(names)], ...)
-    )
-    return create_model("Questions", items=(list[item], Field(min_length=1, max_length=3)))  # type: ignore[valid-type]
+def _form(names: list[str]) -> Any:
+    """A class of questions to these and to nothing else."""
+    one_of: Any = (Literal[tuple(names)], ...)
+    item: Any = create_model("Question", sub_question=(str, Field(min_length=8, max_length=80)), tool_name=one_of)
+    return create_model("Questions", items=(list[item], Field(min_length=1, max_length=3)))
 
 
 def main() -> None:

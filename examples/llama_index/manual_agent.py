@@ -10,7 +10,7 @@ import argparse
 import asyncio
 
 from llama_index.core import SimpleDirectoryReader
-from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
+from llama_index.core.agent.workflow import AgentOutput, AgentWorkflow, FunctionAgent
 from llama_index.core.tools import FunctionTool
 from sample_documents import handbook
 
@@ -34,7 +34,7 @@ async def run(sections: int, ask: str) -> None:
         initial_tool_choice="order_part",
         system_prompt="Answer from the manual.",
     )
-    output = await AgentWorkflow(agents=[agent]).run(user_msg=ask)
+    output: AgentOutput = await AgentWorkflow(agents=[agent]).run(user_msg=ask)
     for call in output.tool_calls:
         print(f"called: {call.tool_name} {call.tool_kwargs}")
     print(f"agent: {output.response.content}")

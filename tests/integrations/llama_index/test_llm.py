@@ -106,6 +106,14 @@ def test_streams_grow_and_their_deltas_are_the_answer(llm):
         assert [raw is not None for raw in seen] == [False] * (len(seen) - 1) + [True]
 
 
+def test_stop_strings_end_an_answer(llm):
+    whole = llm.complete(QUESTION).text
+    stop = whole[4:7]
+    for stopped in (llm.complete(QUESTION, stop=[stop]), llm.model_copy(update={"stop": [stop]}).complete(QUESTION)):
+        assert stopped.text == whole[: whole.index(stop)]
+        assert stopped.raw["finish_reason"] == "stop"
+
+
 def test_metadata_says_what_the_model_can():
     told = SharedLLM(max_tokens=7, context_window=9999).metadata
     assert (told.context_window, told.num_output) == (9999, 7)

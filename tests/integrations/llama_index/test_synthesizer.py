@@ -1,7 +1,7 @@
 """`SharedLLMSynthesizer`: whole documents from nodes, in LlamaIndex's query engines and by itself."""
 
 import pytest
-from llama_index.core import ChatPromptTemplate, PromptTemplate, Settings, SummaryIndex, VectorStoreIndex
+from llama_index.core import ChatPromptTemplate, PromptHelper, PromptTemplate, Settings, SummaryIndex, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.base.response.schema import AsyncStreamingResponse, PydanticResponse, StreamingResponse
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
@@ -165,6 +165,14 @@ def test_more_documents_than_fit_are_refused_with_the_numbers(llm):
     small = SharedLLMSynthesizer(llm.model_copy(update={"context_window": 500}))
     with pytest.raises(WindowError, match=r"the 3 documents have [\d,]+ tokens, and context_window is 500; choose"):
         small.synthesize(QUESTION, nodes_of(documents()))
+
+
+def test_no_prompt_helper_packs_anew_or_cuts_off(engine, llm):
+    Settings.prompt_helper = PromptHelper(context_window=64, num_output=60)
+    texts = documents()
+    response = SharedLLMSynthesizer(llm).synthesize(QUESTION, nodes_of(texts))
+    used = engine.ask(QUESTION, as_read(texts), max_new_tokens=12).usage
+    assert response.metadata["usage"]["past_context_tokens"] == used.past_context_tokens
 
 
 def test_nodes_that_cannot_be_read_are_refused(synthesizer):
