@@ -24,7 +24,8 @@ from llama_index_instrumentation import get_dispatcher
 from sharedllm_core import Library
 
 from .query_engine import of_documents, of_index, read_all
-from .synthesizer import Read, SharedLLMSynthesizer
+from .responses import Read
+from .synthesizer import SharedLLMSynthesizer
 
 __all__ = ["SharedLLMChatEngine"]
 

@@ -1,8 +1,7 @@
 """`SharedLLMSynthesizer`: answers from whole documents, where LlamaIndex expects something to put snippets together."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
@@ -30,46 +29,18 @@ from sharedllm_core import Document
 
 from .._document_set import known_set
 from .documents import Handle
-from .evidence import EVIDENCE, ranked
 from .llm import SharedLLM
+from .responses import Read, apieces, pieces
 from .settings import shared_llm
 from .structured import format_of
 from .whole_documents import WholeDocument, whole_documents
 
-__all__ = ["Read", "SharedLLMSynthesizer"]
+__all__ = ["SharedLLMSynthesizer"]
 
 #: What stands for documents in a prompt that has a place for them: they are read beside it.
 IN_PLACE_OF_DOCUMENTS = "[the documents]"
 _QUESTION = PromptTemplate("{query_str}")
 _dispatcher = get_dispatcher(__name__)
-
-
-@dataclass
-class Read:
-    """The documents of one answer, and what is said of them.
-
-    Attributes:
-        handle: for the model; `None` for no documents.
-        documents: that were rebuilt from nodes.
-        nodes: that were given.
-        texts: what the model reads, by the documents' ids.
-    """
-
-    handle: Handle | None
-    documents: list[WholeDocument] = field(default_factory=list)
-    nodes: list[NodeWithScore] = field(default_factory=list)
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def sources(self, raw: Any) -> list[NodeWithScore]:
-        """Source nodes, by an answer's evidence."""
-        return ranked(self.nodes, self.documents, raw.get(EVIDENCE, []), self.texts)
-
-    def metadata(self, raw: Any) -> dict[str, Any]:
-        """Of a response: of each node, as everywhere; usage and evidence; and what is to be said of documents."""
-        told: dict[str, Any] = {node.node.node_id: node.node.metadata for node in self.nodes}
-        told |= {name: raw[name] for name in ("usage", "finish_reason", EVIDENCE) if name in raw}
-        notes = {document.id: notes for document in self.documents if (notes := document.notes)}
-        return {**told, "documents": notes} if notes else told
 
 
 class SharedLLMSynthesizer(BaseSynthesizer):
@@ -213,7 +184,7 @@ class SharedLLMSynthesizer(BaseSynthesizer):
             response: RESPONSE_TYPE
             if self._streaming:
                 response = StreamingResponse(None, [*read.sources({}), *more], read.metadata({}))  # type: ignore[arg-type]
-                response.response_gen = _pieces(self.llm.stream_chat(messages, **arguments), read, more, response)
+                response.response_gen = pieces(self.llm.stream_chat(messages, **arguments), read, more, response)
             else:
                 response = self._response(self.llm.chat(messages, **arguments), read, more)
             event.on_end(payload={EventPayload.RESPONSE: response})
@@ -245,7 +216,7 @@ class SharedLLMSynthesizer(BaseSynthesizer):
             if self._streaming:
                 response = AsyncStreamingResponse(None, [*read.sources({}), *more], read.metadata({}))  # type: ignore[arg-type]
                 responses = await self.llm.astream_chat(messages, **arguments)
-                response.response_gen = _apieces(responses, read, more, response)
+                response.response_gen = apieces(responses, read, more, response)
             else:
                 response = self._response(await self.llm.achat(messages, **arguments), read, more)
             event.on_end(payload={EventPayload.RESPONSE: response})
@@ -289,32 +260,3 @@ class SharedLLMSynthesizer(BaseSynthesizer):
     def _text(self, answered: ChatResponse) -> Any:
         text = answered.message.content or ""
         return text if self._output_cls is None else self._output_cls.model_validate_json(text)
-
-
-def _pieces(
-    responses: Generator[ChatResponse, None, None], read: Read, more: list[NodeWithScore], into: StreamingResponse
-) -> Generator[str, None, None]:
-    for response in responses:
-        if response.raw is not None:
-            _complete(into, response.raw, read, more)
-        if response.delta:
-            yield response.delta
-
-
-async def _apieces(
-    responses: AsyncGenerator[ChatResponse, None], read: Read, more: list[NodeWithScore], into: AsyncStreamingResponse
-) -> AsyncGenerator[str, None]:
-    async for response in responses:
-        if response.raw is not None:
-            _complete(into, response.raw, read, more)
-        if response.delta:
-            yield response.delta
-
-
-def _complete(
-    response: StreamingResponse | AsyncStreamingResponse, raw: dict[str, Any], read: Read, more: list[NodeWithScore]
-) -> None:
-    """What is known when the last piece has come; in the same list and dict, which others may hold by now."""
-    response.source_nodes[:] = [*read.sources(raw), *more]
-    if response.metadata is not None:
-        response.metadata.update(read.metadata(raw))
