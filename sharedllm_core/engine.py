@@ -93,7 +93,8 @@ class SharedLLMEngine:
             cache, allow_untrained: see the class.
             device: such as `"cuda"`.
             policy: select by another policy than the checkpoint's, such as `"lexical"`.
-            kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
+            kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …). Without
+                `dtype`, weights in half precision are float32 on a CPU that cannot multiply in it.
 
         Raises:
             CheckpointError: not a checkpoint of this library, or a damaged one.

@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from .cpu_dtype import computing_dtype
 from .errors import TokenizerError
 from .modeling import SharedLLMForCausalLM
 
@@ -19,6 +20,8 @@ def load_model(
 ) -> SharedLLMForCausalLM:
     """The model of `name`, or the one that the package carries.
 
+    On a CPU that cannot multiply in the dtype of its weights it is turned into float32, unless a dtype is given.
+
     Raises:
         CheckpointError: there is none.
         ConfigError: there is no such policy.
@@ -26,7 +29,11 @@ def load_model(
     model = SharedLLMForCausalLM.from_pretrained(_DEFAULT if name is None else name, base=base, **kwargs)
     if policy is not None:
         model.set_policy(policy)
-    return model if device is None else model.to(device)
+    if device is not None:
+        model = model.to(device)
+    if "dtype" not in kwargs and all(weight.device.type == "cpu" for weight in model.parameters()):
+        model = model.to(computing_dtype(model.dtype, model.num_parameters()))
+    return model
 
 
 def load_tokenizer(

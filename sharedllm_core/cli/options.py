@@ -108,7 +108,8 @@ Dtype = Annotated[
     typer.Option(
         metavar="NAME",
         callback=_known_dtype,
-        help=f"Of the weights: {', '.join(_DTYPES)}; by default the checkpoint's.",
+        help=f"Of the weights: {', '.join(_DTYPES)}; by default the checkpoint's, but float32 on a CPU that cannot "
+        "multiply in it.",
     ),
 ]
 Policy = Annotated[

@@ -5,7 +5,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import torch
 
 import sharedllm_core
 from sharedllm_core import Document, SharedLLMEngine
@@ -60,7 +59,3 @@ def test_it_answers_from_a_handbook_that_it_never_saw_and_from_nothing_else(engi
     assert right >= RIGHT_AT_LEAST
     assert with_evidence >= right // 2
     assert without_the_documents == 0
-
-
-def test_it_computes_in_the_precision_that_it_is_kept_in(engine):
-    assert engine.model.dtype == torch.bfloat16
