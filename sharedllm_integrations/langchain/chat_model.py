@@ -21,7 +21,7 @@ from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, Runn
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_serializer, field_validator, model_validator
 
 from sharedllm_core import Answer, InputError, Library, SharedLLMEngine, TreeCache, WindowError
 
@@ -98,7 +98,7 @@ class ChatSharedLLM(BaseChatModel):
     model_config = ConfigDict(protected_namespaces=())
 
     model: str | None = None
-    documents: Any = Field(default=None, repr=False, exclude=True)
+    documents: Any = Field(default=None, repr=False)
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
@@ -121,7 +121,16 @@ class ChatSharedLLM(BaseChatModel):
     @field_validator("documents", mode="before")
     @classmethod
     def _under_a_handle(cls, documents: Any) -> DocumentSet | None:
+        if isinstance(documents, Mapping) and set(documents) == {"fingerprint"}:
+            raise InputError(
+                f"this model was saved without the text of its documents (fingerprint {documents['fingerprint']}); "
+                "give them again with documents=…, or documents=None for none"
+            )
         return DocumentSet.of(documents)
+
+    @field_serializer("documents")
+    def _without_text(self, documents: DocumentSet | None) -> dict[str, str] | None:
+        return None if documents is None else {"fingerprint": documents.fingerprint}
 
     @model_validator(mode="before")
     @classmethod

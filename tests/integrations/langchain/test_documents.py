@@ -1,6 +1,7 @@
 """Documents reach the model from wherever an application puts them, and LangChain sees no text of them."""
 
 import json
+import pickle
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -235,3 +236,22 @@ def test_under_langchains_cache_two_document_sets_have_answers_of_their_own(llm)
         assert llm.bind(documents=sets[0]).invoke(QUESTION).content == answers[0]
     finally:
         set_llm_cache(None)
+
+
+def test_a_saved_model_holds_no_text_and_asks_for_its_documents_again():
+    made = ChatSharedLLM(max_tokens=12, stop=["x"], temperature=0.3)
+    assert ChatSharedLLM.model_validate_json(made.model_dump_json()) == made
+    with_documents = ChatSharedLLM(max_tokens=12, documents=as_langchain())
+    saved = with_documents.model_dump_json()
+    assert MARK not in saved
+    with pytest.raises(ValueError, match=r"saved without the text of its documents .* give them again"):
+        ChatSharedLLM.model_validate_json(saved)
+    assert ChatSharedLLM(**json.loads(saved) | {"documents": as_langchain()}) == with_documents
+
+
+def test_a_pickled_model_keeps_its_documents(llm):
+    made = ChatSharedLLM(max_tokens=12, documents=as_langchain(), tree_cache=None)
+    again = pickle.loads(pickle.dumps(made))  # noqa: S301
+    assert again == made
+    again.engine = llm.engine
+    assert again.invoke(QUESTION).content == llm.invoke(QUESTION, documents=as_langchain()).content
