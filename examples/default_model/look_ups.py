@@ -24,12 +24,15 @@ from typing import Any
 
 import torch
 import yaml
-from facts import common_words, made_up_facts, stated_facts
+from any_facts import blanks, framed_facts
+from facts import AskedFact, common_words, made_up_facts, stated_facts
 from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import SharedLLMConfig
+from sharedllm_core.cpu_dtype import multiplies
+from sharedllm_core.past_context import PastContext
 from sharedllm_core.tokenization import TextTokenizer
-from sharedllm_core.training.batch import Batch, collate
+from sharedllm_core.training.batch import Batch, PastBatch, collate
 from sharedllm_core.training.items import Item, Turn, conversation_item
 from sharedllm_core.training.tasks import TaskSettings, generate_tasks, read_texts
 from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
@@ -37,12 +40,23 @@ from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 
 @dataclass(frozen=True)
 class Sentences:
-    """Rows of `facts.py`: how many, facts in each, the share of made-up ones, how often one more is asked in vain."""
+    """Rows of a few sentences.
+
+    Attributes:
+        rows: of a batch.
+        facts: in each.
+        made_up, framed, blank: shares of rows with facts of these sorts; the others have the generator's kinds.
+        unsaid: how often one more question of rows with these is asked in vain.
+        alone: share of batches in which each question is asked alone, and not one after another in a conversation.
+    """
 
     rows: int = 16
     facts: int = 6
     made_up: float = 0.35
+    framed: float = 0.0
+    blank: float = 0.0
     unsaid: float = 0.33
+    alone: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,7 @@ class Settings:
     device: str = "cpu"
     learning_rate: float = 2e-3  # AdamW: embeddings and norms
     matrix_learning_rate: float = 4e-3  # Muon: everything else
+    muon: bool = True  # it computes in bfloat16, which takes ages on a CPU that cannot multiply in it; AdamW if false
     warmup_steps: int = 50
     decay_from_step: int | None = None  # down to a fiftieth at the end; none for a constant rate
     chunk_positions: int = 256
@@ -117,6 +132,7 @@ class Rows:
         self._settings = settings
         self._tokenizer = tokenizer
         self._texts = list(read_texts(settings.texts))
+        self._plain = [text["text"] for text in self._texts]
         self._words = common_words(text["text"] for text in self._texts)
         self.of_sentences = replace(method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1)
         self.of_documents = replace(method, compression_ratio=settings.documents.compression_ratio)
@@ -127,18 +143,32 @@ class Rows:
         documents = self._settings.documents
         if step >= documents.from_step and rng.random() < documents.share:
             return self.of_documents, collate(list(self._conversations(step)))
-        return self.of_sentences, collate([self._sentences(rng) for _ in range(self._settings.sentences.rows)])
-
-    def _sentences(self, rng: Random) -> Item:
         sentences = self._settings.sentences
-        if rng.random() < sentences.made_up:
-            facts = made_up_facts(sentences.facts, self._words, rng)
-        else:
-            facts = stated_facts(sentences.facts, self._words, rng, unsaid=sentences.unsaid)
+        alone = sentences.alone > 0 and rng.random() < sentences.alone
+        rows = [item for _ in range(sentences.rows) for item in self._sentences(rng, alone=alone)]
+        return self.of_sentences, collate(rows)
+
+    def _sentences(self, rng: Random, *, alone: bool) -> Iterator[Item]:
+        """A conversation about some facts; or a row for each question, the first of which brings the sentences."""
+        facts = self._facts(rng)
         text = rng.choice(("\n", " ", "\n\n")).join(fact.text for fact in facts if fact.text)
         rng.shuffle(facts)
         turns = [Turn(fact.question, fact.answer) for fact in facts]
-        return conversation_item([text], turns, self._tokenizer, self.of_sentences)
+        conversations = [[turn] for turn in turns] if alone else [turns]
+        for number, conversation in enumerate(conversations):
+            item = conversation_item([text], conversation, self._tokenizer, self.of_sentences)
+            yield item if number == 0 else replace(item, chunks=[])
+
+    def _facts(self, rng: Random) -> list[AskedFact]:
+        sentences = self._settings.sentences
+        sort = rng.random()
+        if sort < sentences.made_up:
+            return made_up_facts(sentences.facts, self._words, rng)
+        if sort < sentences.made_up + sentences.framed:
+            return framed_facts(sentences.facts, self._words, rng)
+        if sort < sentences.made_up + sentences.framed + sentences.blank:
+            return blanks(sentences.facts, self._plain, rng)
+        return stated_facts(sentences.facts, self._words, rng, unsaid=sentences.unsaid)
 
     def _conversations(self, step: int) -> Iterator[Item]:
         documents = self._settings.documents
@@ -162,7 +192,10 @@ class Rows:
 
 
 def optimizers(model: TrainableSharedLLMForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of layers and injections, AdamW for the rest."""
+    """Muon for the matrices of layers and injections, AdamW for the rest, or for everything."""
+    if not settings.muon:
+        everything = list(model.parameters())
+        return [torch.optim.AdamW(everything, lr=settings.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))]
     matrices = [w for name, w in model.named_parameters() if w.ndim == 2 and "embed" not in name and "head" not in name]
     taken = {id(weight) for weight in matrices}
     rest = [weight for weight in model.parameters() if id(weight) not in taken]
@@ -170,6 +203,18 @@ def optimizers(model: TrainableSharedLLMForCausalLM, settings: Settings) -> list
         torch.optim.AdamW(rest, lr=settings.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
         torch.optim.Muon(matrices, lr=settings.matrix_learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
     ]
+
+
+class AskedModel(TrainableSharedLLMForCausalLM):
+    """Rows that bring no documents see what the row before them sees."""
+
+    def _pasts(self, batch: PastBatch) -> list[PastContext | None]:
+        bring = set(batch.rows)
+        seen: list[PastContext | None] = []
+        for row, past in enumerate(super()._pasts(batch)):
+            # Not "where past is None": with earlier rows beside it, a row without documents has some of those.
+            seen.append(past if row in bring or not seen else seen[-1])
+        return seen
 
 
 class Run:
@@ -180,12 +225,13 @@ class Run:
         self._output = Path(settings.output)
         self._checkpoint = self._output / "checkpoint"
         before = self._checkpoint if (self._checkpoint / "state.pt").is_file() else None
-        self.model = TrainableSharedLLMForCausalLM.from_pretrained(before or settings.start).to(settings.device).train()
+        self.model = AskedModel.from_pretrained(before or settings.start).to(settings.device).train()
         self.model.set_attn_implementation("eager")  # many small shapes: faster than kernels that are made for each
         self.model.random_chunk_positions = settings.chunk_positions
         self.method = self.model.method  # what it answers with; batches are read with others
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.start)
         self.optimizers = optimizers(self.model, settings)
+        self._in_half_precision = settings.device != "cpu" or multiplies(torch.bfloat16)
         self.step = 0
         if before is not None:
             state = torch.load(before / "state.pt", weights_only=True)
@@ -200,9 +246,9 @@ class Run:
         self.model.set_method(method)
         self.model.earlier_rows = earlier_rows
         rates = (settings.learning_rate, settings.matrix_learning_rate)
-        for one, rate in zip(self.optimizers, rates, strict=True):
+        for one, rate in zip(self.optimizers, rates, strict=False):
             one.param_groups[0]["lr"] = rate * settings.rate(self.step)
-        with torch.autocast(settings.device, torch.bfloat16):
+        with torch.autocast(settings.device, torch.bfloat16, enabled=self._in_half_precision):
             loss = self.model(**{name: tensor.to(settings.device) for name, tensor in batch.items()}).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -3,9 +3,9 @@
 python examples/default_model/tokenizer.py texts/novels_train.jsonl texts/tech_docs.jsonl --out runs/tokenizer
 
 Two choices serve a small model that must copy what it reads. Digits come in groups of up to three, each a token, so
-that the tokens of a number are few and seldom the same ones twice. And a text is encoded as if a space came before it,
-which decoding takes off again: an answer then begins with the token that the word has in the middle of a sentence, not
-with another one for text's start.
+that the tokens of a number are few and seldom the same ones twice. And a text and each of its lines are encoded as if a
+space came before them, which decoding takes off again: a word then has the same tokens at the beginning of a line, in
+the middle of a sentence and at the beginning of an answer.
 """
 
 import argparse
@@ -68,11 +68,11 @@ def count(texts: Iterable[str], tokenizer: PreTrainedTokenizerFast) -> list[int]
 def train(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """A tokenizer of so many tokens, special ones among them; the same for the same texts."""
     made = Tokenizer(models.BPE())
-    made.normalizer = normalizers.Prepend(" ")
+    made.normalizer = normalizers.Sequence([normalizers.Replace("\n", "\n "), normalizers.Prepend(" ")])
     words = pre_tokenizers.Split(Regex(WORDS), "isolated")
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     made.pre_tokenizer = pre_tokenizers.Sequence([words, bytes_])
-    made.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    made.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace("\n ", "\n"), decoders.Strip(" ", 1, 0)])
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=list(SPECIAL),

@@ -1,10 +1,12 @@
 """The recipe of the embedded model runs, step by step, at a tiny size."""
 
 import json
+import re
 import runpy
 import shutil
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -13,13 +15,15 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from sharedllm_core import Document, SharedLLMEngine, SharedLLMForCausalLM
+from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.training.batch import PastBatch
 from sharedllm_core.training.tasks import FillerTexts
 
 RECIPE = Path(__file__).parents[2] / "examples" / "default_model"
 SETTINGS = {
     "steps": 4,
     "warmup_steps": 2,
-    "sentences": {"rows": 2, "facts": 2},
+    "sentences": {"rows": 2, "facts": 2, "made_up": 0.25, "framed": 0.25, "blank": 0.25, "alone": 0.5},
     "documents": {
         "rows": 2,
         "from_step": 1,
@@ -45,7 +49,7 @@ def recipe():
             return runpy.run_path(str(RECIPE / script), run_name="__main__")
 
         yield run
-    for module in ("facts", "start"):
+    for module in ("any_facts", "facts", "start"):
         sys.modules.pop(module, None)
 
 
@@ -71,7 +75,7 @@ def tokenizer(tokenizer_folder):
 @pytest.fixture(scope="module")
 def start(recipe, tokenizer_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("start") / "model"
-    recipe("start.py", "--tokenizer", tokenizer_folder, "--out", folder, "--layers", 2, "--injection-layers", 2)
+    recipe("start.py", "--tokenizer", tokenizer_folder, "--out", folder, "--layers", 3, "--hidden", 256)
     return folder
 
 
@@ -104,14 +108,18 @@ def test_the_same_texts_give_the_same_tokenizer(recipe, texts, tokenizer_folder,
 
 
 @pytest.mark.parametrize(
-    "text", ["A plain text.", " two  spaces ", "\n\nx = 1\n    y", "漢字 🙂 naïve\tTAB", "<|end|>"]
+    "text",
+    ["A plain text.", " two  spaces ", "\n\nx = 1\n    y", "漢字 🙂 naïve\tTAB", "<|end|>", "\n", "a\n \n  b\r\nc\n"],
 )
 def test_every_text_comes_back(tokenizer, text):
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
-def test_an_answer_has_the_tokens_that_it_has_in_a_sentence(tokenizer):
-    ids = tokenizer("Ask Magnus Torbach, number 48213.")["input_ids"]
+@pytest.mark.parametrize(
+    "text", ["Ask Magnus Torbach, number 48213.", "Magnus Torbach:\n48213", "x\n\nMagnus Torbach\n48213"]
+)
+def test_an_answer_has_the_tokens_that_it_has_in_a_sentence_and_in_a_line(tokenizer, text):
+    ids = tokenizer(text)["input_ids"]
     for answer in ("Magnus Torbach", "48213"):
         alone = tokenizer(answer)["input_ids"]
         assert alone in [ids[first : first + len(alone)] for first in range(len(ids))]
@@ -157,6 +165,46 @@ def test_the_first_weights_find_and_copy_before_any_training(start):
             found.append((guess == again[0, 2:]).float().mean())
     assert torch.stack(right).mean() > 0.04
     assert torch.stack(by_chance).mean() < 0.02
+
+
+def rows_of(recipe, texts, start, **sentences):
+    """The script's names, its settings, and its batches of sentences."""
+    with pytest.raises(SystemExit):
+        recipe("look_ups.py", "--help")
+    script = runpy.run_path(str(RECIPE / "look_ups.py"))
+    settings = script["Settings"](
+        str(start), "", (str(texts),), script["Sentences"](**{"rows": 2, "facts": 3} | sentences), script["Documents"]()
+    )
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    model = script["AskedModel"].from_pretrained(start).train()
+    return model, script["Rows"](settings, TextTokenizer(tokenizer), model.method)
+
+
+@pytest.mark.parametrize("sort", ["made_up", "framed", "blank"])
+def test_questions_are_about_their_sentences_and_leave_the_answer_out(recipe, texts, start, sort):
+    _, rows = rows_of(recipe, texts, start, **{"made_up": 0} | {sort: 1})
+    facts = rows._facts(Random(3))
+    assert len(facts) == 3
+    for fact in facts:
+        asked, said = set(re.findall(r"\w+", fact.question)), set(re.findall(r"\w+", fact.text))
+        assert fact.answer in fact.text
+        assert fact.answer not in fact.question
+        assert len(asked & said) >= 1
+
+
+def test_questions_asked_alone_see_the_sentences_of_their_row_and_no_others(recipe, texts, start):
+    """Also with states of earlier rows beside: a question must never see those alone."""
+    model, rows = rows_of(recipe, texts, start, alone=1)
+    method, batch = rows.batch(0)
+    model.set_method(method)
+    model.earlier_rows = 3
+    past = PastBatch.of({name: part for name, part in batch.items() if name.startswith(("chunk", "query"))})
+    assert set(past.rows) == {0, 3}
+    model._pasts(past)  # these are the earlier rows
+    seen = model._pasts(past)
+    assert seen[0] is seen[1] is seen[2]
+    assert seen[3] is seen[4] is seen[5]
+    assert seen[0] is not seen[3]
 
 
 def test_look_ups_are_trained_and_both_sorts_of_rows_logged(trained):
