@@ -5,8 +5,8 @@ Nothing here knows states; who has only some of them, and who makes the others, 
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 
+import numpy as np
 from torch import Tensor
 
 from .config import SharedLLMConfig
@@ -25,12 +25,27 @@ def borders_of(chunks: Sequence[Tensor], method: SharedLLMConfig) -> Borders:
 def sentence_starts(ids: Tensor, method: SharedLLMConfig) -> list[int]:
     """The places behind a token of `split_after` that are before one of `split_before`, ascending."""
     after, before = method.sentence_tokens
-    numbers = ids.tolist()
-    return [
-        place
-        for place, (last, first) in enumerate(pairwise(numbers), start=1)
-        if last in after and (not before or first in before)
-    ]
+    if not after:
+        return []
+    numbers = ids.cpu().numpy()
+    is_start = _are_among(numbers[:-1], after)
+    if before:
+        is_start &= _are_among(numbers[1:], before)
+    places: list[int] = (is_start.nonzero()[0] + 1).tolist()
+    return places
+
+
+def _are_among(numbers: np.ndarray, chosen: frozenset[int]) -> np.ndarray:
+    table = _table(chosen)
+    # The last place of the table stands for all that lie beyond it, none of which is among them.
+    return table[np.minimum(numbers, len(table) - 1)]
+
+
+@lru_cache(maxsize=16)
+def _table(chosen: frozenset[int]) -> np.ndarray:
+    table = np.zeros(max(chosen) + 2, dtype=bool)
+    table[list(chosen)] = True
+    return table
 
 
 def choose(
@@ -81,13 +96,11 @@ def _no_vectors(_: Sequence[Node]) -> Tensor:
 
 def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> list[Node]:
     """Every node of a chunk that some question retains, as states name them: of chunk number 0."""
-    of_past, least = method.scope == "past", method.min_node_tokens
-    if method.split_after:
-        root, borders = whole_chunk(0, len(chunk)), borders_of([chunk], method)
-        return all_nodes(root, method.tree_depth, root=of_past, least=least, borders=borders)
-    return list(_nodes_of_length(len(chunk), method.tree_depth, of_past, least))
+    places = tuple(sentence_starts(chunk, method))
+    return list(_nodes(len(chunk), method.tree_depth, method.scope == "past", method.min_node_tokens, places))
 
 
-@lru_cache(maxsize=4096)
-def _nodes_of_length(length: int, depth: int, root: bool, least: int) -> tuple[Node, ...]:
-    return tuple(all_nodes(whole_chunk(0, length), depth, root=root, least=least))
+@lru_cache(maxsize=4096)  # every question asks it of every chunk
+def _nodes(length: int, depth: int, root: bool, least: int, places: tuple[int, ...]) -> tuple[Node, ...]:
+    borders = (places,) if places else ()
+    return tuple(all_nodes(whole_chunk(0, length), depth, root=root, least=least, borders=borders))

@@ -72,6 +72,11 @@ def test_sentences_start_behind_an_end_and_before_a_beginning():
     assert sentence_starts(torch.tensor([1, 9, 5, 9, 2, 9, 9, 6, 9]), method) == [2, 7]
     assert sentence_starts(torch.tensor([1, 9, 5, 9, 2]), replace(method, split_before=())) == [2, 4]
     assert sentence_starts(torch.tensor([9]), method) == []
+    ids = torch.randint(0, 12, (500,), generator=torch.Generator().manual_seed(0))
+    places = [
+        at for at in range(1, 500) if int(ids[at - 1]) in method.split_after and int(ids[at]) in method.split_before
+    ]
+    assert sentence_starts(ids, method) == places
 
 
 @torch.no_grad()
