@@ -45,7 +45,7 @@ async def aanswer(engine: SharedLLMEngine, ask: Ask, timeout: float | None) -> A
 
 def stream(engine: SharedLLMEngine, ask: Ask, timeout: float | None) -> Generator[str | Answer, None, None]:
     """The pieces of an answer, and then the answer."""
-    until = monotonic() + (timeout or float("inf"))
+    until = float("inf") if timeout is None else monotonic() + timeout
     with engine.stream(ask.messages, ask.library, **ask.options) as pieces:
         for piece in pieces:
             if monotonic() > until:
@@ -57,7 +57,7 @@ def stream(engine: SharedLLMEngine, ask: Ask, timeout: float | None) -> Generato
 
 async def astream(engine: SharedLLMEngine, ask: Ask, timeout: float | None) -> AsyncGenerator[str | Answer, None]:
     """`stream` for asyncio."""
-    until = monotonic() + (timeout or float("inf"))
+    until = float("inf") if timeout is None else monotonic() + timeout
     async with engine.astream(ask.messages, ask.library, **ask.options) as pieces:
         while True:
             try:

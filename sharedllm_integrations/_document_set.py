@@ -38,8 +38,8 @@ class DocumentSet:
         """The documents, read; each has an id of its own."""
         if isinstance(self._sources, Library):
             return self._sources.documents
-        own = str | Path | Document
-        listed = isinstance(self._sources, Iterable) and not isinstance(self._sources, own) and not self._is_own()
+        one = isinstance(self._sources, str | Path | Document) or self._is_foreign(self._sources)
+        listed = isinstance(self._sources, Iterable) and not one
         taken: set[str] = set()
         found: list[Document] = []
         for document in self._read(self._sources if listed else [self._sources]):
@@ -48,6 +48,11 @@ class DocumentSet:
             same = name == document.id
             found.append(document if same else Document(document.text, id=name, metadata=document.metadata))
         return tuple(found)
+
+    @property
+    def notes(self) -> dict[str, dict[str, Any]]:
+        """What is to be said of documents, such as what is missing of them, by their ids."""
+        return {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -63,13 +68,10 @@ class DocumentSet:
             self._libraries[key] = self._sources if same else engine.library(list(self.documents))
         return self._libraries[key]
 
-    def _is_own(self) -> bool:
-        return self._foreign([self._sources]) is not None
-
     def _read(self, sources: Iterable[Any]) -> Iterable[Document]:
         foreign: list[Any] = []
         for source in sources:
-            if self._foreign([source]) is not None:
+            if self._is_foreign(source):
                 foreign.append(source)
                 continue
             yield from self._converted(foreign)
@@ -83,11 +85,15 @@ class DocumentSet:
         yield from self._converted(foreign)
 
     def _converted(self, foreign: list[Any]) -> Iterable[Document]:
-        return (self._foreign(foreign) or []) if foreign else []
+        return self._foreign(foreign) if foreign else []
 
-    def _foreign(self, sources: list[Any]) -> Iterable[Document] | None:
-        """Documents of the framework as ours; `None` if one is not the framework's."""
-        return None
+    def _is_foreign(self, source: Any) -> bool:
+        """Whether a source is a document of the framework."""
+        return False
+
+    def _foreign(self, sources: list[Any]) -> Iterable[Document]:
+        """Documents of the framework as ours."""
+        return []
 
     def __repr__(self) -> str:
         return f"DocumentSet({self.fingerprint})"

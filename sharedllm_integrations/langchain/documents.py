@@ -27,9 +27,10 @@ class DocumentSet(_document_set.DocumentSet):
 
     kinds = "paths, LangChain's Documents, sharedllm's, or a Library"
 
-    def _foreign(self, sources: list[Any]) -> Iterable[Document] | None:
-        if not all(isinstance(source, LangChainDocument) for source in sources):
-            return None
+    def _is_foreign(self, source: Any) -> bool:
+        return isinstance(source, LangChainDocument)
+
+    def _foreign(self, sources: list[Any]) -> Iterable[Document]:
         return [_from_langchain(source) for source in sources]
 
 

@@ -1,5 +1,6 @@
 """One call of `SharedLLM`, ready for the engine."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from .output import Told
 if TYPE_CHECKING:
     from .llm import SharedLLM
 
-__all__ = ["OPTIONS", "Call", "call_of", "handled"]
+__all__ = ["OPTIONS", "Call", "ahandled", "call_of", "handled"]
 
 #: Fields of `SharedLLM`, and arguments of a call, that the engine takes.
 OPTIONS = {"temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed", "num_evidence"}
@@ -51,6 +52,11 @@ def handled(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+async def ahandled(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """`handled`, beside the event loop: documents are loaded for it."""
+    return handled(kwargs) if kwargs.get("documents") is None else await asyncio.to_thread(handled, kwargs)
+
+
 def call_of(llm: "SharedLLM", messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Call:
     """Everything that can be wrong with a call shows here.
 
@@ -70,15 +76,17 @@ def call_of(llm: "SharedLLM", messages: Sequence[ChatMessage], kwargs: Mapping[s
     options["parallel_tool_calls"] = given.get("parallel_tool_calls", True)
     stop = given.get("stop") or llm.stop or ()
     options["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
-    documents = Handle.of(given.get("documents"))
-    if documents is not None and llm.documents is not None:
+    given_documents = Handle.of(given.get("documents"))
+    if given_documents is not None and llm.documents is not None:
         raise InputError("documents are given to the model and to the call; give them in one of these places")
     document_like = is_long(engine, llm.min_document_tokens) if llm.documents_from_prompt else None
     conversation = read_messages(messages, document_like)
-    library = _library(engine, documents or llm.documents, conversation.documents)
+    given_documents = given_documents or llm.documents
+    library = _library(engine, given_documents, conversation.documents)
     check_size(library, llm.context_window)
     shown = None if llm.evidence_text else frozenset(document.id for document in conversation.documents)
-    told = Told(llm.metadata.model_name, conversation.moved, shown)
+    notes = {} if given_documents is None else given_documents.documents.notes
+    told = Told(llm.metadata.model_name, conversation.moved, shown, notes)
     return Call(engine, Ask(conversation.messages, library, options), given.get("timeout", llm.timeout), told)
 
 

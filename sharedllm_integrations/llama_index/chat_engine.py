@@ -1,7 +1,8 @@
 """`SharedLLMChatEngine`: conversations about whole documents."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing
 from typing import Any, Self
 
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -18,13 +19,14 @@ from llama_index.core.instrumentation.events.chat_engine import (
 )
 from llama_index.core.llms import LLM
 from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
 from sharedllm_core import Library
 
 from .query_engine import of_documents, of_index, read_all
 from .responses import Read
+from .settings import shared_llm
 from .synthesizer import SharedLLMSynthesizer
 
 __all__ = ["SharedLLMChatEngine"]
@@ -46,7 +48,8 @@ class SharedLLMChatEngine(BaseChatEngine):
         memory: where the conversation is kept; by default one that forgets nothing. Another decides itself what of the
             conversation it still gives.
         callback_manager: as everywhere in LlamaIndex.
-        options: of `SharedLLMSynthesizer`, such as `documents`.
+        documents: read beside the nodes of every message, and also where there are none.
+        original: the whole document of an id, where it is kept; see `SharedLLMSynthesizer`.
 
     Raises:
         InputError: `llm` is another model.
@@ -60,11 +63,14 @@ class SharedLLMChatEngine(BaseChatEngine):
         system_prompt: str | None = None,
         memory: BaseMemory | None = None,
         callback_manager: CallbackManager | None = None,
-        **options: Any,
+        documents: Any = None,
+        original: Callable[[str], BaseNode | None] | None = None,
     ) -> None:
         self._retriever = retriever
-        self._synthesizer = SharedLLMSynthesizer(llm, callback_manager=callback_manager, **options)
-        self._llm = self._synthesizer.llm
+        self._llm = shared_llm(llm)
+        self._synthesizer = SharedLLMSynthesizer(
+            self._llm, documents=documents, original=original, callback_manager=callback_manager
+        )
         self._system_prompt = system_prompt
         self._memory = memory or ChatMemoryBuffer.from_defaults(
             token_limit=_EVERYTHING, tokenizer_fn=lambda text: [text]
@@ -220,14 +226,15 @@ class SharedLLMChatEngine(BaseChatEngine):
     ) -> AsyncGenerator[ChatResponse, None]:
         _dispatcher.event(StreamChatStartEvent())
         try:
-            async for response in responses:
-                if response.delta:
-                    _dispatcher.event(StreamChatDeltaReceivedEvent(delta=response.delta))
-                if response.raw is not None:
-                    nodes[:] = read.sources(response.raw)
-                    await self._memory.aput(asked)
-                    await self._memory.aput(response.message)
-                yield response
+            async with aclosing(responses):
+                async for response in responses:
+                    if response.delta:
+                        _dispatcher.event(StreamChatDeltaReceivedEvent(delta=response.delta))
+                    if response.raw is not None:
+                        nodes[:] = read.sources(response.raw)
+                        await self._memory.aput(asked)
+                        await self._memory.aput(response.message)
+                    yield response
         except Exception as error:
             _dispatcher.event(StreamChatErrorEvent(exception=error))
             raise

@@ -1,6 +1,6 @@
 """Documents as LlamaIndex has them, and the handle under which its traces see them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from llama_index.core.schema import BaseNode, NodeWithScore
@@ -10,7 +10,7 @@ from sharedllm_core import Document, Library, WindowError
 from .. import _document_set
 from .whole_documents import WholeDocument, whole_documents
 
-__all__ = ["DocumentSet", "Handle", "check_size", "set_of"]
+__all__ = ["DocumentSet", "Handle", "check_size"]
 
 
 class DocumentSet(_document_set.DocumentSet):
@@ -26,11 +26,27 @@ class DocumentSet(_document_set.DocumentSet):
 
     kinds = "paths, LlamaIndex's Documents or nodes, sharedllm's Documents, or a Library"
 
-    def _foreign(self, sources: list[Any]) -> Iterable[Document] | None:
-        if not all(isinstance(source, BaseNode | NodeWithScore) for source in sources):
-            return None
+    def __init__(self, sources: Any) -> None:
+        super().__init__(sources)
+        self._notes: dict[str, dict[str, Any]] = {}
+
+    @property
+    def notes(self) -> dict[str, dict[str, Any]]:
+        """What is to be said of documents that were put together from nodes, by their ids."""
+        _ = self.documents
+        return self._notes
+
+    def _is_foreign(self, source: Any) -> bool:
+        return isinstance(source, BaseNode | NodeWithScore)
+
+    def _foreign(self, sources: list[Any]) -> Iterable[Document]:
         nodes = [source.node if isinstance(source, NodeWithScore) else source for source in sources]
-        return [_document(whole) for whole in whole_documents(nodes)]
+        return [self._document(whole) for whole in whole_documents(nodes)]
+
+    def _document(self, whole: WholeDocument) -> Document:
+        if whole.notes:
+            self._notes[whole.id] = whole.notes
+        return Document(whole.text, id=whole.id, metadata=dict(whole.metadata))
 
 
 class Handle(str):
@@ -51,11 +67,6 @@ class Handle(str):
         return made
 
 
-def set_of(documents: Sequence[WholeDocument]) -> _document_set.DocumentSet:
-    """Rebuilt documents as a set; the same ones are not tokenised again."""
-    return _document_set.known_set(tuple(one.id for one in documents), tuple(one.text for one in documents))
-
-
 def check_size(library: Library | None, context_window: int) -> None:
     """Check that documents are not too many to be answered from.
 
@@ -68,7 +79,3 @@ def check_size(library: Library | None, context_window: int) -> None:
             f"{context_window:,}; choose among them (FullDocumentRetriever), or allow more: "
             "SharedLLM(context_window=…)"
         )
-
-
-def _document(whole: WholeDocument) -> Document:
-    return Document(whole.text, id=whole.id, metadata=dict(whole.metadata))

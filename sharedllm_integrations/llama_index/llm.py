@@ -23,8 +23,8 @@ from sharedllm_core import InputError, SharedLLMEngine, TreeCache
 
 from .._asking import aanswer, answer, astream, stream
 from .._engines import engine_of
-from .calls import Call, call_of, handled
-from .documents import Handle
+from .calls import Call, ahandled, call_of, handled
+from .documents import Handle, check_size
 from .output import chat_piece, chat_response, completion_piece, completion_response
 from .structured import StructuredOutput
 from .tools import ToolCalling
@@ -143,11 +143,15 @@ class SharedLLM(ToolCalling, StructuredOutput):
 
         Raises:
             DocumentError: documents that cannot be read.
+            WindowError: more documents than `context_window`.
         """
         handle = Handle.of(documents)
-        assert handle is not None
+        if handle is None:
+            raise InputError("with_documents(None) names no documents; give some, or use the model as it is")
         engine = self.get_engine()
-        engine.read(handle.documents.library(engine))
+        library = handle.documents.library(engine)
+        check_size(library, self.context_window)
+        engine.read(library)
         return self.model_copy(update={"documents": handle})
 
     # ------------------------------------------------------------------------------------------ the eight methods
@@ -171,7 +175,7 @@ class SharedLLM(ToolCalling, StructuredOutput):
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """`chat` for asyncio: the event loop goes on, and cancelling the task stops the model."""
-        response: ChatResponse = await self._achat(messages, **handled(kwargs))
+        response: ChatResponse = await self._achat(messages, **await ahandled(kwargs))
         return response
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
@@ -181,7 +185,7 @@ class SharedLLM(ToolCalling, StructuredOutput):
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """`stream_chat` for asyncio."""
-        responses: ChatResponseAsyncGen = await self._astream_chat(messages, **handled(kwargs))
+        responses: ChatResponseAsyncGen = await self._astream_chat(messages, **await ahandled(kwargs))
         return responses
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
@@ -191,7 +195,7 @@ class SharedLLM(ToolCalling, StructuredOutput):
 
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """`complete` for asyncio."""
-        response: CompletionResponse = await self._acomplete(prompt, **handled(kwargs))
+        response: CompletionResponse = await self._acomplete(prompt, **await ahandled(kwargs))
         return response
 
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
@@ -201,7 +205,7 @@ class SharedLLM(ToolCalling, StructuredOutput):
 
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
         """`stream_complete` for asyncio."""
-        responses: CompletionResponseAsyncGen = await self._astream_complete(prompt, **handled(kwargs))
+        responses: CompletionResponseAsyncGen = await self._astream_complete(prompt, **await ahandled(kwargs))
         return responses
 
     # ------------------------------------------------------------------------------------------ inside

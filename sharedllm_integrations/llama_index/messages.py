@@ -1,6 +1,6 @@
 """LlamaIndex's messages to the engine's: roles, calls of tools, and the documents that stand in them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,20 +99,27 @@ def _content(message: ChatMessage, taken: set[str]) -> tuple[str, list[Document]
     """What a message says, and the documents in its blocks."""
     said: list[str] = []
     documents: list[Document] = []
-    for block in message.blocks:
+    for block in _flat(message.blocks):
         if isinstance(block, TextBlock):
             said.append(block.text)
         elif isinstance(block, DocumentBlock):
             document = _document(block)
             name = free_name(document.id, taken | {one.id for one in documents})
             documents.append(Document(document.text, id=name, metadata=document.metadata))
-        elif isinstance(block, CitableBlock):
-            said += [inner.text for inner in block.content if isinstance(inner, TextBlock)]
-        elif isinstance(block, CitationBlock):
-            said += [block.cited_content.text] if isinstance(block.cited_content, TextBlock) else []
         elif not isinstance(block, _NOT_SAID):
             raise _no_text(type(block).__name__)
     return "\n\n".join(part for part in said if part), documents
+
+
+def _flat(blocks: Iterable[Any]) -> Iterator[Any]:
+    """Blocks, and in place of those that cite, what they hold."""
+    for block in blocks:
+        if isinstance(block, CitableBlock):
+            yield from block.content
+        elif isinstance(block, CitationBlock):
+            yield block.cited_content
+        else:
+            yield block
 
 
 def _document(block: DocumentBlock) -> Document:

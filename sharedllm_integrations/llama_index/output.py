@@ -1,6 +1,8 @@
 """The engine's answers to LlamaIndex's responses."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -21,19 +23,21 @@ from .._evidence import evidence_metadata
 __all__ = ["Told", "chat_piece", "chat_response", "completion_piece", "completion_response"]
 
 
+@dataclass(frozen=True)
 class Told:
     """What stands beside every answer of a call, in `raw`.
 
-    Args:
+    Attributes:
         model_name: of the metadata of the model.
         moved: what was taken from messages to be read as documents.
         shown: ids of documents whose text may stand in `raw`; `None` for all.
+        notes: by the ids of documents that were put together from nodes, what is missing of them.
     """
 
-    def __init__(self, model_name: str, moved: list[dict[str, Any]], shown: frozenset[str] | None) -> None:
-        self.model_name = model_name
-        self.moved = moved
-        self.shown = shown
+    model_name: str
+    moved: Sequence[Mapping[str, Any]]
+    shown: frozenset[str] | None
+    notes: Mapping[str, Any]
 
     def raw(self, answer: Answer) -> dict[str, Any]:
         """Plain values: usage in the names that token counters look for, evidence, and why the answer ended."""
@@ -52,7 +56,9 @@ class Told:
             "evidence": evidence_metadata(answer.evidence, self.shown),
         }
         if self.moved:
-            told["documents_from_messages"] = self.moved
+            told["documents_from_messages"] = list(self.moved)
+        if self.notes:
+            told["documents"] = dict(self.notes)
         if answer.moved:
             told["turns_read_as_documents"] = len(answer.moved)
         return told

@@ -12,7 +12,7 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import BaseNode, QueryBundle
 
-from sharedllm_core import Library
+from sharedllm_core import InputError, Library
 
 from .documents import check_size
 from .retrievers import EverythingRetriever, FullDocumentRetriever
@@ -33,7 +33,7 @@ class SharedLLMQueryEngine(RetrieverQueryEngine):
         options: of `SharedLLMSynthesizer`: `documents`, `streaming`, `output_cls`, `text_qa_template`, …
 
     Raises:
-        InputError: `llm` is another model.
+        InputError: `llm` is another model; or there are a synthesizer and options of one.
     """
 
     def __init__(
@@ -46,6 +46,9 @@ class SharedLLMQueryEngine(RetrieverQueryEngine):
         llm: LLM | None = None,
         **options: Any,
     ) -> None:
+        if response_synthesizer is not None and (llm is not None or options):
+            given = sorted([*options, *(["llm"] if llm is not None else [])])
+            raise InputError(f"{given} are of the synthesizer that is made here; give them to response_synthesizer")
         if response_synthesizer is None:
             response_synthesizer = SharedLLMSynthesizer(llm, callback_manager=callback_manager, **options)
         super().__init__(retriever, response_synthesizer, node_postprocessors, callback_manager)
@@ -111,9 +114,12 @@ class SharedLLMQueryEngine(RetrieverQueryEngine):
         """Read and compress all documents, so that no question has to wait for it; those that are known cost nothing.
 
         Raises:
+            InputError: the engine has another synthesizer, which reads nothing beforehand.
             WindowError: they are more than the model's `context_window`.
         """
-        assert isinstance(self._response_synthesizer, SharedLLMSynthesizer)
+        if not isinstance(self._response_synthesizer, SharedLLMSynthesizer):
+            kind = type(self._response_synthesizer).__name__
+            raise InputError(f"a {kind} reads nothing beforehand; use SharedLLMSynthesizer")
         return read_all(self._retriever, self._response_synthesizer)
 
 

@@ -1,6 +1,7 @@
 """What stands in a response beside its text: sources, usage, evidence; of a stream, when its last piece has come."""
 
 from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,7 @@ class Read:
         told: dict[str, Any] = {node.node.node_id: node.node.metadata for node in self.nodes}
         told |= {name: raw[name] for name in ("usage", "finish_reason", EVIDENCE) if name in raw}
         notes = {document.id: notes for document in self.documents if (notes := document.notes)}
+        notes |= {} if self.handle is None else self.handle.documents.notes
         return {**told, "documents": notes} if notes else told
 
 
@@ -58,11 +60,12 @@ async def apieces(
     responses: AsyncGenerator[ChatResponse, None], read: Read, more: list[NodeWithScore], into: AsyncStreamingResponse
 ) -> AsyncGenerator[str, None]:
     """`pieces` for asyncio."""
-    async for response in responses:
-        if response.raw is not None:
-            _complete(into, response.raw, read, more)
-        if response.delta:
-            yield response.delta
+    async with aclosing(responses):
+        async for response in responses:
+            if response.raw is not None:
+                _complete(into, response.raw, read, more)
+            if response.delta:
+                yield response.delta
 
 
 def _complete(

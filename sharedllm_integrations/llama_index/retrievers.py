@@ -7,6 +7,8 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
+from sharedllm_core import InputError
+
 from .kept_nodes import KeptNodes
 
 __all__ = ["EverythingRetriever", "FullDocumentRetriever"]
@@ -23,7 +25,7 @@ class FullDocumentRetriever(BaseRetriever):
         callback_manager: as everywhere in LlamaIndex.
 
     Raises:
-        InputError: a source that keeps no nodes.
+        InputError: a source that keeps no nodes, or no number of documents.
     """
 
     def __init__(
@@ -34,6 +36,8 @@ class FullDocumentRetriever(BaseRetriever):
         max_documents: int | None = None,
         callback_manager: CallbackManager | None = None,
     ) -> None:
+        if max_documents is not None and max_documents < 1:
+            raise InputError(f"max_documents={max_documents} chooses nothing; give at least 1, or None for all")
         super().__init__(callback_manager=callback_manager or retriever.callback_manager)
         self._retriever = retriever
         self._max_documents = max_documents

@@ -117,12 +117,6 @@ class StructuredOutput(LLM):
         return output
 
 
-def _start(
-    output_cls: type[BaseModel], prompt: PromptTemplate, prompt_args: dict[str, Any]
-) -> LLMStructuredPredictStartEvent:
-    return LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
-
-
 def _asking(output_cls: type[BaseModel], llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
     # What programs say of tools means nothing where the answer itself is the object.
     given = {name: value for name, value in (llm_kwargs or {}).items() if "tool" not in name}

@@ -237,7 +237,10 @@ class SharedLLMSynthesizer(BaseSynthesizer):
 
     def get_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> RESPONSE_TEXT_TYPE:
         """Answer from texts, each of which is a document; without ids, and so without source nodes."""
-        messages, arguments = self._messages(query_str), self._arguments(self._of_texts(text_chunks), response_kwargs)
+        read = self._of_texts(text_chunks)
+        if read.handle is None:
+            return self._empty_response_generator() if self._streaming else self._empty_response
+        messages, arguments = self._messages(query_str), self._arguments(read, response_kwargs)
         if self._streaming:
             return (piece.delta or "" for piece in self.llm.stream_chat(messages, **arguments))
         return self._text(self.llm.chat(messages, **arguments))
@@ -246,7 +249,10 @@ class SharedLLMSynthesizer(BaseSynthesizer):
         self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any
     ) -> RESPONSE_TEXT_TYPE:
         """`get_response` for asyncio."""
-        messages, arguments = self._messages(query_str), self._arguments(self._of_texts(text_chunks), response_kwargs)
+        read = await asyncio.to_thread(self._of_texts, text_chunks)
+        if read.handle is None:
+            return self._empty_response_agenerator() if self._streaming else self._empty_response
+        messages, arguments = self._messages(query_str), self._arguments(read, response_kwargs)
         if self._streaming:
             responses = await self.llm.astream_chat(messages, **arguments)
             return (piece.delta or "" async for piece in responses)

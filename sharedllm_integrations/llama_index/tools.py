@@ -6,11 +6,14 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, ToolCallBlock
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.program.function_program import get_function_tool
 from llama_index.core.tools.types import BaseTool
 
 from .._formats import choice_of_tool
 
 __all__ = ["ToolCalling"]
+
+_OPEN = object()  # for a choice that was not spoken of
 
 
 class ToolCalling(FunctionCallingLLM):
@@ -31,11 +34,13 @@ class ToolCalling(FunctionCallingLLM):
             asked = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
             messages.append(asked)
         listed = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+        # A program that streams an object leaves the choice open, and yet nothing but the object will do.
+        required = tool_required or (kwargs.get("tool_choice", _OPEN) is None and _makes_an_object(tools))
         choice = choice_of_tool(kwargs.pop("tool_choice", None), listed)
         return {
             "messages": messages,
             "tools": listed,
-            "tool_choice": "required" if tool_required and choice == "auto" else choice,
+            "tool_choice": "required" if required and choice == "auto" else choice,
             "parallel_tool_calls": allow_parallel_tool_calls,
             **kwargs,
         }
@@ -59,6 +64,12 @@ class ToolCalling(FunctionCallingLLM):
                 "tool_required=True, or allow this with error_on_no_tool_call=False"
             )
         return calls
+
+
+def _makes_an_object(tools: Sequence[BaseTool]) -> bool:
+    """Whether there is one tool alone, which LlamaIndex's programs made to be given an object of a class."""
+    made_in = [getattr(getattr(tool, "real_fn", None), "__module__", None) for tool in tools]
+    return made_in == [get_function_tool.__module__]
 
 
 def _arguments(block: ToolCallBlock) -> dict[str, Any]:

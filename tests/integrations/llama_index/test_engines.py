@@ -9,6 +9,7 @@ from llama_index.core import (
     SummaryIndex,
     TreeIndex,
     VectorStoreIndex,
+    get_response_synthesizer,
 )
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.types import ChatMessage
@@ -21,6 +22,7 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import Document, NodeWithScore, TextNode
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.tools import QueryEngineTool
+from pydantic import BaseModel
 
 from sharedllm_core import Document as OurDocument
 from sharedllm_core import InputError, WindowError
@@ -201,6 +203,27 @@ def test_chosen_documents_that_are_not_kept_are_read_as_far_as_they_were_found(l
 def test_a_source_that_keeps_nothing_is_refused():
     with pytest.raises(InputError, match="str keeps no nodes"):
         FullDocumentRetriever(Chooses(index_of("vectors", []), []), "contracts/")
+
+
+def test_what_would_be_ignored_is_refused(llm):
+    index = index_of("vectors", documents(1))
+    with pytest.raises(InputError, match="max_documents=0 chooses nothing"):
+        FullDocumentRetriever(index.as_retriever(), index, max_documents=0)
+    with pytest.raises(InputError, match=r"\['streaming', 'llm'\]|\['llm', 'streaming'\] are of the synthesizer"):
+        SharedLLMQueryEngine(index.as_retriever(), SharedLLMSynthesizer(llm), llm=llm, streaming=True)
+    with pytest.raises(InputError, match="StructuredLLM, which cannot read whole documents"):
+        SharedLLMChatEngine(index.as_retriever(), llm.as_structured_llm(Lease))
+    with pytest.raises(TypeError, match="output_cls"):
+        SharedLLMChatEngine(index.as_retriever(), llm, output_cls=Lease)
+    other = SharedLLMQueryEngine(index.as_retriever(), get_response_synthesizer(llm=llm))
+    with pytest.raises(InputError, match="reads nothing beforehand"):
+        other.read()
+
+
+class Lease(BaseModel):
+    """A lease."""
+
+    tenant: str
 
 
 def test_two_cuts_of_one_document_in_one_docstore_do_not_double_it(engine, llm):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import pickle
 import time
+from threading import get_ident
 from typing import Literal
 
 import pytest
@@ -11,6 +12,7 @@ from llama_index.core import PromptTemplate, Settings
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
 from llama_index.core.base.llms.types import (
     ChatMessage,
+    CitableBlock,
     DocumentBlock,
     ImageBlock,
     MessageRole,
@@ -19,13 +21,16 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.program import FunctionCallingProgram
 from llama_index.core.prompts.default_prompts import DEFAULT_TEXT_QA_PROMPT
 from llama_index.core.schema import Document as LlamaDocument
+from llama_index.core.schema import NodeWithScore
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel, Field, ValidationError
 
 from sharedllm_core import Document, DocumentError, InputError, WindowError
+from sharedllm_integrations import _document_set
 from sharedllm_integrations.llama_index import SharedLLM
 from tests import tiny_engine
 
@@ -289,6 +294,37 @@ def test_every_way_of_giving_documents_gives_the_same_answer(engine, llm, way):
         assert response.raw["usage"]["past_context_tokens"] == expected.usage.past_context_tokens
 
 
+@pytest.mark.parametrize("method", ["achat", "astream_chat", "acomplete", "astream_complete"])
+async def test_documents_are_loaded_beside_the_event_loop(llm, tmp_path, monkeypatch, method):
+    (tmp_path / "a.txt").write_text("The notice period is ninety days.")
+    threads = []
+    known = _document_set.read_files
+    monkeypatch.setattr(_document_set, "read_files", lambda path: threads.append(get_ident()) or known(path))
+    asked = QUESTION if "complete" in method else ASKED
+    response = await getattr(llm, method)(asked, documents=str(tmp_path), max_tokens=2)
+    if "stream" in method:
+        response = [one async for one in response][-1]
+    assert response.raw["usage"]["past_context_tokens"] > 0
+    assert threads
+    assert get_ident() not in threads
+
+
+def test_of_nodes_that_are_not_all_there_the_answer_says_what_is_missing(llm):
+    whole = LlamaDocument(text=tiny_engine.words(300), id_="lease")
+    nodes = SentenceSplitter(chunk_size=60, chunk_overlap=0).get_nodes_from_documents([whole])
+    for given in ([nodes[0], *nodes[2:]], [NodeWithScore(node=node) for node in (nodes[0], *nodes[2:])]):
+        [missing] = llm.chat(ASKED, documents=given).raw["documents"]["lease"]["missing"]
+        assert missing["characters"] > 0
+    assert "documents" not in llm.chat(ASKED, documents=nodes).raw
+
+
+def test_more_documents_than_fit_are_refused_before_they_are_read(llm):
+    small = llm.model_copy(update={"context_window": 50})
+    with pytest.raises(WindowError, match="context_window is 50"):
+        small.with_documents([Document(LONG)])
+    assert llm.engine.cache.stats()["memory"].entries == 0
+
+
 def test_documents_in_the_prompts_of_llama_index_are_read_as_documents(llm):
     prompt = DEFAULT_TEXT_QA_PROMPT.format(context_str=LONG, query_str=QUESTION)
     tokens = llm.engine.tokenizer.count(LONG)
@@ -308,6 +344,20 @@ def test_document_blocks_are_read_as_documents(llm, tmp_path):
     response = llm.chat([ChatMessage(role="user", blocks=[*blocks, TextBlock(text=QUESTION)])])
     assert response.raw["usage"]["past_context_tokens"] == 2 * llm.engine.tokenizer.count(LONG)
     assert response.raw["documents_from_messages"][0]["documents"] == ["lease", (tmp_path / "lease.md").as_posix()]
+
+
+def test_what_citations_hold_is_read(llm):
+    cited = CitableBlock(
+        title="lease",
+        source="a drawer",
+        content=[TextBlock(text="Ninety."), DocumentBlock(data=LONG.encode(), title="lease")],
+    )
+    used = llm.chat([ChatMessage(role="user", blocks=[cited, TextBlock(text=QUESTION)])]).raw
+    assert used["usage"]["past_context_tokens"] == llm.engine.tokenizer.count(LONG)
+    assert used["documents_from_messages"][0]["documents"] == ["lease"]
+    shown = cited.model_copy(update={"content": [ImageBlock(url="https://example.org/a.png")]})
+    with pytest.raises(InputError, match="ImageBlock"):
+        llm.chat([ChatMessage(role="user", blocks=[shown, TextBlock(text=QUESTION)])])
 
 
 def test_messages_of_every_role_are_taken(llm):
@@ -417,8 +467,18 @@ def test_structured_models_and_programs_work(llm):
     assert isinstance(answered.raw, Lease)
     program = FunctionCallingProgram.from_defaults(Lease, "Which lease is about {what}?", llm=wide)
     assert isinstance(program(what="keys"), Lease)
-    [*_, last] = program.stream_call(what="keys", llm_kwargs={})
-    assert last is not None
+
+
+async def test_programs_that_stream_get_their_object_too(llm):
+    wide = llm.model_copy(update={"max_tokens": 120})
+    program = FunctionCallingProgram.from_defaults(Lease, "Which lease is about {what}?", llm=wide)
+    *_, last = program.stream_call(what="keys", llm_kwargs={"temperature": 40.0, "seed": 3})
+    assert isinstance(last, Lease)
+    *_, alast = [
+        one async for one in await program.astream_call(what="keys", llm_kwargs={"temperature": 40.0, "seed": 3})
+    ]
+    assert alast == last
+    assert wide._prepare_chat_with_tools(TOOLS[:1], QUESTION, tool_choice=None)["tool_choice"] == "auto"
 
 
 # ---------------------------------------------------------------------------------------------- errors
@@ -437,6 +497,7 @@ ERRORS = {
     "nothing is fetched from the network": lambda llm: llm.chat(
         [ChatMessage(blocks=[DocumentBlock(url="https://example.org/a.txt"), TextBlock(text="what?")])]
     ),
+    "names no documents": lambda llm: llm.with_documents(None),
     "in one of these places": lambda llm: llm.with_documents([Document(MARK)]).complete(
         QUESTION, documents=[Document(MARK)]
     ),

@@ -1,5 +1,7 @@
 """`SharedLLMSynthesizer`: whole documents from nodes, in LlamaIndex's query engines and by itself."""
 
+import asyncio
+
 import pytest
 from llama_index.core import ChatPromptTemplate, PromptHelper, PromptTemplate, Settings, SummaryIndex, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage
@@ -235,6 +237,32 @@ def test_strings_alone_are_documents_too(engine, llm):
     expected = engine.ask(QUESTION, [OurDocument(text) for text in texts], max_new_tokens=12).text
     assert SharedLLMSynthesizer(llm).get_response(QUESTION, texts) == expected
     assert "".join(SharedLLMSynthesizer(llm, streaming=True).get_response(QUESTION, texts)) == expected
+
+
+async def test_no_strings_are_no_documents(llm, events):
+    empty, streaming = SharedLLMSynthesizer(llm), SharedLLMSynthesizer(llm, streaming=True)
+    said = [
+        empty.get_response(QUESTION, []),
+        await empty.aget_response(QUESTION, [""]),
+        "".join(streaming.get_response(QUESTION, [])),
+        "".join([piece async for piece in await streaming.aget_response(QUESTION, [])]),
+    ]
+    assert said == ["There are no documents to answer from."] * 4
+    assert not events.names("LLM")
+
+
+async def test_leaving_an_async_stream_stops_the_model(llm):
+    slow = SharedLLMSynthesizer(llm.model_copy(update={"max_tokens": 1500}), streaming=True)
+    response = await slow.asynthesize(QUESTION, nodes_of(documents(1)))
+    await anext(response.response_gen)
+    await response.response_gen.aclose()
+    assert await asyncio.wait_for(llm.achat([ChatMessage(content=QUESTION)], max_tokens=1), 5)
+
+
+def test_what_is_missing_of_preloaded_nodes_is_said(llm):
+    nodes = nodes_of(documents(1))
+    made = SharedLLMSynthesizer(llm, documents=[nodes[0], nodes[-1]])
+    assert made.synthesize(QUESTION, []).metadata["documents"]["lease 0"]["missing"]
 
 
 async def test_strings_alone_also_with_await(llm):
