@@ -10,7 +10,8 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node, Nod
 from sharedllm_core import InputError
 
 from .node_order import Placed, in_order, offset, parent_id, related, without_descendants
-from .rebuilding import Missing, Piece, Rebuilt, rebuild
+from .placing import Piece
+from .rebuilding import Missing, Rebuilt, rebuild
 
 __all__ = ["Part", "WholeDocument", "text_of", "whole_documents"]
 
@@ -214,19 +215,25 @@ def _found_in(content: str, nodes: Sequence[BaseNode]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _check(node: BaseNode, relation: NodeRelationship) -> Callable[[str], bool] | None:
-    """Whether a text is that of a related node, by the hash that stands in the relation."""
+@dataclass(frozen=True)
+class _Original:
+    """Knows the text of a related node by the hash that stands in the relation."""
+
+    hash: str
+    shown: str  # metadata as `Node.hash` has them
+    metadata: str  # and as `TextNode.hash` does
+
+    def __call__(self, text: str) -> bool:
+        of_document = "-".join([*([self.shown] if self.shown else []), _hash(text)])
+        return self.hash in (_hash(of_document), _hash(text + self.metadata))
+
+
+def _check(node: BaseNode, relation: NodeRelationship) -> _Original | None:
     info = related(node, relation)
     if info is None or not info.hash:
         return None
-    known, metadata = info.hash, info.metadata
-    shown = node.model_copy(update={"metadata": metadata}).get_metadata_str(MetadataMode.ALL)
-
-    def is_original(text: str) -> bool:
-        of_document = "-".join([*([shown] if shown else []), _hash(text)])  # as Node.hash has it
-        return known in (_hash(of_document), _hash(text + str(metadata)))  # and TextNode.hash
-
-    return is_original
+    shown = node.model_copy(update={"metadata": info.metadata}).get_metadata_str(MetadataMode.ALL)
+    return _Original(info.hash, shown, str(info.metadata))
 
 
 def _hash(text: str) -> str:

@@ -25,7 +25,9 @@ from llama_index.core.schema import (
 )
 
 from sharedllm_core import InputError
-from sharedllm_integrations.llama_index.rebuilding import Piece, rebuild
+from sharedllm_integrations.llama_index import whole_documents as module
+from sharedllm_integrations.llama_index.placing import Piece
+from sharedllm_integrations.llama_index.rebuilding import rebuild
 from sharedllm_integrations.llama_index.whole_documents import whole_documents
 from tests import tiny_engine
 
@@ -132,6 +134,21 @@ def test_one_sentence_a_thousand_times_is_rebuilt_a_thousand_times(sentence, par
     [document] = whole_documents(nodes_of(PARSERS[parser], text))
     assert document.confirmed
     assert document.content == text
+
+
+def test_what_took_many_tries_is_not_tried_again_for_the_next_question(monkeypatch):
+    text = "The cat sat. Yes. No. " * 900
+    nodes = nodes_of(PARSERS["sentences, overlapping"], text)
+    [document] = whole_documents(nodes)
+    assert document.confirmed
+    hashed = []
+    known = module._hash
+    monkeypatch.setattr(module, "_hash", lambda text: hashed.append(len(text)) or known(text))
+    again = [TextNode.from_dict(node.to_dict()) for node in nodes[::-1]]
+    assert whole_documents(again) == [document]
+    assert sum(hashed) < 50 * len(text)
+    changed = nodes_of(PARSERS["sentences, overlapping"], text + "And more.")
+    assert whole_documents(changed)[0].content == text + "And more."
 
 
 def test_the_default_ingestion_is_rebuilt_exactly():
