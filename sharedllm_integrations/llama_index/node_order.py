@@ -1,11 +1,15 @@
 """Nodes of one document in its order, by what they say of their neighbours, and by offsets where they say nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llama_index.core.schema import BaseNode, NodeRelationship, RelatedNodeInfo
+from llama_index.core.schema import BaseNode, NodeRelationship, RelatedNodeInfo, TextNode
 
-__all__ = ["Placed", "in_order", "offset", "parent_id", "related", "without_descendants"]
+__all__ = ["Placed", "StandIn", "in_order", "offset", "parent_id", "related", "without_descendants"]
+
+
+class StandIn(TextNode):
+    """The text of a node that was not given, made of its parts. It knows of its neighbours those alone that name it."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Placed:
     Attributes:
         node: the node.
         follows: whether it is the next one behind the node before it, or the first one; `None` where nobody knows.
-        ends: whether it names none behind it; `None` where another one follows.
+        ends: whether it names none behind it; `None` where another one follows, or nobody knows.
     """
 
     node: BaseNode
@@ -52,11 +56,12 @@ def _child_ids(nodes: Sequence[BaseNode]) -> set[str]:
     return {child.node_id for listed in children if isinstance(listed, list) for child in listed}
 
 
-def in_order(nodes: Sequence[BaseNode]) -> list[Placed]:
+def in_order(nodes: Sequence[BaseNode], start: Callable[[BaseNode], int | None] = offset) -> list[Placed]:
     """Nodes in their document's order.
 
     Args:
         nodes: of one document, none inside another.
+        start: where a node was found, in what holds them all.
     """
     by_id = {node.node_id: node for node in nodes}
     behind: dict[str, str] = {}
@@ -67,7 +72,7 @@ def in_order(nodes: Sequence[BaseNode]) -> list[Placed]:
         if before is not None and before.node_id in by_id:
             behind[before.node_id] = node.node_id
     placed: list[Placed] = []
-    for chain in _sorted(_chains(by_id, behind)):
+    for chain in _sorted(_chains(by_id, behind), start):
         placed += _placed(chain, is_first=not placed)
     return placed
 
@@ -89,13 +94,13 @@ def _chains(by_id: dict[str, BaseNode], behind: dict[str, str]) -> list[list[Bas
     return chains
 
 
-def _sorted(chains: list[list[BaseNode]]) -> list[list[BaseNode]]:
+def _sorted(chains: list[list[BaseNode]], start: Callable[[BaseNode], int | None]) -> list[list[BaseNode]]:
     """By the first offset in each; one that has none stays behind the chain that was given before it."""
     keys: list[int] = []
     for chain in chains:
-        starts = (offset(node) for node in chain)
-        start = next((start for start in starts if start is not None), None)
-        keys.append(start if start is not None else keys[-1] if keys else 0)
+        starts = (start(node) for node in chain)
+        first = next((at for at in starts if at is not None), None)
+        keys.append(first if first is not None else keys[-1] if keys else 0)
     return [chain for _, chain in sorted(zip(keys, chains, strict=True), key=lambda pair: pair[0])]
 
 
@@ -105,8 +110,10 @@ def _placed(chain: list[BaseNode], is_first: bool) -> list[Placed]:
     # The first of a parent's parts names none before it, and yet there may be another parent's.
     linked = not parent_id(chain[0]) and (len(chain) > 1 or before is not None or after is not None)
     follows: bool | None = None
-    if linked and (is_first or before is not None):  # a second first one begins a second cut of the same text
+    is_known = before is not None or not isinstance(chain[0], StandIn)
+    if linked and is_known and (is_first or before is not None):  # a second first one begins a second cut of the text
         follows = before is None
     placed = [Placed(chain[0], follows), *(Placed(node, True) for node in chain[1:])]
-    placed[-1] = Placed(placed[-1].node, placed[-1].follows, after is None)
+    ends = None if after is None and isinstance(chain[-1], StandIn) else after is None
+    placed[-1] = Placed(placed[-1].node, placed[-1].follows, ends)
     return placed

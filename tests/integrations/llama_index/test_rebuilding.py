@@ -25,7 +25,7 @@ from llama_index.core.schema import (
 )
 
 from sharedllm_core import InputError
-from sharedllm_integrations.llama_index import whole_documents as module
+from sharedllm_integrations.llama_index import stitching as module
 from sharedllm_integrations.llama_index.placing import Piece
 from sharedllm_integrations.llama_index.rebuilding import rebuild
 from sharedllm_integrations.llama_index.whole_documents import whole_documents
@@ -182,6 +182,79 @@ def test_hierarchies_are_rebuilt_from_every_level(given, paragraphs, unique):
         assert not (unique and document.certain)
         assert set(document.content.split()) == set(text.split())
     assert {part.node_id for part in document.parts} == {node.node_id for node in nodes}
+
+
+def hierarchy(text, overlap=0, sizes=(240, 120, 60)):
+    """Nodes by their level, the outermost first."""
+    parsers = {str(size): splitter(size, overlap) for size in sizes}
+    parser = HierarchicalNodeParser.from_defaults(node_parser_ids=list(parsers), node_parser_map=parsers)
+    levels = [parser.get_nodes_from_documents([Document(text=text, id_="d")])]
+    found = []
+    while levels[0]:
+        at = {node.node_id for level in found for node in level}
+        own = [node for node in levels[0] if node.parent_node is None or node.parent_node.node_id in at]
+        found.append(own)
+        levels[0] = [node for node in levels[0] if node not in own]
+    return found
+
+
+def by_parents(nodes):
+    """Nodes in groups of one parent each."""
+    groups = {}
+    for node in nodes:
+        groups.setdefault(node.parent_node.node_id, []).append(node)
+    return list(groups.values())
+
+
+def numbered(count):
+    return " ".join(f"Clause {number} says {tiny_engine.words(6, seed=number)}." for number in range(count))
+
+
+@pytest.mark.parametrize(("count", "overlap"), [(10, 0), (150, 40)], ids=["few parents", "many that overlap"])
+def test_leaves_in_any_order_without_their_parents_are_put_in_order_by_the_hash(count, overlap):
+    text = numbered(count)
+    families = by_parents(hierarchy(text, overlap)[-1])
+    assert len(families) > (8 if overlap else 2)
+    for seed in range(3):
+        random.Random(seed).shuffle(families)
+        [document] = whole_documents([node for family in families for node in family])
+        assert (document.content, document.confirmed, document.certain) == (text, True, True)
+        nodes = {node.node_id: node.text for family in families for node in family}
+        assert {part.node_id for part in document.parts} == set(nodes)
+        assert all(text[part.start : part.end] == nodes[part.node_id] for part in document.parts)
+
+
+@pytest.mark.parametrize("level", [1, 2], ids=["roots", "middle"])
+def test_parts_stand_where_the_neighbours_of_their_parent_say(level):
+    levels = hierarchy(numbered(60), sizes=(400, 120, 60) if level == 1 else (4000, 400, 120))
+    above, below = levels[level - 1], by_parents(levels[level])
+    for step in (2, 3):
+        merged = [node for number, node in enumerate(above) if number % step]
+        names = {node.node_id for node in merged}
+        parts = [node for group in below if group[0].parent_node.node_id not in names for node in group]
+        nodes = [*parts, *merged]
+        random.Random(step).shuffle(nodes)
+        for node in nodes:  # without a hash nothing but neighbours can tell
+            node.relationships[NodeRelationship.SOURCE].hash = None
+        [document] = whole_documents(nodes)
+        assert {part.node_id for part in document.parts} == {node.node_id for node in nodes}
+        if level == 2 and step == 3:  # below the outermost level nodes do not name the one behind them
+            assert not document.certain
+        else:
+            assert document.content.split() == numbered(60).split()
+        texts = {node.node_id: node.text for node in nodes}
+        assert all(document.content[part.start : part.end] == texts[part.node_id] for part in document.parts)
+
+
+def test_of_parts_alone_it_is_not_claimed_that_they_are_everything():
+    families = by_parents(hierarchy(numbered(60))[-1])
+    for nodes in (families[0], families[2], [*families[3], *families[1]]):
+        [document] = whole_documents(nodes)
+        assert not document.certain
+        assert document.notes["certain"] is False
+    roots, middle, _ = hierarchy(numbered(60))
+    after_the_first = [node for node in middle if node.parent_node.node_id == roots[1].node_id]
+    assert not whole_documents([roots[0], *after_the_first])[0].certain, "whether there is more nobody knows"
 
 
 def test_parts_are_where_their_nodes_stand():
