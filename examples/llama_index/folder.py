@@ -27,7 +27,7 @@ def main() -> None:
     documents = SimpleDirectoryReader(str(handbook(given.sections))).load_data()
     if given.index:
         index = VectorStoreIndex.from_documents(documents, embed_model=MockEmbedding(8))
-        engine = SharedLLMQueryEngine.from_index(index, streaming=True)
+        engine = SharedLLMQueryEngine.from_index(index, streaming=True, read=False)
     else:
         engine = SharedLLMQueryEngine.from_documents(documents, streaming=True, read=False)
     for name in ("first", "second"):

@@ -93,13 +93,13 @@ class SharedLLMChatEngine(BaseChatEngine):
         llm: LLM | None = None,
         *,
         retriever: BaseRetriever | None = None,
-        read: bool = False,
+        read: bool | None = None,
         **options: Any,
     ) -> Self:
         """A chat engine over the documents of an index; see `SharedLLMQueryEngine.from_index`."""
         chosen, originals = of_index(index, retriever)
         engine = cls(chosen, llm, **originals, **options)
-        if read:
+        if read or (read is None and retriever is None):
             engine.read()
         return engine
 

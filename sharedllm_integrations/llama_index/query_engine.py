@@ -87,7 +87,7 @@ class SharedLLMQueryEngine(RetrieverQueryEngine):
         llm: LLM | None = None,
         *,
         retriever: BaseRetriever | None = None,
-        read: bool = False,
+        read: bool | None = None,
         **options: Any,
     ) -> Self:
         """A query engine over the documents of an index, also over those that are inserted later.
@@ -97,7 +97,8 @@ class SharedLLMQueryEngine(RetrieverQueryEngine):
             llm: a `SharedLLM`; by default that of `Settings`, or the model of the package.
             retriever: chooses documents for each question, such as `index.as_retriever()`; all of each are read. By
                 default every document is.
-            read: read and compress all documents now; otherwise each question reads what it retains of new ones.
+            read: read and compress all documents now, so that no question has to wait for it; otherwise each question
+                reads what it retains of those that are new. By default yes, and no where a retriever chooses.
             options: of the class.
 
         Raises:
@@ -106,7 +107,7 @@ class SharedLLMQueryEngine(RetrieverQueryEngine):
         """
         chosen, originals = of_index(index, retriever)
         engine = cls(chosen, llm=llm, **originals, **options)
-        if read:
+        if read or (read is None and retriever is None):
             engine.read()
         return engine
 

@@ -112,6 +112,20 @@ def test_adding_one_document_compresses_only_that_one(llm, kind):
     assert usage["cached_tokens"] == usage["past_context_tokens"]
 
 
+@pytest.mark.parametrize("made", [SharedLLMQueryEngine, SharedLLMChatEngine])
+def test_an_index_is_read_at_once_unless_a_retriever_chooses(llm, made):
+    index = index_of("vectors", documents())
+    entries = lambda: llm.engine.cache.stats()["memory"].entries  # noqa: E731
+    made.from_index(index, llm, retriever=index.as_retriever())
+    made.from_index(index, llm, read=False)
+    assert entries() == 0
+    engine = made.from_index(index, llm)
+    assert entries() > 0
+    response = engine.query(QUESTION) if made is SharedLLMQueryEngine else engine.chat(QUESTION)
+    usage = response.metadata["usage"]
+    assert usage["cached_tokens"] == usage["past_context_tokens"] > 0
+
+
 async def test_an_empty_index_says_so_and_one_with_preloaded_documents_answers(engine, llm):
     empty = SummaryIndex.from_documents([])
     assert "no documents" in str(SharedLLMQueryEngine.from_index(empty, llm).query(QUESTION))
