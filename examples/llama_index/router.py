@@ -59,7 +59,9 @@ def main() -> None:
     engine = RouterQueryEngine(
         selector=BySize(index, given.limit),
         query_engine_tools=[
-            QueryEngineTool.from_defaults(SharedLLMQueryEngine.from_index(index, read=False), description="Everything."),
+            QueryEngineTool.from_defaults(
+                SharedLLMQueryEngine.from_index(index, read=False), description="Everything."
+            ),
             QueryEngineTool.from_defaults(SharedLLMQueryEngine(chosen), description="What a retriever chooses."),
         ],
         llm=llm,

@@ -1,5 +1,9 @@
 """Query engines, chat engines and retrievers over whole documents, of indexes and without them."""
 
+import asyncio
+import gc
+import time
+
 import pytest
 from llama_index.core import (
     Settings,
@@ -166,6 +170,32 @@ def test_an_index_of_a_tree_reads_documents_and_no_summaries(engine, llm):
     assert (
         made.metadata["usage"]["past_context_tokens"] == answer_of(engine, documents(2, 60)).usage.past_context_tokens
     )
+
+
+async def test_eight_questions_at_once_leave_the_event_loop_free(llm):
+    texts = documents(8, 600)
+    made = SharedLLMQueryEngine.from_index(index_of("vectors", texts), llm.model_copy(update={"max_tokens": 60}))
+    questions = [f"{QUESTION} of lease {number}?" for number in range(8)]
+    expected = [str(made.query(question)) for question in questions]
+    late = []
+
+    async def ticking():
+        while True:
+            due = time.perf_counter() + 0.005
+            await asyncio.sleep(0.005)
+            late.append(time.perf_counter() - due)
+
+    gc.collect()
+    gc.disable()  # collecting what all imports left stops every thread, whatever runs
+    try:
+        ticker = asyncio.create_task(ticking())
+        answers = await asyncio.gather(*(made.aquery(question) for question in questions))
+        ticker.cancel()
+    finally:
+        gc.enable()
+    assert [str(answer) for answer in answers] == expected
+    assert len(late) > 20
+    assert sorted(late)[int(0.99 * len(late))] < 0.05
 
 
 # ---------------------------------------------------------------------------------------------- choosing documents
