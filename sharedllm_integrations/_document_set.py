@@ -61,10 +61,16 @@ class DocumentSet:
         return library.fingerprint
 
     def library(self, engine: SharedLLMEngine) -> Library:
-        """As `engine` takes them; made once for each tokenizer and size of chunk."""
+        """As `engine` takes them; made once for each tokenizer and size of chunk.
+
+        Raises:
+            DocumentError: there are none, or none with text.
+        """
         key = (engine.tokenizer.fingerprint, engine.model.method)
         if key not in self._libraries:
             same = isinstance(self._sources, Library)
+            if not same and not self.documents:
+                raise DocumentError(f"there are no documents in {self._sources!r:.200}; give {self.kinds}")
             self._libraries[key] = self._sources if same else engine.library(list(self.documents))
         return self._libraries[key]
 

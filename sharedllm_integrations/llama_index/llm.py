@@ -79,7 +79,7 @@ class SharedLLM(ToolCalling, StructuredOutput):
     seed: int | None = None
     timeout: float | None = None
     num_evidence: int = 5
-    context_window: int = 131_072
+    context_window: int = Field(default=131_072, gt=0)
     evidence_text: bool = False
     documents_from_prompt: bool = True
     min_document_tokens: int = 400

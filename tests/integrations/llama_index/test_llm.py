@@ -497,6 +497,7 @@ ERRORS = {
     "nothing is fetched from the network": lambda llm: llm.chat(
         [ChatMessage(blocks=[DocumentBlock(url="https://example.org/a.txt"), TextBlock(text="what?")])]
     ),
+    "context_window": lambda llm: SharedLLM(context_window=0),
     "names no documents": lambda llm: llm.with_documents(None),
     "in one of these places": lambda llm: llm.with_documents([Document(MARK)]).complete(
         QUESTION, documents=[Document(MARK)]
@@ -509,6 +510,11 @@ def test_what_is_wrong_is_said(llm, fault, call):
     with pytest.raises((InputError, ValidationError)) as refused:  # pydantic wraps what constructors raise
         call(llm)
     assert fault in str(refused.value)
+
+
+def test_a_folder_without_documents_is_named(llm, tmp_path):
+    with pytest.raises(DocumentError, match=tmp_path.name):
+        llm.with_documents(str(tmp_path))
 
 
 def test_what_is_no_document_is_refused(llm):
