@@ -13,11 +13,12 @@ from typing import Any, Literal, Self
 
 from .errors import ConfigError
 
-__all__ = ["KeyPositions", "LowerAttention", "SampleAt", "Scope", "SharedLLMConfig", "known_policies"]
+__all__ = ["KeyPositions", "LowerAttention", "NodeEncoding", "SampleAt", "Scope", "SharedLLMConfig", "known_policies"]
 
 SampleAt = Literal["interval_end", "interval_start"]
 KeyPositions = Literal["chunk", "local_plus_chunk"]
 LowerAttention = Literal["causal", "full"]
+NodeEncoding = Literal["alone", "shared"]
 Scope = Literal["chunk", "past"]
 
 _PAPER_LAYERS = 32  # the depth of LLaMA-2-7B, to which the paper's numbers of injected layers belong
@@ -47,6 +48,9 @@ class SharedLLMConfig:
         lower_attention: how the lower model reads a node. `"causal"`: each token sees those before it, as in the upper
             model (the paper). `"full"`: each sees the whole node; beyond the paper, for models trained so: a value
             that stands before its name then knows whose it is.
+        node_encoding: `"alone"`: each node is run by itself (the paper), so that a tree of all nodes costs a run of the
+            chunk for every level. `"shared"`: the states of all nodes are taken from one run of the whole chunk; beyond
+            the paper, all nodes for the cost of one level. States then know what stands before the node in its chunk.
         query_position_offset: added to the running text's position, which is 1 + the largest chunk position.
         split_noise_tokens: σ, standard deviation of the split point in tokens. Used in training mode only.
         scope: of what β is the ratio. `"chunk"`: of each chunk, of which every question retains one path through the
@@ -78,6 +82,7 @@ class SharedLLMConfig:
     sample_at: SampleAt = "interval_end"
     key_positions: KeyPositions = "chunk"
     lower_attention: LowerAttention = "causal"
+    node_encoding: NodeEncoding = "alone"
     query_position_offset: int = 0
     split_noise_tokens: float = 4.0
     scope: Scope = "chunk"
@@ -100,6 +105,7 @@ class SharedLLMConfig:
         self._check_one_of("sample_at", ("interval_end", "interval_start"))
         self._check_one_of("key_positions", ("chunk", "local_plus_chunk"))
         self._check_one_of("lower_attention", ("causal", "full"))
+        self._check_one_of("node_encoding", ("alone", "shared"))
         self._check_one_of("scope", ("chunk", "past"))
         if self.finest_compression_ratio is not None:
             self._check_number("finest_compression_ratio", at_least=1)
@@ -113,6 +119,11 @@ class SharedLLMConfig:
         self._check_halves()
         self._check_finest_level()
         self._check_scope()
+        if self.node_encoding == "shared" and self.key_positions == "local_plus_chunk":
+            raise ConfigError(
+                "node_encoding='shared' takes states from a run of the whole chunk, in which keys have no places in "
+                "their nodes, and key_positions='local_plus_chunk' keeps those; use key_positions='chunk'"
+            )
 
     # ---------------------------------------------------------------------------------------------- presets
 
@@ -190,9 +201,10 @@ class SharedLLMConfig:
     def longest_node_tokens(self, chunk_tokens: int) -> int:
         """Tokens in the longest node that the lower model runs of a chunk.
 
-        Half of it, or all for a tree of depth 0 and for scope `"past"`; with `split_after` up to three quarters.
+        Half of it, or all for a tree of depth 0, for scope `"past"` and for nodes that share a run; with `split_after`
+        up to three quarters.
         """
-        if self.tree_depth == 0 or self.scope == "past":
+        if self.tree_depth == 0 or self.scope == "past" or self.node_encoding == "shared":
             return chunk_tokens
         return ceil(chunk_tokens / 2) + (chunk_tokens // 4 if self.split_after else 0)
 

@@ -1,10 +1,11 @@
 """The lower model: the upper model's own bottom M layers, run on nodes of past context (paper, section 3.1).
 
-It has no weights of its own. Nodes are run alone, positions from 0, in batches of equal length. Where nodes are split
-at the ends of sentences, lengths are all different: there batches are of about equal length, and shorter nodes are
-filled up on the right with what nobody sees. A batch holds at most `batch_tokens` tokens: what the
-lower model needs beyond the states that are kept does not grow with the past context. When the device runs out of
-memory, `batch_tokens` is halved and the batch is tried again.
+It has no weights of its own. Nodes are run alone, positions from 0, in batches of equal length; with
+`node_encoding="shared"` whole chunks are, and the states of all their nodes are taken from that run. Where nodes are
+split at the ends of sentences, lengths are all different: there batches are of about equal length, and shorter nodes
+are filled up on the right with what nobody sees. A batch holds at most `batch_tokens` tokens: what the lower model
+needs beyond the states that are kept does not grow with the past context. When the device runs out of memory,
+`batch_tokens` is halved and the batch is tried again.
 
 Two things are not computed because nobody reads them: the last of the M layers gives only keys and values, so its
 attention and MLP never run; a selection vector is a last token's, so the first layer's queries and MLP run for that
@@ -23,7 +24,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from .base_families import sliding_window
 from .config import SharedLLMConfig
-from .context_tree import Node
+from .context_tree import Node, whole_chunk
 from .downsampling import kept_tokens, num_states
 from .errors import DeviceMemoryError
 from .node_attention import node_attention
@@ -134,13 +135,34 @@ class LowerModel:
 
     def states(self, tokens: PastTokens, nodes: Sequence[Node]) -> Iterator[tuple[list[int], StateBatch]]:
         """The kept states of `nodes`, batch by batch: which of the nodes, and their states."""
+        if self.method.node_encoding == "shared":
+            return self._states_of_chunks(tokens, nodes)
 
         def shape(node: Node) -> Hashable:
             if self.method.split_after:
                 return _filled_up(node.length)
             return node.length, num_states(node.length, node.level, self.method)
 
-        return self._in_batches(nodes, shape, lambda batch: self._states(tokens.of_nodes(batch), batch))
+        def run(batch: list[Node]) -> StateBatch:
+            kept = [self._kept(node) for node in batch]
+            return self._states(tokens.of_nodes(batch), [node.length for node in batch], kept)
+
+        return self._in_batches(nodes, shape, run)
+
+    def _states_of_chunks(self, tokens: PastTokens, nodes: Sequence[Node]) -> Iterator[tuple[list[int], StateBatch]]:
+        """The same from one run of each chunk that the nodes belong to."""
+        of_chunk: dict[int, list[int]] = {}
+        for index, node in enumerate(nodes):
+            of_chunk.setdefault(node.chunk, []).append(index)
+        chunks = [whole_chunk(number, tokens.lengths[number]) for number in of_chunk]
+
+        def run(batch: list[Node]) -> StateBatch:
+            own = [[nodes[index] for index in of_chunk[chunk.chunk]] for chunk in batch]
+            kept = [[node.start + at for node in of_one for at in self._kept(node)] for of_one in own]
+            return self._states(tokens.of_nodes(batch), [chunk.length for chunk in batch], kept)
+
+        for numbers, states in self._in_batches(chunks, lambda chunk: _filled_up(chunk.length), run):
+            yield [index for number in numbers for index in of_chunk[chunks[number].chunk]], states
 
     def selection_vectors(self, tokens: PastTokens, nodes: Sequence[Node]) -> Tensor:
         """v(x) of each node [len(nodes), E]: its last token, or mean, after the first layer and the final norm."""
@@ -154,24 +176,26 @@ class LowerModel:
 
     # ---------------------------------------------------------------------------------------------- one batch
 
-    def _states(self, ids_NL: Tensor, nodes: Sequence[Node]) -> StateBatch:
+    def _kept(self, node: Node) -> list[int]:
+        """The places in the node of the tokens whose states are kept."""
+        return kept_tokens(node.length, num_states(node.length, node.level, self.method), self.method.sample_at)
+
+    def _states(self, ids_NL: Tensor, lengths: list[int], kept: Sequence[Sequence[int]]) -> StateBatch:
+        """States at the places `kept` of each of the texts `ids_NL`, of which only `lengths` tokens are their own."""
         length = ids_NL.shape[1]
-        kept: list[int] = []
-        for row, node in enumerate(nodes):
-            states_of_node = num_states(node.length, node.level, self.method)
-            kept += [row * length + at for at in kept_tokens(node.length, states_of_node, self.method.sample_at)]
+        places = [row * length + at for row, of_row in enumerate(kept) for at in of_row]
         hidden_NLE = self.backbone.embed_tokens(ids_NL)
         positions = torch.arange(length, device=hidden_NLE.device)[None]
         rotation = self.backbone.rotary_emb(hidden_NLE, positions)
         states = StateBatch([], [])
         for number, layer in enumerate(self.layers):
             hidden_NLE = hidden_NLE.to(_device(layer))
-            index = torch.tensor(kept, device=hidden_NLE.device)
+            index = torch.tensor(places, device=hidden_NLE.device)
             kept_SE = layer.input_layernorm(hidden_NLE.flatten(0, 1).index_select(0, index))
             states.keys.append(_keys(layer.self_attn, kept_SE).transpose(0, 1))
             states.values.append(_heads(layer.self_attn, layer.self_attn.v_proj(kept_SE)).transpose(0, 1))
             if number + 1 < self.method.injection_layers:
-                attention = self._attention(number, hidden_NLE, [node.length for node in nodes])
+                attention = self._attention(number, hidden_NLE, lengths)
                 hidden_NLE = layer(hidden_NLE, position_embeddings=rotation, **attention)
         return states
 

@@ -23,7 +23,14 @@ __all__ = ["NodeStates", "StateOrigin"]
 # Suffixes: M injection layers, K key/value heads, S states, D head size, V nodes with a vector, E hidden size,
 # W weights that states depend on.
 
-_SAME_METHOD = ("injection_layers", "sample_at", "lower_attention", "key_positions", "query_position_offset")
+_SAME_METHOD = (
+    "injection_layers",
+    "sample_at",
+    "lower_attention",
+    "node_encoding",
+    "key_positions",
+    "query_position_offset",
+)
 _HALF_PRECISION = 0.02  # relative, and a little of the weight's largest element: what rounding may change
 _OF_LARGEST = 1e-3
 

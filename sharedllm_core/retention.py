@@ -63,9 +63,11 @@ def encode_retained(
 
     retained = choose(method, chunks, vectors_of, query) if chosen is None else chosen
     per_chunk = [[_alone(node) for node in nodes] for nodes in retained]
+    shares_a_run = method.node_encoding == "shared"  # where all nodes cost no more than the retained ones
+    wanted = [nodes_of(chunk, method) for chunk in chunks] if shares_a_run else per_chunk
     new_nodes = [
         [node for node in nodes if entry is None or not entry.has([node])]
-        for entry, nodes in zip(known, per_chunk, strict=True)
+        for entry, nodes in zip(known, wanted, strict=True)
     ]
     encoded = encode_per_chunk(lower, tokens, new_nodes, lower.origin()) if any(new_nodes) else []
     states: list[NodeStates] = []

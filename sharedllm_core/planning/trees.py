@@ -1,8 +1,9 @@
 """How many nodes, tokens and states the context trees of a past context have (paper, section 3.2).
 
-Counted with `context_tree` and `downsampling` themselves, a full chunk once. Only the last chunk may be shorter; where
-its length is odd the right half is the longer one, and right halves are taken to be selected. Policy `right` is thus
-counted exactly, and another policy may retain a few states more or fewer, in the last chunk alone.
+Counted with `context_tree` and `downsampling` themselves, a full chunk once. Where the nodes of a chunk share a run,
+that run counts as one node with the states of all of them. Only the last chunk may be shorter; where its length is odd
+the right half is the longer one, and right halves are taken to be selected. Policy `right` is thus counted exactly, and
+another policy may retain a few states more or fewer, in the last chunk alone.
 """
 
 from collections import Counter
@@ -24,7 +25,7 @@ class TreeCounts:
     """What the lower model runs of a past context.
 
     Attributes:
-        nodes: ((tokens, kept states), number) of the nodes whose states are computed.
+        nodes: ((tokens, kept states), number) of the runs in which states are computed.
         vectors: (tokens, number) of the nodes whose selection vectors are computed.
         past_tokens: of the past context.
     """
@@ -35,7 +36,7 @@ class TreeCounts:
 
     @property
     def num_nodes(self) -> int:
-        """Nodes whose states are kept."""
+        """Runs of the lower model: nodes, or chunks whose nodes share one."""
         return sum(times for _, times in self.nodes)
 
     @property
@@ -88,9 +89,17 @@ def _count_best(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
         least=method.min_node_tokens,
     )
     nodes: Counter[tuple[int, int]] = Counter()
-    for node in (node for of_chunk in retained for node in of_chunk):
-        nodes[node.length, num_states(node.length, node.level, method)] += 1
+    for of_chunk in retained:
+        nodes.update(_runs(of_chunk, method))
     return TreeCounts(tuple(sorted(nodes.items())), (), past_tokens)
+
+
+def _runs(nodes: Sequence[Node], method: SharedLLMConfig) -> Counter[tuple[int, int]]:
+    """The (tokens, kept states) of the runs that make the states of some nodes of one chunk, which cover it."""
+    states = [num_states(node.length, node.level, method) for node in nodes]
+    if method.node_encoding == "shared":
+        return Counter([(max(node.end for node in nodes), sum(states))])
+    return Counter((node.length, count) for node, count in zip(nodes, states, strict=True))
 
 
 def count_all(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
@@ -111,8 +120,8 @@ def _count(past_tokens: int, method: SharedLLMConfig, one_chunk: _OneChunk) -> T
     for length, times in ((method.chunk_tokens, full), (rest, 1)):
         if length and times:
             run, compared = one_chunk(length)
-            for node in run:
-                nodes[node.length, num_states(node.length, node.level, method)] += times
+            for shape, number in _runs(run, method).items():
+                nodes[shape] += number * times
             for node in compared:
                 vectors[node.length] += times
     return TreeCounts(tuple(sorted(nodes.items())), tuple(sorted(vectors.items())), past_tokens)

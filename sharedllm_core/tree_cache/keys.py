@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..config import SharedLLMConfig
 from ..lower_model import LowerModel
 
 __all__ = ["TreeKeys", "lower_fingerprint"]
@@ -46,7 +47,7 @@ class TreeKeys:
             "namespace": namespace,
             "weights": fingerprint or lower_fingerprint(lower),
             "base": _base_settings(lower),
-            "method": {name: method[name] for name in _STATES_DEPEND_ON},
+            "method": {name: method[name] for name in _STATES_DEPEND_ON} | _encoding(lower.method),
             "finest": str(lower.method.level_compression_ratio(lower.method.tree_depth)),
             "roots": lower.method.scope == "past",
             "pooling": lower.pooling,
@@ -59,6 +60,11 @@ class TreeKeys:
         key = self._common.copy()
         key.update(torch.as_tensor(ids, dtype=torch.int64).cpu().contiguous().numpy().tobytes())
         return key.hexdigest()
+
+
+def _encoding(method: SharedLLMConfig) -> dict[str, str]:
+    # Only where nodes share a run, so that trees of before there was a choice keep their keys.
+    return {} if method.node_encoding == "alone" else {"node_encoding": method.node_encoding}
 
 
 def lower_fingerprint(lower: LowerModel) -> str:

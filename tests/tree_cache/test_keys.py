@@ -35,6 +35,7 @@ def test_keys_change_with_what_changes_a_tree(bases):
         "compression_ratio": 8,
         "sample_at": "interval_start",
         "lower_attention": "full",
+        "node_encoding": "shared",
     }.items():
         keys[name] = key(tiny.untrained(bases("llama"), replace(tiny.METHOD, **{name: value})))
     of_past = replace(tiny.METHOD, policy="lexical", scope="past", finest_compression_ratio=1)
