@@ -117,6 +117,7 @@ def first_weights(
     with tempfile.TemporaryDirectory() as folder:
         base.save_pretrained(folder)
         model = SharedLLMForCausalLM.from_base(folder, method)
+    model.config.base = None  # there is none to go back to
     with torch.no_grad():
         injections: Any = model.injection
         for injection in injections:

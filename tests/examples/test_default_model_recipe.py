@@ -238,6 +238,7 @@ def test_a_model_is_packed_in_half_precision_and_small_shards(recipe, trained, t
     assert all(tensor.dtype == torch.bfloat16 for shard in weights(tmp_path / "packed") for tensor in shard.values())
     assert max(file.stat().st_size for file in (tmp_path / "packed").iterdir()) < 15e6
     assert SharedLLMForCausalLM.from_pretrained(tmp_path / "packed").dtype == torch.bfloat16
+    assert json.loads((tmp_path / "packed" / "config.json").read_text())["base"] is None
 
 
 @pytest.mark.parametrize("path", sorted(RECIPE.glob("*.yaml")), ids=lambda path: path.name)
