@@ -119,7 +119,8 @@ class Answering:
 
     def _check_trained(self) -> None:
         layers: Any = self.model.injection
-        if self.allow_untrained or any(bool(layer.o_proj.weight.any()) for layer in layers):
+        # Row by row, since the first one tells already: this is asked at every question.
+        if self.allow_untrained or any(bool(row.any()) for layer in layers for row in layer.o_proj.weight):
             return
         raise UntrainedInjectionError(
             "the model's injection was never trained (its output projections are zero), so it would ignore the "

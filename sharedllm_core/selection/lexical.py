@@ -9,7 +9,7 @@ It runs no model, and needs nothing of a cached tree but its token ids.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import log
 
@@ -36,13 +36,16 @@ class Policy(SelectionPolicy):
     def weights(self, query_ids: Tensor, chunks: Sequence[Tensor]) -> dict[Feature, float]:
         """See `SelectionPolicy`: log(1 + (n − d + ½) / (d + ½)) of a feature in d of n blocks; all are above 0."""
         ids = query_ids.tolist()
-        features: set[Feature] = {(one,) for one in ids} | set(pairwise(ids))
+        features: dict[Feature, float] = dict.fromkeys([(one,) for one in ids], 0.0) | dict.fromkeys(pairwise(ids), 0.0)
+        weights = _Weights(features)
         blocks = sum(-(-len(chunk) // _BLOCK_TOKENS) for chunk in chunks)
         found: Counter[Feature] = Counter()
         for chunk in chunks:
-            of_blocks = {(feature, first // _BLOCK_TOKENS) for first, _, feature in _hits(chunk, features)}
+            of_blocks = {(feature, first // _BLOCK_TOKENS) for first, _, feature in weights.hits(chunk)}
             found.update(feature for feature, _ in of_blocks)
-        return {feature: log(1 + (blocks - found[feature] + 0.5) / (found[feature] + 0.5)) for feature in features}
+        for feature in features:
+            weights[feature] = log(1 + (blocks - found[feature] + 0.5) / (found[feature] + 0.5))
+        return weights
 
     def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`. Ties go left."""
@@ -52,28 +55,43 @@ class Policy(SelectionPolicy):
     def scores(self, halves: Halves, query: Query | None) -> Callable[[Node], float]:
         """See `SelectionPolicy`."""
         assert query is not None, "the model has checked that there is a query"
-        weights = query.weights
-        hits: dict[int, list[_Hit]] = {}
+        weights = query.weights if isinstance(query.weights, _Weights) else _Weights(query.weights)
 
         def score(node: Node) -> float:
-            if node.chunk not in hits:
-                hits[node.chunk] = _hits(halves.token_ids(node.chunk), weights)
-            inside = {f for first, end, f in hits[node.chunk] if node.start <= first and end <= node.end}
+            hits = weights.hits(halves.token_ids(node.chunk))
+            inside = {f for first, end, f in hits if node.start <= first and end <= node.end}
             return sum(weights[feature] for feature in sorted(inside))  # sums do not depend on the order of a set
 
         return score
 
 
-def _hits(chunk: Tensor, features: Collection[Feature]) -> list[_Hit]:
-    """Every place of a chunk where a feature occurs."""
-    ids = chunk.cpu().numpy()
-    tokens = np.fromiter((feature[0] for feature in features if len(feature) == 1), dtype=np.int64)
-    hits: list[_Hit] = []
-    before = -2
-    for place in np.isin(ids, tokens).nonzero()[0].tolist():
-        one = (int(ids[place]),)
-        hits.append((place, place + 1, one))
-        if place == before + 1 and (pair := (int(ids[before]), *one)) in features:
-            hits.append((before, place + 1, pair))
-        before = place
-    return hits
+class _Weights(dict[Feature, float]):
+    """Weights of features; it finds the places of each chunk where they occur, and keeps them."""
+
+    def __init__(self, weights: Mapping[Feature, float]) -> None:
+        super().__init__(weights)
+        tokens = [feature[0] for feature in weights if len(feature) == 1]
+        self._is_one = np.zeros(max(tokens, default=0) + 2, dtype=bool)
+        self._is_one[tokens] = True
+        self._of_chunks: dict[int, tuple[Tensor, list[_Hit]]] = {}
+
+    def hits(self, chunk: Tensor) -> list[_Hit]:
+        """Every place of a chunk where a feature occurs."""
+        # By identity: the same question meets the same tensors when it weighs and when it scores. They are kept here,
+        # so that no other can take such a number.
+        if id(chunk) not in self._of_chunks:
+            self._of_chunks[id(chunk)] = chunk, self._found(chunk)
+        return self._of_chunks[id(chunk)][1]
+
+    def _found(self, chunk: Tensor) -> list[_Hit]:
+        ids = chunk.cpu().numpy()
+        # The last place of the table stands for all tokens beyond it, none of which is a feature.
+        places = self._is_one[np.minimum(ids, len(self._is_one) - 1)].nonzero()[0]
+        hits: list[_Hit] = []
+        before, last = -2, -1
+        for place, token in zip(places.tolist(), ids[places].tolist(), strict=True):
+            hits.append((place, place + 1, (token,)))
+            if place == before + 1 and (last, token) in self:
+                hits.append((before, place + 1, (last, token)))
+            before, last = place, token
+        return hits
