@@ -218,7 +218,7 @@ def test_nodes_of_unequal_length_are_filled_up_and_have_the_states_they_have_alo
     chunks = tiny.chunks(32, 32, 29, 9, 2)
     runs = []
     read = model.lower_model._states
-    model.lower_model._states = lambda ids, nodes: runs.append(len({node.length for node in nodes})) or read(ids, nodes)
+    model.lower_model._states = lambda ids, lengths, kept: runs.append(len(set(lengths))) or read(ids, lengths, kept)
     together = model.encode_nodes(chunks)
     assert max(runs) > 1, "several lengths in one batch"
     for chunk, entry in zip(chunks, together, strict=True):
