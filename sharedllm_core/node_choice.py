@@ -6,13 +6,13 @@ Nothing here knows states; who has only some of them, and who makes the others, 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-import numpy as np
 from torch import Tensor
 
 from .config import SharedLLMConfig
 from .context_tree import Borders, Node, all_nodes, best_nodes, retained_nodes, whole_chunk
 from .downsampling import num_states
 from .selection import Halves, Query, load_policy
+from .token_set import TokenSet
 
 __all__ = ["borders_of", "choose", "choose_of_texts", "nodes_of", "sentence_starts"]
 
@@ -28,24 +28,14 @@ def sentence_starts(ids: Tensor, method: SharedLLMConfig) -> list[int]:
     if not after:
         return []
     numbers = ids.cpu().numpy()
-    is_start = _are_among(numbers[:-1], after)
+    is_start = _token_set(after).has(numbers[:-1])
     if before:
-        is_start &= _are_among(numbers[1:], before)
+        is_start &= _token_set(before).has(numbers[1:])
     places: list[int] = (is_start.nonzero()[0] + 1).tolist()
     return places
 
 
-def _are_among(numbers: np.ndarray, chosen: frozenset[int]) -> np.ndarray:
-    table = _table(chosen)
-    # The last place of the table stands for all that lie beyond it, none of which is among them.
-    return table[np.minimum(numbers, len(table) - 1)]
-
-
-@lru_cache(maxsize=16)
-def _table(chosen: frozenset[int]) -> np.ndarray:
-    table = np.zeros(max(chosen) + 2, dtype=bool)
-    table[list(chosen)] = True
-    return table
+_token_set = lru_cache(maxsize=16)(TokenSet)
 
 
 def choose(

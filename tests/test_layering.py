@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "sharedllm_core"
 RANKS = [
     ["errors", "version"],
     ["config"],
-    ["context_tree", "cpu_dtype", "downsampling", "rotary", "checks", "constraint"],
+    ["context_tree", "cpu_dtype", "downsampling", "rotary", "checks", "constraint", "token_set"],
     ["node_states", "planning"],
     ["past_context", "selection", "model_config", "checkpoint"],
     ["injection"],

@@ -133,7 +133,7 @@ class Rows:
         self._tokenizer = tokenizer
         self._texts = list(read_texts(settings.texts))
         self._plain = [text["text"] for text in self._texts]
-        self._words = common_words(text["text"] for text in self._texts)
+        self._words = common_words(self._plain)
         self.of_sentences = replace(method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1)
         self.of_documents = replace(method, compression_ratio=settings.documents.compression_ratio)
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import log
 
-import numpy as np
 from torch import Tensor
 
 from ..context_tree import Node
+from ..token_set import TokenSet
 from ._policy import Halves, Query, SelectionPolicy
 
 __all__ = ["Policy"]
@@ -36,8 +36,8 @@ class Policy(SelectionPolicy):
     def weights(self, query_ids: Tensor, chunks: Sequence[Tensor]) -> dict[Feature, float]:
         """See `SelectionPolicy`: log(1 + (n − d + ½) / (d + ½)) of a feature in d of n blocks; all are above 0."""
         ids = query_ids.tolist()
-        features: dict[Feature, float] = dict.fromkeys([(one,) for one in ids], 0.0) | dict.fromkeys(pairwise(ids), 0.0)
-        weights = _Weights(features)
+        features: set[Feature] = {(one,) for one in ids} | set(pairwise(ids))
+        weights = _Weights(dict.fromkeys(features, 0.0))
         blocks = sum(-(-len(chunk) // _BLOCK_TOKENS) for chunk in chunks)
         found: Counter[Feature] = Counter()
         for chunk in chunks:
@@ -70,9 +70,7 @@ class _Weights(dict[Feature, float]):
 
     def __init__(self, weights: Mapping[Feature, float]) -> None:
         super().__init__(weights)
-        tokens = [feature[0] for feature in weights if len(feature) == 1]
-        self._is_one = np.zeros(max(tokens, default=0) + 2, dtype=bool)
-        self._is_one[tokens] = True
+        self._tokens = TokenSet(feature[0] for feature in weights if len(feature) == 1)
         self._of_chunks: dict[int, tuple[Tensor, list[_Hit]]] = {}
 
     def hits(self, chunk: Tensor) -> list[_Hit]:
@@ -85,8 +83,7 @@ class _Weights(dict[Feature, float]):
 
     def _found(self, chunk: Tensor) -> list[_Hit]:
         ids = chunk.cpu().numpy()
-        # The last place of the table stands for all tokens beyond it, none of which is a feature.
-        places = self._is_one[np.minimum(ids, len(self._is_one) - 1)].nonzero()[0]
+        places = self._tokens.has(ids).nonzero()[0]
         hits: list[_Hit] = []
         before, last = -2, -1
         for place, token in zip(places.tolist(), ids[places].tolist(), strict=True):

@@ -24,7 +24,7 @@ from llama_index_instrumentation import get_dispatcher
 
 from sharedllm_core import Library
 
-from .query_engine import of_documents, of_index, read_all
+from .query_engine import of_documents, of_index, read_all, reads_at_once
 from .responses import Read
 from .settings import shared_llm
 from .synthesizer import SharedLLMSynthesizer
@@ -99,7 +99,7 @@ class SharedLLMChatEngine(BaseChatEngine):
         """A chat engine over the documents of an index; see `SharedLLMQueryEngine.from_index`."""
         chosen, originals = of_index(index, retriever)
         engine = cls(chosen, llm, **originals, **options)
-        if read or (read is None and retriever is None):
+        if reads_at_once(read, retriever):
             engine.read()
         return engine
 

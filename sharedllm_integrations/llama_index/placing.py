@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-__all__ = ["WHITE_SPACE", "Layout", "Piece", "is_glued", "layout", "overlaps"]
+__all__ = ["LEAST_OVERLAP", "WHITE_SPACE", "Layout", "Piece", "is_glued", "layout", "overlaps"]
 
 WHITE_SPACE = 32  # characters: the longest gap that is taken for white space where nothing says what stood there
-_LEAST_OVERLAP = 12  # characters that are no accident where there is no offset
+LEAST_OVERLAP = 12  # characters that are no accident where there is no offset
 _PROBE = 16
 
 
@@ -104,7 +104,7 @@ def _behind(before: Piece, piece: Piece, reached: int, least: int | None, cap: i
     """Where a piece stands that goes on where the ones before it end, which they may overlap."""
     if least is not None and least > reached:
         return least
-    lowest = _LEAST_OVERLAP if cap is None else 1
+    lowest = LEAST_OVERLAP if cap is None else 1
     room = len(piece.text) if least is None else reached - least
     most = room if cap is None else min(room, cap)
     fitting = (size for size in overlaps(before, piece) if lowest <= size <= most)

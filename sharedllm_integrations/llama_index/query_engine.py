@@ -18,7 +18,7 @@ from .documents import check_size
 from .retrievers import EverythingRetriever, FullDocumentRetriever
 from .synthesizer import SharedLLMSynthesizer
 
-__all__ = ["SharedLLMQueryEngine", "of_documents", "of_index", "read_all"]
+__all__ = ["SharedLLMQueryEngine", "of_documents", "of_index", "read_all", "reads_at_once"]
 
 
 class SharedLLMQueryEngine(RetrieverQueryEngine):
@@ -107,7 +107,7 @@ class SharedLLMQueryEngine(RetrieverQueryEngine):
         """
         chosen, originals = of_index(index, retriever)
         engine = cls(chosen, llm=llm, **originals, **options)
-        if read or (read is None and retriever is None):
+        if reads_at_once(read, retriever):
             engine.read()
         return engine
 
@@ -139,6 +139,11 @@ def of_index(index: BaseIndex[Any], retriever: BaseRetriever | None) -> tuple[Ba
     """A retriever of an index's documents, and where whole ones may be found."""
     chosen = EverythingRetriever(index) if retriever is None else FullDocumentRetriever(retriever, index)
     return chosen, {"original": chosen.kept.original}
+
+
+def reads_at_once(read: bool | None, retriever: BaseRetriever | None) -> bool:
+    """Whether an engine over an index reads everything when it is made: as it is told, or where nobody chooses."""
+    return retriever is None if read is None else read
 
 
 def read_all(retriever: BaseRetriever, synthesizer: SharedLLMSynthesizer) -> Library | None:

@@ -5,12 +5,11 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import islice, permutations
 
-from .placing import Piece, overlaps
+from .placing import LEAST_OVERLAP, Piece, overlaps
 from .rebuilding import Rebuilt, rebuild
 
 __all__ = ["reordered"]
 
-_LEAST_OVERLAP = 12  # characters that are no accident
 _MOST_ORDERS = 120
 _MOST_CHARACTERS = 20_000_000  # of all orders that are tried
 
@@ -48,7 +47,7 @@ def _chained(pieces: tuple[Piece, ...]) -> tuple[int, ...]:
         (size, first, second)
         for first in numbers
         for second in numbers
-        if first != second and (size := next(iter(overlaps(pieces[first], pieces[second])), 0)) >= _LEAST_OVERLAP
+        if first != second and (size := next(iter(overlaps(pieces[first], pieces[second])), 0)) >= LEAST_OVERLAP
     ]
     behind: dict[int, int] = {}
     before: dict[int, int] = {}
