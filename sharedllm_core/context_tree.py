@@ -4,16 +4,26 @@ Nodes are spans of tokens inside their chunk. The model enters only as a functio
 and for all chunks together, which half of each split node is split further.
 
 Beyond the paper, a chunk may have borders, places where it is good to split (ends of sentences), and a budget may be
-shared by all chunks (`best_nodes`).
+shared by all chunks (`best_first.py`).
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from heapq import heapify, heappop, heappush
 from math import floor
 from typing import NamedTuple
 
-__all__ = ["Borders", "Node", "Select", "all_nodes", "best_nodes", "finer", "retained_nodes", "split", "whole_chunk"]
+__all__ = [
+    "Borders",
+    "Node",
+    "Select",
+    "WholeTree",
+    "all_nodes",
+    "finer",
+    "retained_nodes",
+    "split",
+    "whole_chunk",
+    "whole_tree",
+]
 
 #: Of each chunk the places where it is good to split, ascending: tokens that begin a sentence.
 Borders = Sequence[Sequence[int]]
@@ -109,64 +119,39 @@ def retained_nodes(
     return retained
 
 
-def best_nodes(
-    chunks: Sequence[Node],
-    depth: int,
-    score: Callable[[Node], float],
-    size: Callable[[Node], int],
-    budget: int,
-    borders: Borders = (),
-    worth: float = 0.0,
-    least: int = 1,
-) -> list[list[Node]]:
-    """Best-first search over the trees of all chunks: nodes to retain of each; they tile the chunk (beyond the paper).
+class WholeTree(NamedTuple):
+    """Every node of a chunk that some choice retains, the root among them. It depends on no question.
 
-    Every chunk begins as one node. The node above the best leaf is replaced by what is finer, again and again, down to
-    that leaf and then to the next best one, as long as all retained nodes together keep within the budget. A leaf that
-    scores 0 is never looked for.
+    Attributes:
+        nodes: coarse levels first; the first is the root.
+        finer: of each node that can be split what stands for it one level deeper.
+        leaves: the nodes that cannot, in the order of the text.
+    """
+
+    nodes: tuple[Node, ...]
+    finer: dict[Node, tuple[Node, ...]]
+    leaves: tuple[Node, ...]
+
+
+def whole_tree(root: Node, depth: int, least: int = 1, borders: Borders = ()) -> WholeTree:
+    """The tree below a root of at least one token.
 
     Args:
-        chunks: the roots, each of at least one token.
-        depth: h, the number of levels below the root.
-        score: how much a leaf (a node that is not split further) has to say, 0 or more.
-        size: what retaining a node costs.
-        budget: what all retained nodes may cost. The roots are retained even where they cost more.
-        borders: see `split`.
-        worth: the share of the best leaf's score that a leaf must have to be looked for.
+        root: the chunk.
+        depth: h, the number of levels below it.
         least: tokens; see `finer`.
+        borders: see `split`.
     """
-    retained: list[set[Node]] = [{root} for root in chunks]
-    left = budget - sum(size(root) for root in chunks)
-    finer_than: dict[Node, tuple[Node, ...]] = {}
-    best_below: dict[Node, float] = {}
-
-    def best(node: Node) -> float:
-        if node.level == depth or node.length < 2:
-            best_below[node] = score(node)
-        else:
-            finer_than[node] = finer(node, least, borders)
-            best_below[node] = max(best(part) for part in finer_than[node])
-        return best_below[node]
-
-    # Of equal scores the deeper node first: a path that was begun is gone to its end before another one begins.
-    waiting = [(-best(root), -root.level, number, root) for number, root in enumerate(chunks)]
-    heapify(waiting)
-    enough = worth * max(best_below.values(), default=0.0)
-    while waiting:
-        negative, _, number, node = heappop(waiting)
-        if negative == 0 or -negative < enough:
-            break
-        if node not in finer_than:
-            continue
-        parts = finer_than[node]
-        cost = sum(size(part) for part in parts) - size(node)
-        if cost > left:
-            continue
-        left -= cost
-        retained[number] = (retained[number] - {node}) | set(parts)
-        for part in parts:
-            heappush(waiting, (-best_below[part], -part.level, number, part))
-    return [sorted(nodes, key=lambda node: (node.level, node.start)) for nodes in retained]
+    nodes, parts_of = [root], dict[Node, tuple[Node, ...]]()
+    level = [root]
+    for _ in range(depth):
+        for node in level:
+            if node.length >= 2:
+                parts_of[node] = finer(node, least, borders)
+        level = [part for node in level for part in parts_of.get(node, ())]
+        nodes += level
+    leaves = sorted((node for node in nodes if node not in parts_of), key=lambda node: node.start)
+    return WholeTree(tuple(nodes), parts_of, tuple(leaves))
 
 
 def all_nodes(chunk: Node, depth: int, *, root: bool = False, least: int = 1, borders: Borders = ()) -> list[Node]:
@@ -175,15 +160,9 @@ def all_nodes(chunk: Node, depth: int, *, root: bool = False, least: int = 1, bo
     Args:
         chunk: the root.
         depth: h.
-        root: whether the whole chunk may be retained, as `best_nodes` does.
+        root: whether the whole chunk may be retained, as best-first search does.
         least: tokens; see `finer`.
         borders: see `split`.
     """
-    if depth == 0 or chunk.length < 2:
-        return [chunk]
-    nodes: list[Node] = [chunk] if root else []
-    level = [chunk]
-    for _ in range(depth):
-        level = [part for node in level if node.length >= 2 for part in finer(node, least, borders)]
-        nodes += level
-    return nodes
+    nodes = list(whole_tree(chunk, depth, least, borders).nodes)
+    return nodes if root or len(nodes) == 1 else nodes[1:]

@@ -6,15 +6,18 @@ Nothing here knows states; who has only some of them, and who makes the others, 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from .best_first import best_nodes
 from .config import SharedLLMConfig
-from .context_tree import Borders, Node, all_nodes, best_nodes, retained_nodes, whole_chunk
+from .context_tree import Borders, Node, WholeTree, retained_nodes, whole_chunk, whole_tree
 from .downsampling import num_states
 from .selection import Halves, Query, load_policy
 from .token_set import TokenSet
 
-__all__ = ["borders_of", "choose", "choose_of_texts", "nodes_of", "sentence_starts"]
+__all__ = ["borders_of", "choose", "choose_of_texts", "nodes_of", "sentence_starts", "tree_of"]
 
 
 def borders_of(chunks: Sequence[Tensor], method: SharedLLMConfig) -> Borders:
@@ -25,9 +28,10 @@ def borders_of(chunks: Sequence[Tensor], method: SharedLLMConfig) -> Borders:
 def sentence_starts(ids: Tensor, method: SharedLLMConfig) -> list[int]:
     """The places behind a token of `split_after` that are before one of `split_before`, ascending."""
     after, before = method.sentence_tokens
-    if not after:
-        return []
-    numbers = ids.cpu().numpy()
+    return _starts(ids.cpu().numpy(), after, before) if after else []
+
+
+def _starts(numbers: np.ndarray, after: frozenset[int], before: frozenset[int]) -> list[int]:
     is_start = _token_set(after).has(numbers[:-1])
     if before:
         is_start &= _token_set(before).has(numbers[1:])
@@ -54,28 +58,24 @@ def choose(
         query: see `read_query`.
         noise: of split points, see `retained_nodes`; with scope `"past"` there is none.
     """
+    if method.scope == "past":
+        return [[node._replace(chunk=i) for node in of] for i, of in enumerate(_best(method, chunks, query))]
     policy = load_policy(method.policy)
     halves = Halves(vectors, chunks.__getitem__)
     roots = [whole_chunk(i, len(chunk)) for i, chunk in enumerate(chunks)]
-    borders = borders_of(chunks, method)
-    if method.scope == "past":
-        return best_nodes(
-            roots,
-            method.tree_depth,
-            policy.scores(halves, query),
-            lambda node: num_states(node.length, node.level, method),
-            method.states_budget(sum(len(chunk) for chunk in chunks)),
-            borders,
-            method.min_score_share,
-            method.min_node_tokens,
-        )
     return retained_nodes(
-        roots, method.tree_depth, lambda pairs: policy.selects_right(pairs, halves, query), noise, borders
+        roots,
+        method.tree_depth,
+        lambda pairs: policy.selects_right(pairs, halves, query),
+        noise,
+        borders_of(chunks, method),
     )
 
 
 def choose_of_texts(method: SharedLLMConfig, chunks: Sequence[Tensor], query: Query | None) -> list[list[Node]]:
     """The same for policies that compare no vectors, of texts alone; nodes are named as states name them."""
+    if method.scope == "past":
+        return _best(method, chunks, query)
     chosen = choose(method, chunks, _no_vectors, query)
     return [[node._replace(chunk=0) for node in nodes] for nodes in chosen]
 
@@ -84,13 +84,33 @@ def _no_vectors(_: Sequence[Node]) -> Tensor:
     raise AssertionError("the policy compares vectors, and only texts are at hand")
 
 
-def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> list[Node]:
+def _best(method: SharedLLMConfig, chunks: Sequence[Tensor], query: Query | None) -> list[list[Node]]:
+    return best_nodes(
+        [tree_of(chunk, method) for chunk in chunks],
+        load_policy(method.policy).scores(Halves(_no_vectors, chunks.__getitem__), query),
+        lambda node: num_states(node.length, node.level, method),
+        method.states_budget(sum(len(chunk) for chunk in chunks)),
+        method.min_score_share,
+    )
+
+
+def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> tuple[Node, ...]:
     """Every node of a chunk that some question retains, as states name them: of chunk number 0."""
-    places = tuple(sentence_starts(chunk, method))
-    return list(_nodes(len(chunk), method.tree_depth, method.scope == "past", method.min_node_tokens, places))
+    nodes = tree_of(chunk, method).nodes
+    return nodes if method.scope == "past" or len(nodes) == 1 else nodes[1:]
 
 
-@lru_cache(maxsize=4096)  # every question asks it of every chunk
-def _nodes(length: int, depth: int, root: bool, least: int, places: tuple[int, ...]) -> tuple[Node, ...]:
-    borders = (places,) if places else ()
-    return tuple(all_nodes(whole_chunk(0, length), depth, root=root, least=least, borders=borders))
+def tree_of(chunk: Tensor, method: SharedLLMConfig) -> WholeTree:
+    """The whole tree of a chunk, as states name its nodes: of chunk number 0."""
+    after, before = method.sentence_tokens
+    # Every question asks it of every chunk. Without borders all chunks of a length have the same tree.
+    ids = chunk.to("cpu", torch.int32).numpy().tobytes() if after else None
+    return _tree(len(chunk), method.tree_depth, method.min_node_tokens, ids, after, before)
+
+
+@lru_cache(maxsize=4096)
+def _tree(
+    length: int, depth: int, least: int, ids: bytes | None, after: frozenset[int], before: frozenset[int]
+) -> WholeTree:
+    borders = () if ids is None else (_starts(np.frombuffer(ids, np.int32), after, before),)
+    return whole_tree(whole_chunk(0, length), depth, least, borders)

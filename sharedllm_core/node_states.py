@@ -149,7 +149,7 @@ class NodeStates:
 
     def has(self, nodes: Sequence[Node]) -> bool:
         """Whether the states of all of `nodes` are here."""
-        return all(node in self._places for node in nodes)
+        return nodes == self.nodes or all(node in self._places for node in nodes)  # mostly the very same, in order
 
     def states_of(self, nodes: Sequence[Node]) -> Tensor:
         """Where in `keys` and `values` the states of `nodes` are, in the order of `nodes`: [S].
@@ -159,6 +159,22 @@ class NodeStates:
         """
         self._check_all_in(nodes, self._places, "states")
         return torch.tensor([i for node in nodes for i in self._places[node]], device=self.keys.device)
+
+    def runs_of(self, nodes: Sequence[Node]) -> list[slice]:
+        """The same as `states_of`, as stretches; nodes that stand one behind the other are one.
+
+        Raises:
+            PastContextError: one of `nodes` is not here.
+        """
+        self._check_all_in(nodes, self._places, "states")
+        runs: list[slice] = []
+        for node in nodes:
+            place = self._places[node]
+            if runs and runs[-1].stop == place.start:
+                runs[-1] = slice(runs[-1].start, place.stop)
+            else:
+                runs.append(slice(place.start, place.stop))
+        return runs
 
     def counts_of(self, nodes: Sequence[Node]) -> tuple[int, ...]:
         """k of each of `nodes`, which are here."""

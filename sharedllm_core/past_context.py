@@ -5,7 +5,7 @@ running text or to many: rows that share one share its states, so that beams, sa
 documents cost no copies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from operator import index
@@ -21,6 +21,8 @@ from .node_states import NodeStates, StateOrigin
 from .rotary import angles, rotate
 
 __all__ = ["PastContext", "PastContextBatch", "View", "check_chunk_positions", "key_rotation", "state_positions"]
+
+_GATHERED_BYTES = 500_000  # of keys at once: what is made of them stays in a processor's cache
 
 # Suffixes: K key/value heads, S retained states, D head size, R rows.
 
@@ -210,21 +212,38 @@ def _gather(
 ) -> tuple[Tensor, Tensor]:
     """Keys, rotated, and values of the chosen nodes, each [M, K, S, D].
 
-    Chunk by chunk: what is read and rotated stays in the processor's cache, and is written once.
+    Some chunks at a time: what is read and rotated stays in the processor's cache, and is written once.
     """
     first = states[0].keys
     shape = (*first.shape[:2], num_states, first.shape[-1])
     keys_MKSD, values_MKSD = first.new_empty(shape), first.new_empty(shape)
     cos_SD, sin_SD = (part.to(first.device) for part in rotation)
     at = 0
-    for entry, taken in zip(states, chosen, strict=True):
-        index = entry.states_of(taken)
-        own = slice(at, at + len(index))
-        own_keys = entry.keys.index_select(2, index).to(first.device)
+    for runs in _runs_together(states, chosen, full=_GATHERED_BYTES * num_states // max(keys_MKSD.nbytes, 1)):
+        # Entries of one past context may lie on different devices.
+        own_keys = torch.cat([entry.keys[:, :, run].to(first.device) for entry, run in runs], dim=2)
+        own = slice(at, at + own_keys.shape[2])
         keys_MKSD[:, :, own] = rotate(own_keys, cos_SD[own], sin_SD[own])
-        values_MKSD[:, :, own] = entry.values.index_select(2, index)
+        torch.cat([entry.values[:, :, run].to(first.device) for entry, run in runs], dim=2, out=values_MKSD[:, :, own])
         at = own.stop
     return keys_MKSD, values_MKSD
+
+
+def _runs_together(
+    states: Sequence[NodeStates], chosen: Sequence[Sequence[Node]], full: int
+) -> Iterator[list[tuple[NodeStates, slice]]]:
+    """Where the chosen nodes' states are, chunks together until they have `full` states."""
+    runs: list[tuple[NodeStates, slice]] = []
+    waiting = 0
+    for entry, taken in zip(states, chosen, strict=True):
+        own = entry.runs_of(taken)
+        runs += [(entry, run) for run in own]
+        waiting += sum(run.stop - run.start for run in own)
+        if waiting >= full:
+            yield runs
+            runs, waiting = [], 0
+    if runs:
+        yield runs
 
 
 def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None) -> tuple[int, ...]:

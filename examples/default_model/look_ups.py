@@ -26,6 +26,7 @@ import torch
 import yaml
 from any_facts import blanks, framed_facts
 from facts import AskedFact, common_words, made_up_facts, stated_facts
+from newton_schulz import use_float32
 from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import SharedLLMConfig
@@ -99,7 +100,7 @@ class Settings:
     device: str = "cpu"
     learning_rate: float = 2e-3  # AdamW: embeddings and norms
     matrix_learning_rate: float = 4e-3  # Muon: everything else
-    muon: bool = True  # it computes in bfloat16, which takes ages on a CPU that cannot multiply in it; AdamW if false
+    muon: bool = True  # AdamW for everything if false
     warmup_steps: int = 50
     decay_from_step: int | None = None  # down to a fiftieth at the end; none for a constant rate
     chunk_positions: int = 256
@@ -135,7 +136,11 @@ class Rows:
         self._plain = [text["text"] for text in self._texts]
         self._words = common_words(self._plain)
         self.of_sentences = replace(method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1)
-        self.of_documents = replace(method, compression_ratio=settings.documents.compression_ratio)
+        # Every leaf is opened: a conversation has one query for all its questions, and with a least score only some of
+        # the asked facts would be read in full, and the others be guessed.
+        self.of_documents = replace(
+            method, compression_ratio=settings.documents.compression_ratio, min_score_share=0, min_injected_states=4096
+        )
 
     def batch(self, step: int) -> tuple[SharedLLMConfig, Batch]:
         """The batch of a step, and the numbers of the method to read it with."""
@@ -232,6 +237,8 @@ class Run:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.start)
         self.optimizers = optimizers(self.model, settings)
         self._in_half_precision = settings.device != "cpu" or multiplies(torch.bfloat16)
+        if not self._in_half_precision:
+            use_float32()
         self.step = 0
         if before is not None:
             state = torch.load(before / "state.pt", weights_only=True)

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..best_first import best_nodes
 from ..config import SharedLLMConfig
-from ..context_tree import Node, all_nodes, best_nodes, retained_nodes, whole_chunk
+from ..context_tree import Node, all_nodes, retained_nodes, whole_chunk, whole_tree
 from ..downsampling import num_states
 
 __all__ = ["TreeCounts", "count_all", "count_retained"]
@@ -81,12 +82,10 @@ def _count_best(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
     if rest := past_tokens % method.chunk_tokens:
         lengths.append(rest)
     retained = best_nodes(
-        [whole_chunk(i, length) for i, length in enumerate(lengths)],
-        method.tree_depth,
-        lambda node: node.end,
+        [whole_tree(whole_chunk(0, length), method.tree_depth, method.min_node_tokens) for length in lengths],
+        lambda _, leaves: [node.end for node in leaves],
         lambda node: num_states(node.length, node.level, method),
         method.states_budget(past_tokens),
-        least=method.min_node_tokens,
     )
     nodes: Counter[tuple[int, int]] = Counter()
     for of_chunk in retained:

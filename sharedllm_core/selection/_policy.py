@@ -56,8 +56,8 @@ class SelectionPolicy(ABC):
         """
         return {}
 
-    def scores(self, halves: Halves, query: Query | None) -> Callable[[Node], float]:
-        """A function that tells how much any node of any chunk has to say to the query, 0 or more.
+    def scores(self, halves: Halves, query: Query | None) -> Callable[[int, Sequence[Node]], list[float]]:
+        """A function that tells how much nodes of the chunk with some number have to say to the query, 0 or more each.
 
         Only for policies whose scores can be compared between chunks; the configuration has checked that this is one.
         """

@@ -8,6 +8,7 @@ counts next to nothing.
 It runs no model, and needs nothing of a cached tree but its token ids.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -49,20 +50,26 @@ class Policy(SelectionPolicy):
 
     def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`. Ties go left."""
-        score = self.scores(halves, query)
-        return [score(right) > score(left) for left, right in pairs]
+        scores = self.scores(halves, query)
+        of_pairs = [scores(pair[0].chunk, pair) for pair in pairs]
+        return [right > left for left, right in of_pairs]
 
-    def scores(self, halves: Halves, query: Query | None) -> Callable[[Node], float]:
+    def scores(self, halves: Halves, query: Query | None) -> Callable[[int, Sequence[Node]], list[float]]:
         """See `SelectionPolicy`."""
         assert query is not None, "the model has checked that there is a query"
         weights = query.weights if isinstance(query.weights, _Weights) else _Weights(query.weights)
 
-        def score(node: Node) -> float:
-            hits = weights.hits(halves.token_ids(node.chunk))
-            inside = {f for first, end, f in hits if node.start <= first and end <= node.end}
-            return sum(weights[feature] for feature in sorted(inside))  # sums do not depend on the order of a set
+        def scores(chunk: int, nodes: Sequence[Node]) -> list[float]:
+            hits = weights.hits(halves.token_ids(chunk))
+            ends = [end for _, end, _ in hits]
+            found: list[float] = []
+            for node in nodes:
+                near = hits[bisect_right(ends, node.start) : bisect_right(ends, node.end)]
+                inside = {feature for first, _, feature in near if node.start <= first}
+                found.append(sum(weights[feature] for feature in sorted(inside)))  # a set has no order, and sums have
+            return found
 
-        return score
+        return scores
 
 
 class _Weights(dict[Feature, float]):
@@ -74,7 +81,7 @@ class _Weights(dict[Feature, float]):
         self._of_chunks: dict[int, tuple[Tensor, list[_Hit]]] = {}
 
     def hits(self, chunk: Tensor) -> list[_Hit]:
-        """Every place of a chunk where a feature occurs."""
+        """Every place of a chunk where a feature occurs, by where it ends."""
         # By identity: the same question meets the same tensors when it weighs and when it scores. They are kept here,
         # so that no other can take such a number.
         if id(chunk) not in self._of_chunks:

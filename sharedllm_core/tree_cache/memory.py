@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
 
+from ..node_states import NodeStates
 from ._tier import Blob, Tier, TierStats
 
 __all__ = ["MemoryTier"]
@@ -22,6 +23,7 @@ class MemoryTier(Tier):
         self.max_bytes = max_bytes
         self.stats = TierStats()
         self._entries: OrderedDict[str, Blob] = OrderedDict()
+        self._trees: dict[str, NodeStates] = {}  # of entries, those decoded before: views of their bytes
         self._lock = Lock()
 
     def get(self, key: str) -> Blob | None:
@@ -49,6 +51,17 @@ class MemoryTier(Tier):
                 self._remove(next(iter(self._entries)))
                 self.stats.evictions += 1
 
+    def tree(self, key: str, blob: Blob) -> NodeStates | None:
+        """What `keep_tree` was given for these very bytes, or `None`."""
+        with self._lock:
+            return self._trees.get(key) if self._entries.get(key) is blob else None
+
+    def keep_tree(self, key: str, blob: Blob, tree: NodeStates) -> None:
+        """Keep what was decoded of an entry as long as the entry itself. It has to be a view of the entry's bytes."""
+        with self._lock:
+            if self._entries.get(key) is blob:
+                self._trees[key] = tree
+
     def contains(self, key: str) -> bool:
         """See `Tier`."""
         with self._lock:
@@ -65,6 +78,7 @@ class MemoryTier(Tier):
             return iter(list(self._entries))
 
     def _remove(self, key: str) -> bool:
+        self._trees.pop(key, None)
         blob = self._entries.pop(key, None)
         if blob is None:
             return False

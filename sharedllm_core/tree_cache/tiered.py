@@ -100,7 +100,7 @@ class TreeCache:
                 if blob is None:
                     continue
                 try:
-                    states = codec.decode(blob, name, origin)
+                    states = self._decoded(tier, name, blob, origin)
                 except DamagedEntryError as error:
                     self._failed(tier, error)
                     self._try(tier, lambda tier=tier, name=name: tier.delete(name))  # type: ignore[misc]
@@ -171,6 +171,17 @@ class TreeCache:
         return {tier.name: tier.stats for tier in self.tiers}
 
     # ---------------------------------------------------------------------------------------------- inside
+
+    def _decoded(self, tier: Tier, name: str, blob: Blob, origin: StateOrigin) -> NodeStates:
+        """The tree that bytes of a tier hold; one in memory is decoded once, and not for every question."""
+        # With int8, what is decoded is no view but a copy, and would take more room than the entry.
+        if not isinstance(tier, MemoryTier) or self.int8:
+            return codec.decode(blob, name, origin)
+        tree = tier.tree(name, blob)
+        if tree is None or tree.origin is not origin:
+            tree = codec.decode(blob, name, origin)
+            tier.keep_tree(name, blob, tree)
+        return tree
 
     def _tiers_for(self, key: str) -> list[Tier]:
         return [tier for tier in self.tiers if tier.keeps_partial] if key.endswith(_PARTIAL) else self.tiers

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import SharedLLMConfig
-from sharedllm_core.context_tree import Node, all_nodes, best_nodes, retained_nodes, split, whole_chunk
+from sharedllm_core.best_first import best_nodes
+from sharedllm_core.context_tree import Node, all_nodes, retained_nodes, split, whole_chunk, whole_tree
 from sharedllm_core.downsampling import kept_tokens, num_states
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=6)
@@ -139,6 +140,13 @@ def test_a_split_is_at_the_nearest_border_within_a_quarter_or_else_in_the_middle
 # ------------------------------------------------------------------------------------------------ best first
 
 
+def search(lengths, score, budget, places=(), worth=0.0):
+    """Best-first search over trees of depth 3 of chunks of these lengths, by a function that scores one node."""
+    borders = [places] * len(lengths) if places else ()
+    trees = [whole_tree(root, 3, borders=borders) for root in roots(lengths)]
+    return best_nodes(trees, lambda _, nodes: [score(node) for node in nodes], _size, budget, worth)
+
+
 def _size(node):
     return max(1, -(-node.length // 2 ** (3 - node.level)))  # α of 8, 4, 2, 1
 
@@ -151,7 +159,7 @@ def _size(node):
 )
 def test_the_best_nodes_tile_every_chunk_and_keep_within_the_budget(lengths, budget, values, places):
     score = lambda node: float(sum(values.get(token, 0) for token in range(node.start, node.end)))  # noqa: E731
-    retained = best_nodes(roots(lengths), 3, score, _size, budget, [places] * len(lengths))
+    retained = search(lengths, score, budget, places)
     for number, nodes in enumerate(retained):
         assert sorted(n for node in nodes for n in range(node.start, node.end)) == list(range(lengths[number]))
         everything = all_nodes(whole_chunk(number, lengths[number]), 3, root=True, borders=[places] * len(lengths))
@@ -166,18 +174,16 @@ def test_the_search_goes_to_the_best_leaf_of_any_chunk_first_and_leaves_what_say
     def score(node):
         return sum(worth for (chunk, at), worth in says.items() if chunk == node.chunk and node.start <= at < node.end)
 
-    chunks = roots([64, 64, 64])
-    one_path = best_nodes(chunks, 3, score, _size, sum(map(_size, chunks)) + 24)
+    lengths = [64, 64, 64]
+    one_path = search(lengths, score, sum(map(_size, roots(lengths))) + 24)
     assert [len(nodes) for nodes in one_path] == [1, 4, 1], "the states last for one path, and it is the better one's"
     assert Node(1, 3, 40, 48) in one_path[1]
-    both = best_nodes(chunks, 3, score, _size, 10_000)
+    both = search(lengths, score, 10_000)
     assert [len(nodes) for nodes in both] == [4, 4, 1], "what says nothing is never opened"
 
 
 def test_several_leaves_of_one_chunk_are_opened_when_they_say_most():
-    (nodes,) = best_nodes(
-        roots([64]), 3, lambda node: float(any(node.start <= token < node.end for token in (3, 60))), _size, 10_000
-    )
+    (nodes,) = search([64], lambda node: float(any(node.start <= token < node.end for token in (3, 60))), 10_000)
     assert {node.level for node in nodes if node.start in (0, 56)} == {3}
 
 
@@ -187,6 +193,6 @@ def test_leaves_that_say_much_less_than_the_best_are_left_closed():
     def score(node):
         return sum(worth for at, worth in worths.items() if node.start <= at < node.end)
 
-    (nodes,) = best_nodes(roots([64]), 3, score, _size, 10_000, worth=0.5)
+    (nodes,) = search([64], score, 10_000, worth=0.5)
     opened = {at for at in worths if any(node.level == 3 and node.start <= at < node.end for node in nodes)}
     assert opened == {30, 60}

@@ -5,6 +5,7 @@ import re
 import runpy
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -12,14 +13,16 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from torch.optim import _muon as torchs_muon
 from transformers import AutoTokenizer
 
 from sharedllm_core import Document, SharedLLMEngine, SharedLLMForCausalLM
 from sharedllm_core.tokenization import TextTokenizer
-from sharedllm_core.training.batch import PastBatch
+from sharedllm_core.training.batch import PastBatch, collate
 from sharedllm_core.training.tasks import FillerTexts
 
 RECIPE = Path(__file__).parents[2] / "examples" / "default_model"
+TORCHS = torchs_muon._zeropower_via_newtonschulz  # before a run of the recipe replaces it
 SETTINGS = {
     "steps": 4,
     "warmup_steps": 2,
@@ -49,7 +52,7 @@ def recipe():
             return runpy.run_path(str(RECIPE / script), run_name="__main__")
 
         yield run
-    for module in ("any_facts", "facts", "start"):
+    for module in ("any_facts", "facts", "newton_schulz", "start"):
         sys.modules.pop(module, None)
 
 
@@ -205,6 +208,33 @@ def test_questions_asked_alone_see_the_sentences_of_their_row_and_no_others(reci
     assert seen[0] is seen[1] is seen[2]
     assert seen[3] is seen[4] is seen[5]
     assert seen[0] is not seen[3]
+
+
+def test_a_conversation_reads_in_full_what_any_of_its_questions_asks_for(recipe, texts, start):
+    """One query stands for all questions: with a least score, facts that one question shares less with stay coarse."""
+    model, rows = rows_of(recipe, texts, start)
+    documents = {**SETTINGS["documents"], "questions": 5, "forms": ("single",), "lengths": (700,)}
+    rows._settings = replace(rows._settings, documents=type(rows._settings.documents)(**documents))
+    model.set_method(rows.of_documents)
+    batch = collate(list(rows._conversations(7)))
+    past = PastBatch.of({name: part for name, part in batch.items() if name.startswith(("chunk", "query"))})
+    assert all(
+        read.num_states == sum(len(past.chunks[i]) for i, of in enumerate(past.rows) if of == row)
+        for row, read in enumerate(model._pasts(past))
+    )
+
+
+@pytest.mark.usefixtures("recipe")
+@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])
+def test_muon_in_float32_steps_where_torchs_does(shape):
+    """torch's computes in bfloat16, hence the tolerance."""
+    from newton_schulz import orthogonalized
+
+    step = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    arguments = ((3.4445, -4.775, 2.0315), 5, 1e-7)
+    found = orthogonalized(step, *arguments)
+    assert torch.allclose(found, TORCHS(step, *arguments).float(), atol=0.05)
+    assert torch.linalg.svdvals(found).sub(1).abs().max() < 0.4
 
 
 def test_look_ups_are_trained_and_both_sorts_of_rows_logged(trained):

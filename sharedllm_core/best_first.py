@@ -1,0 +1,68 @@
+"""Best-first search over the trees of all chunks, which share one budget of states (beyond the paper).
+
+Pure arithmetic, no torch: what a leaf has to say, and what a node costs, are functions of the caller's.
+"""
+
+from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
+
+from .context_tree import Node, WholeTree
+
+__all__ = ["Scores", "best_nodes"]
+
+#: Of a tree, by its number, how much each of its leaves has to say: numbers of 0 or more.
+Scores = Callable[[int, Sequence[Node]], Sequence[float]]
+
+
+def best_nodes(
+    trees: Sequence[WholeTree], scores: Scores, size: Callable[[Node], int], budget: int, worth: float = 0.0
+) -> list[list[Node]]:
+    """Nodes to retain of each tree; they tile its chunk.
+
+    Every chunk begins as one node. The node above the best leaf is replaced by what is finer, again and again, down to
+    that leaf and then to the next best one, as long as all retained nodes together keep within the budget. A leaf that
+    scores 0 is never looked for.
+
+    Args:
+        trees: of all chunks.
+        scores: how much leaves have to say.
+        size: what retaining a node costs.
+        budget: what all retained nodes may cost. The roots are retained even where they cost more.
+        worth: the share of the best leaf's score that a leaf must have to be looked for.
+    """
+    roots = [tree.nodes[0] for tree in trees]
+    retained: list[set[Node]] = [{root} for root in roots]
+    left = budget - sum(map(size, roots))
+    of_leaves = [scores(number, tree.leaves) for number, tree in enumerate(trees)]
+    best_of_tree = [max(of_tree) for of_tree in of_leaves]
+    enough = worth * max(best_of_tree, default=0.0)
+    # Most trees hold nothing that is looked for, and are never opened.
+    looked_for = [number for number, best in enumerate(best_of_tree) if best > 0 and best >= enough]
+    below = {number: _best_below(trees[number], of_leaves[number]) for number in looked_for}
+    # Of equal scores the deeper node first: a path that was begun is gone to its end before another one begins.
+    waiting = [(-best_of_tree[number], -roots[number].level, number, roots[number]) for number in looked_for]
+    heapify(waiting)
+    while waiting:
+        negative, _, number, node = heappop(waiting)
+        if negative == 0 or -negative < enough:
+            break
+        parts = trees[number].finer.get(node)
+        if parts is None:
+            continue
+        cost = sum(map(size, parts)) - size(node)
+        if cost > left:
+            continue
+        left -= cost
+        retained[number] = (retained[number] - {node}) | set(parts)
+        for part in parts:
+            heappush(waiting, (-below[number][part], -part.level, number, part))
+    return [sorted(nodes, key=lambda node: (node.level, node.start)) for nodes in retained]
+
+
+def _best_below(tree: WholeTree, of_leaves: Sequence[float]) -> dict[Node, float]:
+    """For each node the score of the best leaf below it."""
+    best = dict(zip(tree.leaves, of_leaves, strict=True))
+    for node in reversed(tree.nodes):  # deep levels first
+        if node not in best:
+            best[node] = max(best[part] for part in tree.finer[node])
+    return best
