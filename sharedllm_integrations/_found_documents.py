@@ -27,6 +27,7 @@ _PART_CHARACTERS = 6_000
 _INTRODUCTION_CHARACTERS = 600
 _QUESTION_CHARACTERS = 3_000
 _MARK = "[document {}]"
+_TITLE = re.compile(r"# [^\n]+\n\n")  # a paragraph of its own: a comment in code has code below it
 
 
 @dataclass(frozen=True)
@@ -118,18 +119,22 @@ def _longest(text: str, is_question: bool) -> tuple[str, str, str]:
 
 
 def _parts(text: str) -> list[str]:
-    """A text cut between paragraphs at places that depend on the paragraphs around them alone.
+    """A text cut between paragraphs at places that depend on the paragraphs around them alone, without blank ends.
 
-    So when documents are put together in another order next time, most parts are the same, and known to the cache.
+    So when documents are put together in another order next time, most parts are the same, and known to the cache: all
+    of them where documents begin with a title (`# …`), and otherwise all but those where documents meet.
     """
     parts: list[str] = []
     current: list[str] = []
     size = 0
     for paragraph in re.split(r"(?<=\n\n)", text):
-        if size > _PART_CHARACTERS // 4 and (crc32(paragraph.encode()) % 8 == 0 or size > 2 * _PART_CHARACTERS):
-            parts.append("".join(current))
+        # The same at the end of a text, where no blank line follows.
+        is_border = crc32(paragraph.rstrip().encode("utf-8", "surrogatepass")) % 8 == 0
+        is_full = size > _PART_CHARACTERS // 4 and (is_border or size > 2 * _PART_CHARACTERS)
+        if is_full or (current and _TITLE.fullmatch(paragraph)):
+            parts.append("".join(current).rstrip())
             current, size = [], 0
         current.append(paragraph)
         size += len(paragraph)
-    parts.append("".join(current))
-    return [part for part in parts if part.strip()]
+    parts.append("".join(current).rstrip())
+    return [part for part in parts if part]

@@ -138,6 +138,20 @@ def test_stuffed_documents_in_another_order_are_mostly_known_to_the_cache(llm):
     assert details["cache_read"] > 2 * details["cache_creation"]
 
 
+def test_stuffed_documents_with_titles_are_all_known_in_any_order(llm):
+    bodies = ["\n\n".join(tiny_engine.words(45, seed=100 * i + j) for j in range(50)) for i in range(4)]
+    texts = [f"# Title {i}\n\n{body}" for i, body in enumerate(bodies)]
+
+    def details(texts):
+        stuffed = "\n\n".join(texts)
+        answer = llm.invoke(f"Use this.\n\n{stuffed}\n\nQuestion: {QUESTION}")
+        return answer.usage_metadata["input_token_details"]
+
+    assert details(texts)["cache_creation"] > 0
+    for again in (texts[::-1], texts[1:] + texts[:1]):
+        assert details(again)["cache_creation"] == 0
+
+
 def test_evidence_holds_the_text_of_prompts_and_that_of_documents_where_it_is_wanted(engine, llm):
     stuffed = llm.invoke(f"Use this.\n\n{LONG}\n\nQuestion: {QUESTION}")
     assert all(span.page_content in LONG for span in evidence_documents(stuffed))
