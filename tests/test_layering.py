@@ -12,6 +12,7 @@ RANKS = [
     ["errors", "version"],
     ["config"],
     ["context_tree", "cpu_dtype", "downsampling", "rotary", "checks", "constraint", "token_set"],
+    ["best_first"],
     ["node_states", "planning"],
     ["past_context", "selection", "model_config", "checkpoint"],
     ["injection"],
@@ -83,7 +84,11 @@ def test_an_import_from_above_would_be_found():
 
 @pytest.mark.parametrize(
     "file",
-    [file for file in FILES if name_of(file) in {"errors", "config", "context_tree", "downsampling", "planning"}],
+    [
+        file
+        for file in FILES
+        if name_of(file) in {"errors", "config", "context_tree", "best_first", "downsampling", "planning"}
+    ],
     ids=lambda file: str(file.relative_to(ROOT)),
 )
 def test_the_arithmetic_of_the_method_needs_no_torch(file):
