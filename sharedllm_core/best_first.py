@@ -10,7 +10,7 @@ from .context_tree import Node, WholeTree
 
 __all__ = ["Scores", "best_nodes"]
 
-#: Of a tree, by its number, how much each of its leaves has to say: numbers of 0 or more.
+#: Of a chunk, by its number, how much each of some nodes has to say: numbers of 0 or more.
 Scores = Callable[[int, Sequence[Node]], Sequence[float]]
 
 
@@ -40,7 +40,7 @@ def best_nodes(
     looked_for = [number for number, best in enumerate(best_of_tree) if best > 0 and best >= enough]
     below = {number: _best_below(trees[number], of_leaves[number]) for number in looked_for}
     # Of equal scores the deeper node first: a path that was begun is gone to its end before another one begins.
-    waiting = [(-best_of_tree[number], -roots[number].level, number, roots[number]) for number in looked_for]
+    waiting = [(-best_of_tree[number], 0, number, roots[number]) for number in looked_for]
     heapify(waiting)
     while waiting:
         negative, _, number, node = heappop(waiting)

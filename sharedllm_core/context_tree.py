@@ -132,6 +132,10 @@ class WholeTree(NamedTuple):
     finer: dict[Node, tuple[Node, ...]]
     leaves: tuple[Node, ...]
 
+    def retainable(self, *, root: bool) -> tuple[Node, ...]:
+        """What some question retains: `nodes`, with the root only where a whole chunk may be retained, or is a leaf."""
+        return self.nodes if root or len(self.nodes) == 1 else self.nodes[1:]
+
 
 def whole_tree(root: Node, depth: int, least: int = 1, borders: Borders = ()) -> WholeTree:
     """The tree below a root of at least one token.
@@ -164,5 +168,4 @@ def all_nodes(chunk: Node, depth: int, *, root: bool = False, least: int = 1, bo
         least: tokens; see `finer`.
         borders: see `split`.
     """
-    nodes = list(whole_tree(chunk, depth, least, borders).nodes)
-    return nodes if root or len(nodes) == 1 else nodes[1:]
+    return list(whole_tree(chunk, depth, least, borders).retainable(root=root))

@@ -96,8 +96,7 @@ def _best(method: SharedLLMConfig, chunks: Sequence[Tensor], query: Query | None
 
 def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> tuple[Node, ...]:
     """Every node of a chunk that some question retains, as states name them: of chunk number 0."""
-    nodes = tree_of(chunk, method).nodes
-    return nodes if method.scope == "past" or len(nodes) == 1 else nodes[1:]
+    return tree_of(chunk, method).retainable(root=method.scope == "past")
 
 
 def tree_of(chunk: Tensor, method: SharedLLMConfig) -> WholeTree:

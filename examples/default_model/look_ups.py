@@ -237,7 +237,7 @@ class Run:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.start)
         self.optimizers = optimizers(self.model, settings)
         self._in_half_precision = settings.device != "cpu" or multiplies(torch.bfloat16)
-        if not self._in_half_precision:
+        if settings.muon and not self._in_half_precision:
             use_float32()
         self.step = 0
         if before is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..best_first import best_nodes
 from ..config import SharedLLMConfig
-from ..context_tree import Node, all_nodes, retained_nodes, whole_chunk, whole_tree
+from ..context_tree import Node, WholeTree, all_nodes, retained_nodes, whole_chunk, whole_tree
 from ..downsampling import num_states
 
 __all__ = ["TreeCounts", "count_all", "count_retained"]
@@ -78,11 +78,12 @@ def count_retained(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
 
 
 def _count_best(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
-    lengths = [method.chunk_tokens] * (past_tokens // method.chunk_tokens)
-    if rest := past_tokens % method.chunk_tokens:
-        lengths.append(rest)
+    def tree(length: int) -> WholeTree:
+        return whole_tree(whole_chunk(0, length), method.tree_depth, method.min_node_tokens)
+
+    full, rest = divmod(past_tokens, method.chunk_tokens)
     retained = best_nodes(
-        [whole_tree(whole_chunk(0, length), method.tree_depth, method.min_node_tokens) for length in lengths],
+        [tree(method.chunk_tokens)] * full + ([tree(rest)] if rest else []),
         lambda _, leaves: [node.end for node in leaves],
         lambda node: num_states(node.length, node.level, method),
         method.states_budget(past_tokens),

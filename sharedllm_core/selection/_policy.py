@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from ..best_first import Scores
 from ..context_tree import Node
 
 __all__ = ["Halves", "Pooling", "Query", "SelectionPolicy"]
@@ -56,8 +57,8 @@ class SelectionPolicy(ABC):
         """
         return {}
 
-    def scores(self, halves: Halves, query: Query | None) -> Callable[[int, Sequence[Node]], list[float]]:
-        """A function that tells how much nodes of the chunk with some number have to say to the query, 0 or more each.
+    def scores(self, halves: Halves, query: Query | None) -> Scores:
+        """How much nodes of any chunk have to say to the query.
 
         Only for policies whose scores can be compared between chunks; the configuration has checked that this is one.
         """

@@ -10,12 +10,13 @@ It runs no model, and needs nothing of a cached tree but its token ids.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import log
 
 from torch import Tensor
 
+from ..best_first import Scores
 from ..context_tree import Node
 from ..token_set import TokenSet
 from ._policy import Halves, Query, SelectionPolicy
@@ -54,7 +55,7 @@ class Policy(SelectionPolicy):
         of_pairs = [scores(pair[0].chunk, pair) for pair in pairs]
         return [right > left for left, right in of_pairs]
 
-    def scores(self, halves: Halves, query: Query | None) -> Callable[[int, Sequence[Node]], list[float]]:
+    def scores(self, halves: Halves, query: Query | None) -> Scores:
         """See `SelectionPolicy`."""
         assert query is not None, "the model has checked that there is a query"
         weights = query.weights if isinstance(query.weights, _Weights) else _Weights(query.weights)
