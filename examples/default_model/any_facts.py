@@ -121,7 +121,7 @@ def _any_keys(words: Sequence[str], rng: Random) -> list[str]:
 
 def _any_value(words: Sequence[str], rng: Random) -> str:
     """A value of a kind, a number in some form, words, a name, or signs."""
-    sort = rng.randrange(7)
+    sort = rng.randrange(10)
     if sort < 2:
         return rng.choice(_KINDS).value.draw(rng)
     if sort == 2:
@@ -135,7 +135,27 @@ def _any_value(words: Sequence[str], rng: Random) -> str:
     if sort == 5:
         letters = "".join(rng.choice(_LETTERS) for _ in range(rng.randint(1, 3)))
         return f"{letters}{rng.choice('-/ ')}{rng.randrange(10, 9999)}"
-    return rng.choice("/_.-").join(rng.choice(words) for _ in range(rng.randint(2, 3)))
+    if sort == 6:
+        return rng.choice("/_.-").join(rng.choice(words) for _ in range(rng.randint(2, 3)))
+    return _composed(words, rng)
+
+
+def _composed(words: Sequence[str], rng: Random) -> str:
+    """Two to five parts with one or two signs between them, as times, places, paths, measures and numbers have."""
+    signs = (" ", "-", "/", ".", "_", ":", ", ", " x ", f" {rng.choice(_SMALL)} ", f" {rng.choice(words)} ")
+    between = rng.sample(signs, rng.choice((1, 1, 2)))
+    makes = (
+        lambda: str(rng.randrange(10 ** rng.randint(1, 5))),
+        lambda: f"{rng.randrange(2000)}.{rng.randrange(1000)}",
+        lambda: rng.choice(words),
+        lambda: _name(words, rng),
+        lambda: "".join(rng.choice(_LETTERS) for _ in range(rng.randint(1, 3))),
+    )
+    kinds = rng.sample(makes, rng.choice((1, 2, 2, 3)))
+    value = rng.choice(kinds)()
+    for _ in range(rng.randint(1, 4)):
+        value += rng.choice(between) + rng.choice(kinds)()
+    return rng.choice(("", "", "", "/", "$", "+", "-", "#")) + value + rng.choice(("", "", "", "", "%", ".txt", "()"))
 
 
 def _name(words: Sequence[str], rng: Random) -> str:

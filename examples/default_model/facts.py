@@ -72,7 +72,7 @@ def common_words(texts: Iterable[str], at_least: int = 4) -> list[str]:
 def stated_facts(
     count: int, words: Sequence[str], rng: Random, *, noisy: bool = True, split: Split = "train", unsaid: float = 0.33
 ) -> list[AskedFact]:
-    """Facts of the generator's kinds. Half of the time several are of one kind and about things with similar names.
+    """Facts of the generator's kinds, often of one kind about things with similar names, and of several about a thing.
 
     Args:
         count: how many.
@@ -80,20 +80,21 @@ def stated_facts(
         rng: for all choices.
         noisy: whether words are dropped and put in, and phrases asked for.
         split: which phrasings.
-        unsaid: how often one more question asks for a thing of which nothing is said.
+        unsaid: how often one question asks for what is not said, of a thing that is named or like one that is.
     """
-    about: list[tuple[FactKind, str]] = []
-    silent: list[bool] = []
+    about: dict[tuple[FactKind, str], bool] = {}
     while len(about) < count:
-        kind = rng.choice(_KINDS)
-        alike = rng.randint(2, 4) if rng.random() < 0.5 else 1
-        one_unsaid = rng.random() < unsaid and not any(silent)
-        for number, key in enumerate(kind.key.family(rng, alike + one_unsaid)):
-            if (kind, key) not in about:
-                about.append((kind, key))
-                silent.append(number >= alike)
+        kinds = [kind := rng.choice(_KINDS)]
+        if rng.random() < 0.5:  # so that the thing alone does not tell the answer
+            others = [other for other in _KINDS if other.key is kind.key and other is not kind]
+            kinds += rng.sample(others, min(len(others), rng.randint(1, 2)))
+        keys = kind.key.family(rng, rng.randint(2, 4) if rng.random() < 0.5 else 1)
+        pairs = [(kind, key) for key in keys for kind in kinds]
+        rng.shuffle(pairs)
+        silent = len(pairs) > 1 and rng.random() < unsaid and not any(about.values())
+        about |= {pair: silent and pair is pairs[0] for pair in pairs if pair not in about}
     facts: list[AskedFact] = []
-    for (kind, key), is_silent in zip(about, silent, strict=True):
+    for (kind, key), is_silent in list(about.items())[:count]:
         value = kind.value.draw(rng)
         pattern = rng.choice(own(kind.facts, split))
         beside = {f"key{n}": kind.key.draw(rng) for n in "23"} | {f"value{n}": kind.value.draw(rng) for n in "23"}

@@ -1,0 +1,263 @@
+"""Readings: documents as nodes, and questions that see some of these nodes; and batches of them, for step 3.
+
+A batch is a few large tensors in place of many small ones, so that a GPU has few, long operations: all nodes of about
+one length are read together, and whoever sees states of them does so by their numbers. Making it takes no model, and
+is left to other processes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from sharedllm_core import Document, SharedLLMConfig
+from sharedllm_core.context_tree import Node
+from sharedllm_core.downsampling import kept_tokens, num_states
+from sharedllm_core.library import make_library, shared_positions
+from sharedllm_core.node_choice import choose_of_texts, tree_of
+from sharedllm_core.prompting import query_text
+from sharedllm_core.selection import Query, load_policy
+from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.training.items import NO_LOSS, Turn, conversation_item
+from sharedllm_core.training.tasks import Evidence
+
+__all__ = ["ReadBatch", "Reading", "Seen", "Text", "collate", "opened", "selected"]
+
+# Suffixes: V views, Q texts of a view, T tokens of a text, S states that a view sees, N nodes of a group, L their tokens.
+
+_NODE_LENGTHS = (32, 64, 96, 128, 256, 512, 1024)  # nodes are filled up to the next of these
+_ROUND = 8  # attention wants sizes that are a multiple of this
+
+
+class Text(NamedTuple):
+    """Running text: ids and labels, each [n]."""
+
+    ids: Tensor
+    labels: Tensor
+
+
+class Seen(NamedTuple):
+    """Texts that see the same nodes: their numbers in the reading."""
+
+    nodes: Sequence[int]
+    texts: Sequence[Text]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Some documents, read.
+
+    Attributes:
+        nodes: token ids of each.
+        kept: of each the places of the tokens whose states are kept.
+        chunks: of each the place of its chunk in the documents, from 0.
+        views: what is asked about them.
+    """
+
+    nodes: list[Tensor]
+    kept: list[list[int]]
+    chunks: list[int]
+    views: list[Seen]
+    num_chunks: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "num_chunks", max(self.chunks) + 1)
+
+
+class ReadBatch(NamedTuple):
+    """Readings as tensors.
+
+    Attributes:
+        node_ids, node_lengths: by groups of about equal length, ids [N, L] and lengths [N].
+        states: numbers [V, S] of the states that each view sees, of all L · N states of all groups; 0 fills up.
+        is_seen: [V, S], false where a view has fewer.
+        positions: chunk positions [V, S].
+        query_positions: [V].
+        ids: running texts [V, Q, T].
+        answers: numbers of the tokens of `ids` behind which an answer's token comes; that token is in `targets`.
+    """
+
+    node_ids: tuple[Tensor, ...]
+    node_lengths: tuple[Tensor, ...]
+    states: Tensor
+    is_seen: Tensor
+    positions: Tensor
+    query_positions: Tensor
+    ids: Tensor
+    answers: Tensor
+    targets: Tensor
+
+    def to(self, device: str) -> "ReadBatch":
+        """The same on a device."""
+        moved = [
+            tuple(one.to(device, non_blocking=True) for one in part)
+            if isinstance(part, tuple)
+            else part.to(device, non_blocking=True)
+            for part in self
+        ]
+        return ReadBatch(*moved)  # type: ignore[arg-type]
+
+
+def opened(
+    documents: Sequence[str], conversations: Sequence[Sequence[Turn]], tokenizer: TextTokenizer, method: SharedLLMConfig
+) -> Reading:
+    """Documents of which every conversation sees every leaf."""
+    library = make_library([Document(text, id=str(i)) for i, text in enumerate(documents)], tokenizer, method)
+    leaves = [(i, leaf) for i, chunk in enumerate(library.chunks) for leaf in tree_of(chunk.ids, method).leaves]
+    texts = [_text(turns, tokenizer, method) for turns in conversations]
+    return _reading(
+        [chunk.ids for chunk in library.chunks], leaves, [(range(len(leaves)), texts)], library.chunk_positions, method
+    )
+
+
+def selected(
+    documents: Sequence[str],
+    turns: Sequence[Turn],
+    evidence: Sequence[Sequence[tuple[int, int, int]]],
+    tokenizer: TextTokenizer,
+    method: SharedLLMConfig,
+) -> Reading:
+    """Documents of which every question sees what its policy retains, as when the model answers.
+
+    Questions whose evidence, (document, first character, end) for each fact, is not retained in full are left out.
+    """
+    library = make_library([Document(text, id=str(i)) for i, text in enumerate(documents)], tokenizer, method)
+    chunks = [chunk.ids for chunk in library.chunks]
+    policy = load_policy(method.policy)
+    number_of: dict[tuple[int, Node], int] = {}
+    views: list[tuple[Sequence[int], list[Text]]] = []
+    for turn, facts in zip(turns, evidence, strict=True):
+        query = Query(None, policy.weights(tokenizer.encode(query_text(turn.question)).ids, chunks))
+        chosen = [(i, node) for i, nodes in enumerate(choose_of_texts(method, chunks, query)) for node in nodes]
+        is_open = [torch.zeros(len(chunk), dtype=torch.bool) for chunk in chunks]
+        for i, node in chosen:
+            if num_states(node.length, node.level, method) == node.length:
+                is_open[i][node.start : node.end] = True
+        if all(
+            bool(is_open[i][_within(chunk.text.offsets, start, end)].all())
+            for document, start, end in facts
+            for i, chunk in enumerate(library.chunks)
+            if chunk.document == document
+        ):
+            views.append(
+                (
+                    [number_of.setdefault(one, len(number_of)) for one in chosen],
+                    [_text([turn], tokenizer, method)],
+                )
+            )
+    return _reading(chunks, list(number_of), views, library.chunk_positions, method)
+
+
+def spots(evidence: Sequence[Evidence], documents: Sequence[str]) -> list[tuple[int, int, int]]:
+    """Evidence of a task with the number of its document in place of the id; `documents` are the ids."""
+    return [(documents.index(one["document"]), one["start"], one["end"]) for one in evidence]
+
+
+def _within(offsets: Tensor, start: int, end: int) -> Tensor:
+    return (offsets[:, 1] > start) & (offsets[:, 0] < end)
+
+
+def _text(turns: Sequence[Turn], tokenizer: TextTokenizer, method: SharedLLMConfig) -> Text:
+    item = conversation_item([], turns, tokenizer, method)
+    return Text(item.input_ids, item.labels)
+
+
+def _reading(
+    chunks: Sequence[Tensor],
+    nodes: Sequence[tuple[int, Node]],
+    views: Sequence[tuple[Sequence[int], list[Text]]],
+    positions: Sequence[int],
+    method: SharedLLMConfig,
+) -> Reading:
+    counts = [num_states(node.length, node.level, method) for _, node in nodes]
+    return Reading(
+        [chunks[i][node.start : node.end] for i, node in nodes],
+        [kept_tokens(node.length, k, method.sample_at) for (_, node), k in zip(nodes, counts, strict=True)],
+        [positions[i] for i, _ in nodes],
+        [Seen(numbers, texts) for numbers, texts in views],
+    )
+
+
+def collate(readings: Sequence[Reading], rng: Random, *, random_positions: int = 0, others: int = 0) -> ReadBatch:
+    """A batch.
+
+    Args:
+        readings: all views of all of them have equally many texts.
+        rng: for positions, and for others.
+        random_positions: chunk positions are drawn, in order, from so many; 0 for 0, 1, 2 …
+        others: each view also sees the nodes that up to so many views of other readings see.
+    """
+    groups: dict[int, list[tuple[int, int]]] = {}
+    for i, reading in enumerate(readings):
+        for number, ids in enumerate(reading.nodes):
+            groups.setdefault(next(n for n in _NODE_LENGTHS if n >= len(ids)), []).append((i, number))
+    states_of: dict[tuple[int, int], Tensor] = {}
+    node_ids, node_lengths, first = [], [], 0
+    for length, members in sorted(groups.items()):
+        ids = torch.zeros(len(members), length, dtype=torch.long)
+        for row, (i, number) in enumerate(members):
+            own = readings[i].nodes[number]
+            ids[row, : len(own)] = own
+            states_of[i, number] = torch.tensor(readings[i].kept[number]) + first + row * length
+        node_ids.append(ids)
+        node_lengths.append(torch.tensor([len(readings[i].nodes[number]) for i, number in members]))
+        first += ids.numel()
+
+    numbers, places, queries, texts = [], [], [], []
+    everyone = [(i, view) for i, reading in enumerate(readings) for view in reading.views]
+    for i, view in everyone:
+        seen = [(i, view)]
+        taken = {i}
+        for other in rng.sample(everyone, rng.randint(0, min(others, len(everyone)))) if others else []:
+            if other[0] not in taken:
+                seen.append(other)
+                taken.add(other[0])
+        rng.shuffle(seen)
+        shifts = [0]
+        for j, _ in seen:
+            shifts.append(shifts[-1] + readings[j].num_chunks)
+        at = range(shifts[-1])
+        if random_positions > len(at):
+            at = sorted(rng.sample(range(random_positions), len(at)))  # type: ignore[assignment]
+        own_numbers, own_places = [], []
+        for (j, other_view), shift in zip(seen, shifts, strict=False):
+            for number in other_view.nodes:
+                states = states_of[j, number]
+                own_numbers.append(states)
+                own_places.append(torch.full_like(states, at[shift + readings[j].chunks[number]]))
+        numbers.append(torch.cat(own_numbers))
+        places.append(torch.cat(own_places))
+        queries.append(int(places[-1].max()) + 1)
+        texts.append(view.texts)
+
+    width = max(len(text.ids) for of in texts for text in of)
+    width = -(-width // _ROUND) * _ROUND
+    ids = torch.zeros(len(texts), len(texts[0]), width, dtype=torch.long)
+    labels = torch.full_like(ids, NO_LOSS)
+    for v, of in enumerate(texts):
+        for q, text in enumerate(of):
+            ids[v, q, : len(text.ids)] = text.ids
+            labels[v, q, : len(text.ids) - 1] = text.labels[1:]
+    answers = (labels.flatten() != NO_LOSS).nonzero().squeeze(1)
+    states_VS = _filled_up(numbers, 0)
+    is_seen = torch.arange(states_VS.shape[1]) < torch.tensor([len(of) for of in numbers])[:, None]
+    return ReadBatch(
+        tuple(node_ids),
+        tuple(node_lengths),
+        states_VS,
+        is_seen,
+        _filled_up(places, 0),
+        torch.tensor(queries),
+        ids,
+        answers,
+        labels.flatten()[answers],
+    )
+
+
+def _filled_up(rows: Sequence[Tensor], value: int) -> Tensor:
+    rows = [*rows, rows[0].new_zeros(-(-max(map(len, rows)) // _ROUND) * _ROUND)]
+    return pad_sequence(list(rows), batch_first=True, padding_value=value)[:-1]

@@ -1,0 +1,236 @@
+"""What step 3 of the embedded model reads: batches of three sorts, each a function of its number alone.
+
+*Sentences* are a few lines full of facts (`facts.py`, `any_facts.py`): there finding and copying are learned. *Opened*
+documents are real texts with facts between their sentences, generated tasks or facts of any shape, of which every
+question sees every leaf. *Selected* ones are longer, and every question sees what it retains when the model answers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from random import Random
+from typing import Any
+
+from any_facts import blanks, framed_facts
+from facts import AskedFact, common_words, made_up_facts, stated_facts
+from reading import ReadBatch, Reading, collate, opened, selected, spots
+from torch.utils.data import Dataset
+
+from sharedllm_core import ConfigError, SharedLLMConfig
+from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.training.items import Turn
+from sharedllm_core.training.tasks import NO_ANSWER, TaskSettings, generate_tasks, read_texts
+from sharedllm_core.training.tasks.haystack import compose
+from sharedllm_core.training.tasks.placement import place
+
+__all__ = ["Documents", "Rows", "Sentences"]
+
+_STRUCTURED = ("tool_call", "json")  # long questions, in batches of their own
+_OF_THE_WHOLE = ("counting",)  # wrong answers, once the documents of other questions are seen, too
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Rows of a few sentences.
+
+    Attributes:
+        rows: of a batch.
+        facts: in each.
+        made_up, framed, blank: shares of rows with facts of these sorts; the others have the generator's kinds.
+        unsaid: how often one question of a row asks in vain.
+        alone: share of batches in which each question is asked alone, and not one after another in a conversation.
+    """
+
+    rows: int = 16
+    facts: int = 6
+    made_up: float = 0.35
+    framed: float = 0.0
+    blank: float = 0.0
+    unsaid: float = 0.33
+    alone: float = 0.0
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Sets of documents.
+
+    Attributes:
+        share: of batches, from `from_step` on.
+        rows: sets of a batch.
+        lengths: tokens of a set; drawn for each batch.
+        questions: about a set.
+        forms, distractors: of generated tasks, see `TaskSettings`.
+        planted: share of batches with facts of any shape, like those of sentences, in place of generated tasks.
+        alone: as for sentences; questions about selected documents are always asked alone.
+        others: of how many other questions' nodes, at most, a view also sees the states; in half of the batches.
+        structured: share of batches of tool calls and JSON, where `forms` has them.
+        min_states: `min_injected_states` for selected documents, one is drawn for each set.
+    """
+
+    share: float = 0.4
+    from_step: int = 0
+    rows: int = 8
+    lengths: tuple[int, ...] = (600, 800, 500)
+    questions: int = 5
+    forms: tuple[str, ...] = ("single",)
+    distractors: int = 1
+    planted: float = 0.0
+    alone: float = 0.0
+    others: int = 0
+    structured: float = 0.1
+    min_states: tuple[int, ...] = (512,)
+
+
+class Rows(Dataset[tuple[str, ReadBatch]]):
+    """Batches of all sorts; batch n is the same whenever it is asked for.
+
+    Args:
+        texts: files of texts.
+        sentences, opened, selected: what batches are like.
+        tokenizer, method: of the model.
+        steps: how many batches there are.
+        seed: for everything.
+        chunk_positions: out of how many chunk positions are drawn.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        sentences: Sentences,
+        opened: Documents,
+        selected: Documents,
+        tokenizer: TextTokenizer,
+        method: SharedLLMConfig,
+        *,
+        steps: int,
+        seed: int,
+        chunk_positions: int,
+    ) -> None:
+        self._texts = list(read_texts(texts))
+        self._plain = [text["text"] for text in self._texts]
+        self._words = common_words(self._plain)
+        self._sentences, self._opened, self._selected = sentences, opened, selected
+        self._tokenizer, self._method = tokenizer, method
+        self._steps, self._seed, self._chunk_positions = steps, seed, chunk_positions
+        # A chunk of a few sentences is read as one leaf.
+        self._of_sentences = replace(method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1)
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> tuple[str, ReadBatch]:
+        """The sort of a batch, and the batch."""
+        for again in count():
+            try:
+                return self._drawn(step, Random(f"{self._seed} {step} {again}"))  # noqa: S311
+            except ConfigError:  # facts that need more room than their documents have; other ones will fit
+                continue
+        raise AssertionError
+
+    def _drawn(self, step: int, rng: Random) -> tuple[str, ReadBatch]:
+        drawn = rng.random()
+        for sort, settings in (("opened", self._opened), ("selected", self._selected)):
+            share = settings.share if step >= settings.from_step else 0
+            if drawn < share:
+                others = settings.others if rng.random() < 0.5 else 0
+                readings = self._documents(sort, settings, rng, others)
+                return sort, collate(readings, rng, random_positions=self._chunk_positions, others=others)
+            drawn -= share
+        alone = rng.random() < self._sentences.alone
+        readings = [self._of_facts(rng, alone) for _ in range(self._sentences.rows)]
+        return "sentences", collate(readings, rng, random_positions=self._chunk_positions)
+
+    # ------------------------------------------------------------------------------------------ sentences
+
+    def _of_facts(self, rng: Random, alone: bool) -> Reading:
+        """A conversation about some facts, or each asked alone."""
+        facts = self._facts(self._sentences.facts, rng)
+        text = rng.choice(("\n", " ", "\n\n")).join(fact.text for fact in facts if fact.text)
+        rng.shuffle(facts)
+        return opened([text], _conversations(facts, alone), self._tokenizer, self._of_sentences)
+
+    def _facts(self, count: int, rng: Random) -> list[AskedFact]:
+        shares = self._sentences
+        sort = rng.random()
+        if sort >= shares.made_up + shares.framed + shares.blank:
+            return stated_facts(count, self._words, rng, unsaid=shares.unsaid)
+        if sort < shares.made_up:
+            facts = made_up_facts(count, self._words, rng)
+        elif sort < shares.made_up + shares.framed:
+            facts = framed_facts(count, self._words, rng)
+        else:
+            facts = blanks(count, self._plain, rng)
+        if count > 1 and rng.random() < shares.unsaid / 2:
+            facts[0] = AskedFact("", facts[0].question, NO_ANSWER)
+        return facts
+
+    # ------------------------------------------------------------------------------------------ documents
+
+    def _documents(self, sort: str, settings: Documents, rng: Random, others: int) -> list[Reading]:
+        """Sets of documents with questions about each; a set of which no evidence is retained is left out."""
+        alone = sort == "selected" or rng.random() < settings.alone
+        length = rng.choice(settings.lengths)
+        if rng.random() < settings.planted:
+            sets = [self._planted(settings, length, rng) for _ in range(settings.rows)]
+        else:
+            sets = self._tasks(settings, length, rng, others)
+        readings = []
+        for texts, turns, evidence in sets:
+            if sort == "selected":
+                method = replace(self._method, min_injected_states=rng.choice(settings.min_states))
+                readings.append(selected(texts, turns, evidence, self._tokenizer, method))
+            else:
+                readings.append(opened(texts, _conversations(turns, alone), self._tokenizer, self._method))
+        readings = [reading for reading in readings if reading.views]
+        if not readings:
+            raise ConfigError("no question retains its evidence")
+        return readings
+
+    def _tasks(self, settings: Documents, length: int, rng: Random, others: int) -> list[Any]:
+        in_structure = rng.random() < settings.structured and set(_STRUCTURED) <= set(settings.forms)
+        forms = tuple(form for form in settings.forms if (form in _STRUCTURED) == in_structure)
+        task_settings = TaskSettings(
+            length=length,
+            count_tokens=self._tokenizer.count,
+            questions_per_set=settings.questions,
+            forms=tuple(form for form in forms if not (others and form in _OF_THE_WHOLE)),
+            distractors=rng.randint(0, settings.distractors),
+            passage_characters=(300, 2000),
+        )
+        wanted = settings.rows * settings.questions
+        tasks = list(generate_tasks(self._texts, task_settings, rng.randrange(2**40), count=wanted))
+        sets = []
+        for first in range(0, wanted, settings.questions):
+            asked = tasks[first : first + settings.questions]
+            documents = [document["id"] for document in asked[0].documents]
+            sets.append(
+                (
+                    [document["text"] for document in asked[0].documents],
+                    [Turn(task.question, task.answer) for task in asked],
+                    [spots(task.evidence, documents) for task in asked],
+                )
+            )
+        return sets
+
+    def _planted(self, settings: Documents, length: int, rng: Random) -> Any:
+        """Facts of any shape between the sentences of real texts; more of them than are asked for."""
+        facts = self._facts(settings.questions, rng) + self._facts(rng.randint(0, settings.questions), rng)
+        said = [fact for fact in facts if fact.text]
+        taken = self._tokenizer.count("\n\n".join(fact.text for fact in said))
+        passages = compose(
+            self._texts, rng, max(100, length - taken), self._tokenizer.count, (300, 2000)
+        )
+        documents, evidence = place(passages, [(fact.text, rng.random()) for fact in said], rng)
+        names = [document["id"] for document in documents]
+        spot_of = {fact: spots([spot], names) for fact, spot in zip(said, evidence, strict=True)}
+        asked = facts[: settings.questions]
+        return (
+            [document["text"] for document in documents],
+            [Turn(fact.question, fact.answer) for fact in asked],
+            [spot_of.get(fact, []) for fact in asked],
+        )
+
+
+def _conversations(asked: Sequence[Any], alone: bool) -> list[list[Turn]]:
+    turns = [Turn(one.question, one.answer) for one in asked]
+    return [[turn] for turn in turns] if alone else [turns]
