@@ -7,7 +7,7 @@ model's depth is checked by `check_fits` when the two meet.
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from functools import cached_property
-from math import ceil, floor
+from math import ceil, floor, log
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -65,6 +65,9 @@ class SharedLLMConfig:
             for, even where states are left: what says little only distracts.
         min_node_tokens: with scope `"past"`, nodes are not halved into shorter ones; from level to level they are only
             retained more finely. Without it, short documents would fall into pieces of a few words.
+        sharpen_above: S₀, a number of states that a model was trained with; in a past context of more, S, the logits of
+            the injection are multiplied by ln S / ln S₀, so that one state is found among many times more. Beyond the
+            paper; by default nothing is multiplied.
         split_after, split_before: token ids that end a sentence, and those that may begin the next one (none given:
             any). Nodes are split and documents cut into chunks between two such where that is near, a quarter of the
             node or chunk at most; by default in the middle, and behind the last token that fits.
@@ -91,6 +94,7 @@ class SharedLLMConfig:
     max_injected_states: int | None = None
     min_score_share: float = 0.0
     min_node_tokens: int = 1
+    sharpen_above: int | None = None
     split_after: tuple[int, ...] = ()
     split_before: tuple[int, ...] = ()
 
@@ -111,6 +115,8 @@ class SharedLLMConfig:
             self._check_number("finest_compression_ratio", at_least=1)
         if self.max_injected_states is not None:
             self._check_whole("max_injected_states", at_least=1)
+        if self.sharpen_above is not None:
+            self._check_whole("sharpen_above", at_least=2)
         self._check_whole("min_injected_states", at_least=0)
         self._check_number("min_score_share", at_least=0)
         self._check_whole("min_node_tokens", at_least=1)
@@ -183,6 +189,12 @@ class SharedLLMConfig:
         """With scope `"past"`, the most states a question retains of so many tokens; whole chunks may need more."""
         budget = max(floor(past_tokens / Fraction(str(self.compression_ratio))), self.min_injected_states)
         return budget if self.max_injected_states is None else min(budget, self.max_injected_states)
+
+    def sharpness(self, states: int) -> float:
+        """What the logits of the injection are multiplied by in a past context of so many states."""
+        if self.sharpen_above is None or states <= self.sharpen_above:
+            return 1.0
+        return log(states) / log(self.sharpen_above)
 
     @property
     def compares_vectors(self) -> bool:

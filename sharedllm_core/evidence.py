@@ -65,7 +65,8 @@ def _attention(model: SharedLLMForCausalLM, ids_T: Tensor, positions: Tensor, pa
         query_THD = rotate(query_THD.flatten(0, 1), view.cos.to(query_THD.device), view.sin.to(query_THD.device)).view(
             query_THD.shape
         )
-        total_S.add_(_weights(query_THD, past.keys[injection.layer_idx], injection.scaling).to(total_S.device))
+        scaling = injection.scaling * view.sharpness
+        total_S.add_(_weights(query_THD, past.keys[injection.layer_idx], scaling).to(total_S.device))
 
     injections = [module for module in model.injection if isinstance(module, Injection)]
     with ExitStack() as hooks:

@@ -99,7 +99,8 @@ class Injection(nn.Module):
         query = rotate(query_BTHD.flatten(0, 2), view.cos.to(device), view.sin.to(device)).view_as(query_BTHD)
         dropout = self.attention_dropout if self.training else 0.0
         name = self.config._attn_implementation
-        mixed = attend(self, name, query.to(keys.dtype), keys, values, scaling=self.scaling, dropout=dropout)
+        scaling = self.scaling * view.sharpness
+        mixed = attend(self, name, query.to(keys.dtype), keys, values, scaling=scaling, dropout=dropout)
         return mixed.flatten(-2)
 
 

@@ -266,7 +266,7 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         return outputs
 
     def _inject(self, batch: PastContextBatch, device: torch.device) -> Inject | None:
-        views = batch.views(device, self.dtype)
+        views = batch.views(self.method, device, self.dtype)
         for entry in batch.entries:
             self._check_origin(entry)
         if not views:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from .config import SharedLLMConfig
 from .context_tree import Node
 from .downsampling import kept_tokens
 from .errors import PastContextError
@@ -135,12 +136,14 @@ class View(NamedTuple):
         past: retained states; there are some.
         rows: numbers [R] of the rows that see it, or `None` for all rows.
         cos, sin: [1, D], of the queries' position.
+        sharpness: what attention's logits are multiplied by, see `SharedLLMConfig.sharpen_above`.
     """
 
     past: PastContext
     rows: Tensor | None
     cos: Tensor
     sin: Tensor
+    sharpness: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,8 +195,11 @@ class PastContextBatch:
         """Each row `repeats` times in place, as `generate` does for beams and samples. No states are copied."""
         return replace(self, rows=tuple(row for row in self.rows for _ in range(repeats)))
 
-    def views(self, device: torch.device, dtype: torch.dtype) -> list[View]:
-        """What the rows see, ready for queries of `device` and `dtype`; rows without states are in none."""
+    def views(self, method: SharedLLMConfig, device: torch.device, dtype: torch.dtype) -> list[View]:
+        """What the rows see, ready for queries of `device` and `dtype`; rows without states are in none.
+
+        `method` is that of the model that answers; states may have been made with other numbers of answering.
+        """
         rows: list[list[int]] = [[] for _ in self.entries]
         for row, number in enumerate(self.rows):
             if number is not None:
@@ -203,7 +209,7 @@ class PastContextBatch:
             if of and entry.num_states:
                 only = None if len(of) == len(self.rows) else torch.tensor(of, device=device)
                 cos, sin = (part.to(device) for part in entry.query_rotation())
-                views.append(View(entry.to(dtype), only, cos, sin))
+                views.append(View(entry.to(dtype), only, cos, sin, method.sharpness(entry.num_states)))
         return views
 
 

@@ -121,23 +121,26 @@ def _any_keys(words: Sequence[str], rng: Random) -> list[str]:
 
 def _any_value(words: Sequence[str], rng: Random) -> str:
     """A value of a kind, a number in some form, words, a name, or signs."""
-    sort = rng.randrange(10)
-    if sort < 2:
-        return rng.choice(_KINDS).value.draw(rng)
-    if sort == 2:
-        whole = rng.randrange(10 ** rng.randint(1, 6))
-        forms = (f"{whole}", f"{whole:,}", f"{whole / 10}", f"{whole}%", f"{whole / 100:.2f}")
-        return rng.choice((*forms, f"{whole} {rng.choice(words)}"))
-    if sort == 3:
-        return " ".join(rng.choice(words) for _ in range(rng.randint(1, 3)))
-    if sort == 4:
-        return " ".join(_name(words, rng) for _ in range(rng.randint(1, 2)))
-    if sort == 5:
-        letters = "".join(rng.choice(_LETTERS) for _ in range(rng.randint(1, 3)))
-        return f"{letters}{rng.choice('-/ ')}{rng.randrange(10, 9999)}"
-    if sort == 6:
-        return rng.choice("/_.-").join(rng.choice(words) for _ in range(rng.randint(2, 3)))
-    return _composed(words, rng)
+    makes = (
+        lambda: rng.choice(_KINDS).value.draw(rng),
+        lambda: _number(words, rng),
+        lambda: " ".join(rng.choice(words) for _ in range(rng.randint(1, 3))),
+        lambda: " ".join(_name(words, rng) for _ in range(rng.randint(1, 2))),
+        lambda: f"{_letters(rng)}{rng.choice('-/ ')}{rng.randrange(10, 9999)}",
+        lambda: rng.choice("/_.-").join(rng.choice(words) for _ in range(rng.randint(2, 3))),
+        lambda: _composed(words, rng),
+    )
+    return rng.choices(makes, (2, 1, 1, 1, 1, 1, 3))[0]()
+
+
+def _number(words: Sequence[str], rng: Random) -> str:
+    whole = rng.randrange(10 ** rng.randint(1, 6))
+    forms = (f"{whole}", f"{whole:,}", f"{whole / 10}", f"{whole}%", f"{whole / 100:.2f}")
+    return rng.choice((*forms, f"{whole} {rng.choice(words)}"))
+
+
+def _letters(rng: Random) -> str:
+    return "".join(rng.choice(_LETTERS) for _ in range(rng.randint(1, 3)))
 
 
 def _composed(words: Sequence[str], rng: Random) -> str:
@@ -149,7 +152,7 @@ def _composed(words: Sequence[str], rng: Random) -> str:
         lambda: f"{rng.randrange(2000)}.{rng.randrange(1000)}",
         lambda: rng.choice(words),
         lambda: _name(words, rng),
-        lambda: "".join(rng.choice(_LETTERS) for _ in range(rng.randint(1, 3))),
+        lambda: _letters(rng),
     )
     kinds = rng.sample(makes, rng.choice((1, 2, 2, 3)))
     value = rng.choice(kinds)()

@@ -2,8 +2,8 @@
 
     python examples/default_model/look_ups.py examples/default_model/look-ups-gpu.yaml
 
-What is read is said in `rows.py`, and made by other processes than the one that trains. A run lasts so many steps, or so
-many minutes where the settings say that, and its rates fall towards its end. A run that was stopped goes on from its
+What is read is said in `rows.py`, and made by other processes than the one that trains. A run lasts so many steps, or
+so many minutes where the settings say that, and its rates fall towards its end. A run that was stopped goes on from its
 last checkpoint: weights, optimizers and time.
 """
 
@@ -61,8 +61,9 @@ class Settings:
         given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         given["sentences"] = Sentences(**given.pop("sentences", {}))
         for sort in ("opened", "selected"):
-            numbers = given.pop(sort, {"share": 0})
-            given[sort] = Documents(**{k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()})
+            numbers: dict[str, Any] = given.pop(sort, {"share": 0})
+            lists = {name: tuple(value) for name, value in numbers.items() if isinstance(value, list)}
+            given[sort] = Documents(**numbers | lists)
         return cls(**given | {"texts": tuple(given["texts"])})
 
     def rate(self, step: int, seconds: float = 0.0) -> float:
@@ -86,7 +87,9 @@ def optimizers(model: SharedLLMForCausalLM, settings: Settings) -> list[torch.op
     rest = [weight for weight in model.parameters() if id(weight) not in taken]
     return [
         torch.optim.AdamW(rest, lr=settings.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
-        Muon(matrices, settings.matrix_learning_rate, dtype=torch.float32 if settings.device == "cpu" else torch.bfloat16),
+        Muon(
+            matrices, settings.matrix_learning_rate, dtype=torch.float32 if settings.device == "cpu" else torch.bfloat16
+        ),
     ]
 
 
@@ -150,7 +153,7 @@ class Run:
         unfinished.rename(self._checkpoint)
 
 
-def _as_it_is(batch: tuple[str, ReadBatch]) -> tuple[str, ReadBatch]:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 

@@ -31,8 +31,7 @@ def read_loss(model: SharedLLMForCausalLM, batch: ReadBatch) -> Tensor:
     backbone: Any = model.model
     injected = model.method.injection_layers
     of_groups = [
-        _states(model, ids_NL, lengths_N)
-        for ids_NL, lengths_N in zip(batch.node_ids, batch.node_lengths, strict=True)
+        _states(model, ids_NL, lengths_N) for ids_NL, lengths_N in zip(batch.node_ids, batch.node_lengths, strict=True)
     ]
     inv_freq = backbone.rotary_emb.inv_freq
     key_turn = _turn(batch.positions, inv_freq)
@@ -136,7 +135,7 @@ class _Rotated(torch.autograd.Function):
         return _rotated(states, cos, sin)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         cos, sin = ctx.saved_tensors
         return _rotated(grad, cos, -sin), None, None
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from sharedllm_core import Document, SharedLLMConfig
 from sharedllm_core.context_tree import Node
 from sharedllm_core.downsampling import kept_tokens, num_states
-from sharedllm_core.library import make_library, shared_positions
+from sharedllm_core.library import make_library
 from sharedllm_core.node_choice import choose_of_texts, tree_of
 from sharedllm_core.prompting import query_text
 from sharedllm_core.selection import Query, load_policy
@@ -27,7 +28,8 @@ from sharedllm_core.training.tasks import Evidence
 
 __all__ = ["ReadBatch", "Reading", "Seen", "Text", "collate", "opened", "selected"]
 
-# Suffixes: V views, Q texts of a view, T tokens of a text, S states that a view sees, N nodes of a group, L their tokens.
+# Suffixes: V views, Q texts of a view, T tokens of a text, S states that a view sees, N nodes of a group, L their
+# tokens.
 
 _NODE_LENGTHS = (32, 64, 96, 128, 256, 512, 1024)  # nodes are filled up to the next of these
 _ROUND = 8  # attention wants sizes that are a multiple of this
@@ -65,7 +67,7 @@ class Reading:
     num_chunks: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "num_chunks", max(self.chunks) + 1)
+        object.__setattr__(self, "num_chunks", max(self.chunks, default=-1) + 1)
 
 
 class ReadBatch(NamedTuple):
@@ -191,6 +193,35 @@ def collate(readings: Sequence[Reading], rng: Random, *, random_positions: int =
         random_positions: chunk positions are drawn, in order, from so many; 0 for 0, 1, 2 …
         others: each view also sees the nodes that up to so many views of other readings see.
     """
+    node_ids, node_lengths, states_of = _grouped(readings)
+    everyone = [(i, view) for i, reading in enumerate(readings) for view in reading.views]
+    numbers: list[Tensor] = []
+    places: list[Tensor] = []
+    for i, view in everyone:
+        seen = {i: view}
+        for j, other in rng.sample(everyone, rng.randint(0, min(others, len(everyone)))):
+            seen.setdefault(j, other)
+        order = list(seen)
+        rng.shuffle(order)
+        chunks = [(j, chunk) for j in order for chunk in range(readings[j].num_chunks)]
+        drawn = sorted(rng.sample(range(random_positions), len(chunks))) if random_positions > len(chunks) else None
+        place_of = dict(zip(chunks, drawn or range(len(chunks)), strict=True))
+        nodes = [(j, number) for j in order for number in seen[j].nodes]
+        numbers.append(torch.cat([states_of[node] for node in nodes]))
+        places.append(
+            torch.cat([torch.full_like(states_of[j, n], place_of[j, readings[j].chunks[n]]) for j, n in nodes])
+        )
+    ids, answers, targets = _texts([view.texts for _, view in everyone])
+    states_VS = _filled_up(numbers, 0)
+    is_seen = torch.arange(states_VS.shape[1]) < torch.tensor([len(of) for of in numbers])[:, None]
+    queries = torch.tensor([int(of.max()) + 1 for of in places])
+    return ReadBatch(node_ids, node_lengths, states_VS, is_seen, _filled_up(places, 0), queries, ids, answers, targets)
+
+
+def _grouped(
+    readings: Sequence[Reading],
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], dict[tuple[int, int], Tensor]]:
+    """Ids and lengths of all nodes in groups of about equal length, and the numbers of the states of each."""
     groups: dict[int, list[tuple[int, int]]] = {}
     for i, reading in enumerate(readings):
         for number, ids in enumerate(reading.nodes):
@@ -198,44 +229,18 @@ def collate(readings: Sequence[Reading], rng: Random, *, random_positions: int =
     states_of: dict[tuple[int, int], Tensor] = {}
     node_ids, node_lengths, first = [], [], 0
     for length, members in sorted(groups.items()):
-        ids = torch.zeros(len(members), length, dtype=torch.long)
+        own = [readings[i].nodes[number] for i, number in members]
+        node_ids.append(torch.stack([pad(ids, (0, length - len(ids))) for ids in own]))
+        node_lengths.append(torch.tensor([len(ids) for ids in own]))
         for row, (i, number) in enumerate(members):
-            own = readings[i].nodes[number]
-            ids[row, : len(own)] = own
             states_of[i, number] = torch.tensor(readings[i].kept[number]) + first + row * length
-        node_ids.append(ids)
-        node_lengths.append(torch.tensor([len(readings[i].nodes[number]) for i, number in members]))
-        first += ids.numel()
+        first += len(members) * length
+    return tuple(node_ids), tuple(node_lengths), states_of
 
-    numbers, places, queries, texts = [], [], [], []
-    everyone = [(i, view) for i, reading in enumerate(readings) for view in reading.views]
-    for i, view in everyone:
-        seen = [(i, view)]
-        taken = {i}
-        for other in rng.sample(everyone, rng.randint(0, min(others, len(everyone)))) if others else []:
-            if other[0] not in taken:
-                seen.append(other)
-                taken.add(other[0])
-        rng.shuffle(seen)
-        shifts = [0]
-        for j, _ in seen:
-            shifts.append(shifts[-1] + readings[j].num_chunks)
-        at = range(shifts[-1])
-        if random_positions > len(at):
-            at = sorted(rng.sample(range(random_positions), len(at)))  # type: ignore[assignment]
-        own_numbers, own_places = [], []
-        for (j, other_view), shift in zip(seen, shifts, strict=False):
-            for number in other_view.nodes:
-                states = states_of[j, number]
-                own_numbers.append(states)
-                own_places.append(torch.full_like(states, at[shift + readings[j].chunks[number]]))
-        numbers.append(torch.cat(own_numbers))
-        places.append(torch.cat(own_places))
-        queries.append(int(places[-1].max()) + 1)
-        texts.append(view.texts)
 
-    width = max(len(text.ids) for of in texts for text in of)
-    width = -(-width // _ROUND) * _ROUND
+def _texts(texts: Sequence[Sequence[Text]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids [V, Q, T], the numbers of the tokens behind which an answer's comes, and the answers' tokens."""
+    width = -(-max(len(text.ids) for of in texts for text in of) // _ROUND) * _ROUND
     ids = torch.zeros(len(texts), len(texts[0]), width, dtype=torch.long)
     labels = torch.full_like(ids, NO_LOSS)
     for v, of in enumerate(texts):
@@ -243,19 +248,7 @@ def collate(readings: Sequence[Reading], rng: Random, *, random_positions: int =
             ids[v, q, : len(text.ids)] = text.ids
             labels[v, q, : len(text.ids) - 1] = text.labels[1:]
     answers = (labels.flatten() != NO_LOSS).nonzero().squeeze(1)
-    states_VS = _filled_up(numbers, 0)
-    is_seen = torch.arange(states_VS.shape[1]) < torch.tensor([len(of) for of in numbers])[:, None]
-    return ReadBatch(
-        tuple(node_ids),
-        tuple(node_lengths),
-        states_VS,
-        is_seen,
-        _filled_up(places, 0),
-        torch.tensor(queries),
-        ids,
-        answers,
-        labels.flatten()[answers],
-    )
+    return ids, answers, labels.flatten()[answers]
 
 
 def _filled_up(rows: Sequence[Tensor], value: int) -> Tensor:

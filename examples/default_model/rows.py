@@ -217,9 +217,7 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         facts = self._facts(settings.questions, rng) + self._facts(rng.randint(0, settings.questions), rng)
         said = [fact for fact in facts if fact.text]
         taken = self._tokenizer.count("\n\n".join(fact.text for fact in said))
-        passages = compose(
-            self._texts, rng, max(100, length - taken), self._tokenizer.count, (300, 2000)
-        )
+        passages = compose(self._texts, rng, max(100, length - taken), self._tokenizer.count, (300, 2000))
         documents, evidence = place(passages, [(fact.text, rng.random()) for fact in said], rng)
         names = [document["id"] for document in documents]
         spot_of = {fact: spots([spot], names) for fact, spot in zip(said, evidence, strict=True)}

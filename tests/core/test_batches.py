@@ -18,7 +18,7 @@ def rows(model):
 
 
 def views(pasts):
-    return PastContext.stack(pasts).views(torch.device("cpu"), torch.float32)
+    return PastContext.stack(pasts).views(tiny.METHOD, torch.device("cpu"), torch.float32)
 
 
 def padded(texts):

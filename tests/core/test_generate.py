@@ -203,7 +203,7 @@ def test_any_implementation_of_the_attention_interface_is_used_without_a_mask(mo
     assert len(list(states)) == 1
     assert seen == [(None, True, 32, 32)], "nodes are read without a mask"
     seen.clear()
-    batch = PastContext.stack([past]).views(torch.device("cpu"), torch.float32)
+    batch = PastContext.stack([past]).views(model.method, torch.device("cpu"), torch.float32)
     added = model.injection[0](torch.randn(1, 7, 32), batch)
     assert added.shape == (1, 7, 32)
     assert seen == [(None, False, 2 * 7, past.num_states)], "the injection is not causal"

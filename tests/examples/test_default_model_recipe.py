@@ -13,31 +13,34 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from torch.optim import _muon as torchs_muon
 from transformers import AutoTokenizer
 
 from sharedllm_core import Document, SharedLLMEngine, SharedLLMForCausalLM
 from sharedllm_core.tokenization import TextTokenizer
-from sharedllm_core.training.batch import PastBatch, collate
-from sharedllm_core.training.tasks import FillerTexts
+from sharedllm_core.training.batch import collate
+from sharedllm_core.training.items import Turn, conversation_item
+from sharedllm_core.training.tasks import KINDS, NO_ANSWER, FillerTexts, TaskSettings, generate_tasks
+from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 
 RECIPE = Path(__file__).parents[2] / "examples" / "default_model"
-TORCHS = torchs_muon._zeropower_via_newtonschulz  # before a run of the recipe replaces it
 SETTINGS = {
-    "steps": 4,
+    "steps": 6,
     "warmup_steps": 2,
+    "muon": True,
     "sentences": {"rows": 2, "facts": 2, "made_up": 0.25, "framed": 0.25, "blank": 0.25, "alone": 0.5},
-    "documents": {
+    "opened": {
         "rows": 2,
-        "from_step": 1,
-        "share": 0.5,
-        "lengths": [500],
+        "share": 0.4,
+        "lengths": [600],
         "questions": 2,
-        "forms": ["single", "unanswerable"],
-        "earlier_rows": [[0, 0]],  # earlier rows are no part of a checkpoint
+        "forms": ["single", "unanswerable", "counting", "tool_call", "json"],
+        "planted": 0.5,
+        "others": 1,
+        "structured": 0.5,
     },
+    "selected": {"rows": 2, "share": 0.3, "lengths": [900], "questions": 2, "others": 1, "min_states": [512, 700]},
     "log_every": 1,
-    "save_every": 2,
+    "save_every": 3,
 }
 
 
@@ -52,7 +55,7 @@ def recipe():
             return runpy.run_path(str(RECIPE / script), run_name="__main__")
 
         yield run
-    for module in ("any_facts", "facts", "newton_schulz", "start"):
+    for module in ("any_facts", "facts", "muon", "read_loss", "reading", "rows", "start"):
         sys.modules.pop(module, None)
 
 
@@ -170,23 +173,23 @@ def test_the_first_weights_find_and_copy_before_any_training(start):
     assert torch.stack(by_chance).mean() < 0.02
 
 
-def rows_of(recipe, texts, start, **sentences):
-    """The script's names, its settings, and its batches of sentences."""
-    with pytest.raises(SystemExit):
-        recipe("look_ups.py", "--help")
-    script = runpy.run_path(str(RECIPE / "look_ups.py"))
-    settings = script["Settings"](
-        str(start), "", (str(texts),), script["Sentences"](**{"rows": 2, "facts": 3} | sentences), script["Documents"]()
+def rows_of(texts, start, **sentences):
+    """Batches with these sentences."""
+    from rows import Documents, Rows, Sentences
+
+    model = SharedLLMForCausalLM.from_pretrained(start)
+    given = Sentences(**{"rows": 2, "facts": 3} | sentences)
+    documents = Documents(share=0)
+    tokenizer = TextTokenizer(AutoTokenizer.from_pretrained(start))
+    return Rows(
+        [str(texts)], given, documents, documents, tokenizer, model.method, steps=9, seed=0, chunk_positions=256
     )
-    tokenizer = AutoTokenizer.from_pretrained(start)
-    model = script["AskedModel"].from_pretrained(start).train()
-    return model, script["Rows"](settings, TextTokenizer(tokenizer), model.method)
 
 
+@pytest.mark.usefixtures("recipe")
 @pytest.mark.parametrize("sort", ["made_up", "framed", "blank"])
-def test_questions_are_about_their_sentences_and_leave_the_answer_out(recipe, texts, start, sort):
-    _, rows = rows_of(recipe, texts, start, **{"made_up": 0} | {sort: 1})
-    facts = rows._facts(Random(3))
+def test_questions_are_about_their_sentences_and_leave_the_answer_out(texts, start, sort):
+    facts = rows_of(texts, start, **{"made_up": 0, "unsaid": 0} | {sort: 1})._facts(3, Random(3))
     assert len(facts) == 3
     for fact in facts:
         asked, said = set(re.findall(r"\w+", fact.question)), set(re.findall(r"\w+", fact.text))
@@ -195,52 +198,147 @@ def test_questions_are_about_their_sentences_and_leave_the_answer_out(recipe, te
         assert len(asked & said) >= 1
 
 
-def test_questions_asked_alone_see_the_sentences_of_their_row_and_no_others(recipe, texts, start):
-    """Also with states of earlier rows beside: a question must never see those alone."""
-    model, rows = rows_of(recipe, texts, start, alone=1)
-    method, batch = rows.batch(0)
-    model.set_method(method)
-    model.earlier_rows = 3
-    past = PastBatch.of({name: part for name, part in batch.items() if name.startswith(("chunk", "query"))})
-    assert set(past.rows) == {0, 3}
-    model._pasts(past)  # these are the earlier rows
-    seen = model._pasts(past)
-    assert seen[0] is seen[1] is seen[2]
-    assert seen[3] is seen[4] is seen[5]
-    assert seen[0] is not seen[3]
-
-
-def test_a_conversation_reads_in_full_what_any_of_its_questions_asks_for(recipe, texts, start):
-    """One query stands for all questions: with a least score, facts that one question shares less with stay coarse."""
-    model, rows = rows_of(recipe, texts, start)
-    documents = {**SETTINGS["documents"], "questions": 5, "forms": ("single",), "lengths": (700,)}
-    rows._settings = replace(rows._settings, documents=type(rows._settings.documents)(**documents))
-    model.set_method(rows.of_documents)
-    batch = collate(list(rows._conversations(7)))
-    past = PastBatch.of({name: part for name, part in batch.items() if name.startswith(("chunk", "query"))})
-    assert all(
-        read.num_states == sum(len(past.chunks[i]) for i, of in enumerate(past.rows) if of == row)
-        for row, read in enumerate(model._pasts(past))
-    )
+@pytest.mark.usefixtures("recipe")
+@pytest.mark.parametrize("made_up", [0, 1])
+def test_what_is_asked_in_vain_is_not_said(texts, start, made_up):
+    rows = rows_of(texts, start, made_up=made_up, unsaid=1)
+    facts = [fact for number in range(20) for fact in rows._facts(6, Random(number))]
+    silent = [fact for fact in facts if fact.answer == NO_ANSWER]
+    assert 5 <= len(silent) <= 20
+    assert all((not fact.text) == (fact.answer == NO_ANSWER) for fact in facts)
 
 
 @pytest.mark.usefixtures("recipe")
-@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])
-def test_muon_in_float32_steps_where_torchs_does(shape):
+def test_stated_facts_say_several_things_of_one_thing(texts, start):
+    """Otherwise the thing alone would tell the answer, and the property need not be read."""
+    facts = rows_of(texts, start, made_up=0, unsaid=0)._facts(60, Random(0))
+    pools = [pool for pool in (kind.key for kind in KINDS.values()) if pool.pattern == "{quality} {animal}"]
+    names = {name for fact in facts for name in re.findall(r"[A-Z][a-z]+ [A-Z][a-z]+", fact.question)}
+    assert pools
+    assert any(sum(name in fact.question for fact in facts) > 1 for name in names)
+
+
+def asked(start):
+    """Two sets of documents with four questions each, a model, and its tokenizer."""
+    model = TrainableSharedLLMForCausalLM.from_pretrained(start).eval()
+    tokenizer = TextTokenizer(AutoTokenizer.from_pretrained(start))
+    settings = TaskSettings(length=900, count_tokens=tokenizer.count, questions_per_set=4, distractors=2)
+    tasks = list(generate_tasks(list(FillerTexts(60)), settings, 3, count=8))
+    return model, tokenizer, [tasks[:4], tasks[4:]]
+
+
+def parts(tasks):
+    texts, ids = zip(*((document["text"], document["id"]) for document in tasks[0].documents), strict=True)
+    return texts, ids, [Turn(task.question, task.answer) for task in tasks]
+
+
+@pytest.mark.usefixtures("recipe")
+@pytest.mark.parametrize("lower_attention", ["causal", "full"])
+@pytest.mark.parametrize("alone", [False, True])
+@torch.no_grad()
+def test_opened_documents_have_the_loss_that_the_model_itself_gives(start, alone, lower_attention):
+    from read_loss import read_loss
+    from reading import collate as collate_readings
+    from reading import opened
+
+    model, tokenizer, sets = asked(start)
+    method = replace(model.method, lower_attention=lower_attention)
+    everything = replace(method, min_score_share=0, min_injected_states=10**6)
+    items, readings = [], []
+    for tasks in sets:
+        texts, _, turns = parts(tasks)
+        conversations = [[turn] for turn in turns] if alone else [turns]
+        items += [conversation_item(texts, turns, tokenizer, everything) for turns in conversations]
+        readings.append(opened(texts, conversations, tokenizer, method))
+    model.set_method(everything)
+    expected = model(**collate(items)).loss
+    assert torch.allclose(read_loss(model, collate_readings(readings, Random(0))), expected, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("recipe")
+@torch.no_grad()
+def test_selected_documents_have_the_loss_that_the_model_itself_gives(start):
+    from read_loss import read_loss
+    from reading import collate as collate_readings
+    from reading import selected
+
+    model, tokenizer, sets = asked(start)
+    method = replace(model.method, min_injected_states=300)
+    items, readings = [], []
+    for tasks in sets:
+        texts, _, turns = parts(tasks)
+        items += [conversation_item(texts, [turn], tokenizer, method) for turn in turns]
+        readings.append(selected(texts, turns, [[] for _ in turns], tokenizer, method))
+    model.set_method(method)
+    expected = model(**collate(items)).loss
+    assert torch.allclose(read_loss(model, collate_readings(readings, Random(0))), expected, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("recipe")
+def test_a_question_whose_evidence_is_not_retained_is_left_out(start):
+    from reading import selected, spots
+
+    model, tokenizer, (tasks, _) = asked(start)
+    texts, ids, turns = parts(tasks)
+    everywhere = [[(number, 0, len(text)) for number, text in enumerate(texts)] for _ in tasks]
+    little = replace(model.method, min_injected_states=150)
+    everything = replace(model.method, min_injected_states=10**6, min_score_share=0)
+    assert len(selected(texts, turns, everywhere, tokenizer, everything).views) == 4
+    assert len(selected(texts, turns, everywhere, tokenizer, little).views) == 0
+    of_tasks = [spots(task.evidence, ids) for task in tasks]
+    assert sum(map(len, of_tasks)) > 0
+    assert len(selected(texts, turns, of_tasks, tokenizer, everything).views) == 4
+
+
+@pytest.mark.usefixtures("recipe")
+def test_other_readings_are_seen_at_positions_of_their_own(start):
+    from reading import collate as collate_readings
+    from reading import opened
+
+    model, tokenizer, sets = asked(start)
+    readings = [opened(parts(tasks)[0], [parts(tasks)[2]], tokenizer, model.method) for tasks in sets]
+    alone = collate_readings(readings, Random(0))
+    beside = next(
+        batch
+        for number in range(20)
+        if (batch := collate_readings(readings, Random(number), random_positions=256, others=2)).states.shape
+        > alone.states.shape
+    )
+    own = [set(alone.states[row][alone.is_seen[row]].tolist()) for row in (0, 1)]
+    for row in (0, 1):
+        states, places = beside.states[row][beside.is_seen[row]], beside.positions[row][beside.is_seen[row]]
+        assert own[row] <= set(states.tolist())
+        mine = torch.tensor([state in own[row] for state in states.tolist()])
+        assert not set(places[mine].tolist()) & set(places[~mine].tolist())
+        assert beside.query_positions[row] == places.max() + 1
+
+
+@pytest.mark.usefixtures("recipe")
+def test_muon_steps_where_torchs_does():
     """torch's computes in bfloat16, hence the tolerance."""
-    from newton_schulz import orthogonalized
+    from muon import Muon, orthogonalized
 
-    step = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-    arguments = ((3.4445, -4.775, 2.0315), 5, 1e-7)
-    found = orthogonalized(step, *arguments)
-    assert torch.allclose(found, TORCHS(step, *arguments).float(), atol=0.05)
-    assert torch.linalg.svdvals(found).sub(1).abs().max() < 0.4
+    torch.manual_seed(0)
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in ((6, 6), (4, 9), (9, 4), (6, 6))]
+    torchs = [torch.nn.Parameter(matrix.detach().clone()) for matrix in ours]
+    one, other = Muon(ours, 0.1), torch.optim.Muon(torchs, lr=0.1, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    before = [matrix.detach().clone() for matrix in ours]
+    for _ in range(3):
+        for mine, theirs in zip(ours, torchs, strict=True):
+            mine.grad = torch.randn_like(mine)
+            theirs.grad = mine.grad.clone()
+        one.step()
+        other.step()
+    for mine, theirs, first in zip(ours, torchs, before, strict=True):
+        assert (mine - first).abs().max() > 0.05
+        assert torch.allclose(mine, theirs, atol=0.01)
+    assert torch.linalg.svdvals(orthogonalized(torch.randn(2, 6, 6))).sub(1).abs().max() < 0.4
 
 
-def test_look_ups_are_trained_and_both_sorts_of_rows_logged(trained):
+def test_look_ups_are_trained_and_all_sorts_of_rows_logged(trained):
     rows = log(trained)
-    assert [row["step"] for row in rows] == [1, 2, 3, 4]
-    assert {name for row in rows for name in row} == {"step", "loss_sentences", "loss_documents"}
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert {name for row in rows for name in row} == {"step", "loss_sentences", "loss_opened", "loss_selected"}
     engine = SharedLLMEngine.from_pretrained(trained / "model")
     assert engine.ask("Who?", engine.read([Document("Nobody.", id="a")]), max_new_tokens=2).usage.injected_states
 
@@ -250,7 +348,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(recipe, texts, start,
     train(recipe, texts, start, tmp_path / "run")
     for one, other in zip(weights(tmp_path / "run" / "model"), weights(trained / "model"), strict=True):
         assert all(torch.equal(one[name], other[name]) for name in other)
-    assert log(tmp_path / "run") == log(trained)[2:]
+    assert log(tmp_path / "run") == log(trained)[3:]
 
 
 def test_a_step_that_is_done_says_so(recipe, texts, start, trained, tokenizer_folder, capsys):
@@ -278,4 +376,16 @@ def test_the_settings_are_read(recipe, path):
     settings = runpy.run_path(str(RECIPE / "look_ups.py"))["Settings"].read(path)
     assert settings.rate(settings.warmup_steps) == 1
     assert settings.rate(settings.steps) == 0.02
-    assert {"single", "two_hop"} <= set(settings.documents.forms)
+    assert {"single", "two_hop"} <= set(settings.opened.forms) & set(settings.selected.forms)
+
+
+def test_a_run_ends_when_its_minutes_are_over(recipe):
+    with pytest.raises(SystemExit):
+        recipe("look_ups.py", "--help")
+    settings = runpy.run_path(str(RECIPE / "look_ups.py"))["Settings"]("a", "b", (), steps=1000, minutes=2)
+    assert not settings.is_over(999, 119)
+    assert settings.is_over(10, 120)
+    assert settings.is_over(1000, 1)
+    assert settings.rate(60, 30) == 1
+    assert settings.rate(60, 90) == pytest.approx(0.5)
+    assert settings.rate(60, 120) == 0.02
