@@ -1,8 +1,8 @@
 """Facts of any shape for step 3 of the embedded model: so that it learns to look up, and not sorts of facts by heart.
 
-*Framed* facts are a name and a value among random words, and the question has the name and some of the words: only
-what the question leaves out tells the answer. *Blanks* are sentences of the training texts: the question has some words
-of a sentence, and the answer is a part of it that the question leaves out.
+*Framed* facts are a name and a value among random words, and the question has the name and some of the words, or quite
+other ones: only what the question leaves out tells the answer. *Blanks* are sentences of the training texts: the
+question has some words of a sentence, and the answer is a part of it that the question leaves out.
 """
 
 import re
@@ -83,7 +83,10 @@ def _blank(sentence: str, rng: Random) -> AskedFact | None:
 class _Frame:
     """Words around a name and a value, in an order."""
 
+    OTHERWISE = 0.4  # how often a question has nothing in common with the fact but the name
+
     def __init__(self, words: Sequence[str], rng: Random) -> None:
+        self._words = words
         self._what = [rng.choice(words) for _ in range(rng.randint(1, 3))]
         self._lead = [rng.choice(words) for _ in range(rng.choice((0, 0, 1, 3)))]
         self._tail = [rng.choice(words) for _ in range(rng.choice((0, 0, 1, 2, 4)))]
@@ -102,7 +105,10 @@ class _Frame:
         return " ".join([*lead, *middle, *self._tail]) + self._end
 
     def asked(self, key: str, rng: Random) -> str:
-        some = [word for word in self._what if rng.random() < 0.7]
+        if rng.random() < self.OTHERWISE:
+            some = rng.sample(self._words, len(self._what))
+        else:
+            some = [word for word in self._what if rng.random() < 0.7]
         if rng.random() < 0.3:
             rng.shuffle(some)
         parts = [*some, rng.choice(_SMALL), key] if rng.random() < 0.6 else [key, *some]

@@ -16,6 +16,9 @@ from sharedllm_core.training.tasks import KINDS, NO_ANSWER, FactKind, Split
 from sharedllm_core.training.tasks.phrasing import own
 
 DROPPED, PUT_IN = 0.12, 0.1  # shares of words
+# How often a thing that is asked for in vain is not named at all. If it mostly were, and only what is asked about it
+# were not said, the model would look for the words of the question, and give up on all wordings that are new to it.
+UNNAMED = 0.75
 _KINDS = [kind for kind in KINDS.values() if not kind.held_out]
 _LEADS = ("According to the documents: ", "I need to know: ", "Look it up. ", "Please tell me: ", "Quick question. ")
 _ASKING_FOR_PHRASES = ("What is {phrase}?", "Name {phrase}.", "Tell me {phrase}.", "Give {phrase}.")
@@ -70,29 +73,40 @@ def common_words(texts: Iterable[str], at_least: int = 4) -> list[str]:
 
 
 def stated_facts(
-    count: int, words: Sequence[str], rng: Random, *, noisy: bool = True, split: Split = "train", unsaid: float = 0.33
+    count: int,
+    words: Sequence[str],
+    rng: Random,
+    *,
+    kinds: Sequence[FactKind] = (),
+    noisy: bool = True,
+    split: Split = "train",
+    unsaid: float = 0.33,
 ) -> list[AskedFact]:
-    """Facts of the generator's kinds, often of one kind about things with similar names, and of several about a thing.
+    """Facts of some kinds, often of one kind about things with similar names, and of several about a thing.
 
     Args:
         count: how many.
         words: to put in.
         rng: for all choices.
+        kinds: the generator's if there are none.
         noisy: whether words are dropped and put in, and phrases asked for.
         split: which phrasings.
-        unsaid: how often one question asks for what is not said, of a thing that is named or like one that is.
+        unsaid: how often one question asks for what is not said, mostly of a thing that is only like one that is named.
     """
+    kinds = kinds or _KINDS
     about: dict[tuple[FactKind, str], bool] = {}
     while len(about) < count:
-        kinds = [kind := rng.choice(_KINDS)]
+        some = [kind := rng.choice(kinds)]
         if rng.random() < 0.5:  # so that the thing alone does not tell the answer
-            others = [other for other in _KINDS if other.key is kind.key and other is not kind]
-            kinds += rng.sample(others, min(len(others), rng.randint(1, 2)))
+            others = [other for other in kinds if other.key is kind.key and other is not kind]
+            some += rng.sample(others, min(len(others), rng.randint(1, 2)))
         keys = kind.key.family(rng, rng.randint(2, 4) if rng.random() < 0.5 else 1)
-        pairs = [(kind, key) for key in keys for kind in kinds]
+        pairs = [(kind, key) for key in keys for kind in some]
         rng.shuffle(pairs)
-        silent = len(pairs) > 1 and rng.random() < unsaid and not any(about.values())
-        about |= {pair: silent and pair is pairs[0] for pair in pairs if pair not in about}
+        silent = pairs[0] if len(pairs) > 1 and rng.random() < unsaid and not any(about.values()) else None
+        if silent and rng.random() < UNNAMED:
+            pairs = [pair for pair in pairs if pair is silent or pair[1] != silent[1]]
+        about |= {pair: pair is silent for pair in pairs if pair not in about}
     facts: list[AskedFact] = []
     for (kind, key), is_silent in list(about.items())[:count]:
         value = kind.value.draw(rng)

@@ -20,7 +20,7 @@ import yaml
 from muon import Muon
 from read_loss import read_loss
 from reading import ReadBatch
-from rows import Documents, Rows, Sentences
+from rows import Documents, Plain, Rows, Sentences
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
@@ -40,6 +40,7 @@ class Settings:
     sentences: Sentences = field(default_factory=Sentences)
     opened: Documents = field(default_factory=Documents)
     selected: Documents = field(default_factory=lambda: Documents(share=0))
+    plain: Plain = field(default_factory=Plain)
     steps: int = 4000
     minutes: float | None = None  # the run ends by then, if it has not made its steps before
     seed: int = 0
@@ -60,10 +61,11 @@ class Settings:
         """The settings of a YAML file."""
         given: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         given["sentences"] = Sentences(**given.pop("sentences", {}))
-        for sort in ("opened", "selected"):
+        of_sorts: dict[str, type[Documents | Plain]] = {"opened": Documents, "selected": Documents, "plain": Plain}
+        for sort, settings in of_sorts.items():
             numbers: dict[str, Any] = given.pop(sort, {"share": 0})
             lists = {name: tuple(value) for name, value in numbers.items() if isinstance(value, list)}
-            given[sort] = Documents(**numbers | lists)
+            given[sort] = settings(**numbers | lists)
         return cls(**given | {"texts": tuple(given["texts"])})
 
     def rate(self, step: int, seconds: float = 0.0) -> float:
@@ -120,15 +122,15 @@ class Run:
         """What the run has taken, also before it was stopped."""
         return time.monotonic() - self._began
 
-    def train_on(self, batch: ReadBatch) -> Tensor:
-        """One step; its loss."""
+    def train_on(self, batch: ReadBatch, weight: float = 1.0) -> Tensor:
+        """One step; its loss, whose gradient has such a weight."""
         settings = self._settings
         rates = (settings.learning_rate, settings.matrix_learning_rate)
         for one, rate in zip(self.optimizers, rates, strict=False):
             one.param_groups[0]["lr"] = rate * settings.rate(self.step, self.seconds if settings.minutes else 0)
         with torch.autocast(settings.device, torch.bfloat16, enabled=self._in_half_precision):
             loss = read_loss(self.model, batch.to(settings.device))
-        loss.backward()
+        (loss * weight).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for one in self.optimizers:
             one.step()
@@ -173,6 +175,7 @@ def run(settings: Settings) -> Path:
         settings.sentences,
         settings.opened,
         settings.selected,
+        settings.plain,
         TextTokenizer(this.tokenizer),
         this.model.method,
         steps=settings.steps,
@@ -190,7 +193,7 @@ def run(settings: Settings) -> Path:
     )
     losses: dict[str, list[Tensor]] = {}
     for sort, batch in coming:
-        losses.setdefault(sort, []).append(this.train_on(batch))
+        losses.setdefault(sort, []).append(this.train_on(batch, settings.plain.weight if sort == "plain" else 1.0))
         if this.step % settings.log_every == 0:
             noted: dict[str, float] = {"step": this.step, "seconds": round(this.seconds, 1)}
             noted |= {f"loss_{name}": round(float(torch.stack(every).mean()), 4) for name, every in losses.items()}

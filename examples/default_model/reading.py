@@ -6,7 +6,7 @@ is left to other processes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from sharedllm_core.tokenization import TextTokenizer
 from sharedllm_core.training.items import NO_LOSS, Turn, conversation_item
 from sharedllm_core.training.tasks import Evidence
 
-__all__ = ["ReadBatch", "Reading", "Seen", "Text", "collate", "opened", "selected"]
+__all__ = ["ReadBatch", "Reading", "Seen", "Text", "collate", "continued", "opened", "selected"]
 
 # Suffixes: V views, Q texts of a view, T tokens of a text, S states that a view sees, N nodes of a group, L their
 # tokens.
@@ -114,6 +114,12 @@ def opened(
     return _reading(
         [chunk.ids for chunk in library.chunks], leaves, [(range(len(leaves)), texts)], library.chunk_positions, method
     )
+
+
+def continued(before: str, ids: Tensor, tokenizer: TextTokenizer, method: SharedLLMConfig) -> Reading:
+    """Text of which every leaf is seen while what follows it is read; every token of that is a label."""
+    read = opened([before], [], tokenizer, method)
+    return replace(read, views=[Seen(range(len(read.nodes)), [Text(ids, ids)])])
 
 
 def selected(

@@ -1,8 +1,9 @@
-"""What step 3 of the embedded model reads: batches of three sorts, each a function of its number alone.
+"""What step 3 of the embedded model reads: batches of four sorts, each a function of its number alone.
 
 *Sentences* are a few lines full of facts (`facts.py`, `any_facts.py`): there finding and copying are learned. *Opened*
 documents are real texts with facts between their sentences, generated tasks or facts of any shape, of which every
 question sees every leaf. *Selected* ones are longer, and every question sees what it retains when the model answers.
+*Plain* text goes on from what stands before it: there it is learned which words belong together.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from random import Random
 from typing import Any
 
 from any_facts import blanks, framed_facts
-from facts import AskedFact, common_words, made_up_facts, stated_facts
-from reading import ReadBatch, Reading, collate, opened, selected, spots
+from facts import UNNAMED, AskedFact, common_words, made_up_facts, stated_facts
+from reading import ReadBatch, Reading, collate, continued, opened, selected, spots
 from torch.utils.data import Dataset
+from written_kinds import written_kinds
 
 from sharedllm_core import ConfigError, SharedLLMConfig
 from sharedllm_core.tokenization import TextTokenizer
@@ -23,9 +25,10 @@ from sharedllm_core.training.tasks import NO_ANSWER, TaskSettings, generate_task
 from sharedllm_core.training.tasks.haystack import compose
 from sharedllm_core.training.tasks.placement import place
 
-__all__ = ["Documents", "Rows", "Sentences"]
+__all__ = ["Documents", "Plain", "Rows", "Sentences"]
 
 _STRUCTURED = ("tool_call", "json")  # long questions, in batches of their own
+_CHARACTERS_A_TOKEN = 6  # more than text has
 _OF_THE_WHOLE = ("counting",)  # wrong answers, once the documents of other questions are seen, too
 
 
@@ -36,13 +39,14 @@ class Sentences:
     Attributes:
         rows: of a batch.
         facts: in each.
-        made_up, framed, blank: shares of rows with facts of these sorts; the others have the generator's kinds.
+        written, made_up, framed, blank: shares of rows with facts of these sorts; others have the generator's kinds.
         unsaid: how often one question of a row asks in vain.
         alone: share of batches in which each question is asked alone, and not one after another in a conversation.
     """
 
     rows: int = 16
     facts: int = 6
+    written: float = 0.0
     made_up: float = 0.35
     framed: float = 0.0
     blank: float = 0.0
@@ -81,12 +85,31 @@ class Documents:
     min_states: tuple[int, ...] = (512,)
 
 
+@dataclass(frozen=True)
+class Plain:
+    """Text whose every token is to be predicted from those before it.
+
+    Attributes:
+        share: of batches.
+        rows: texts of a batch.
+        past: tokens of the past context, drawn for each batch.
+        running: tokens of the running text.
+        weight: of the loss, which is far larger than that of answers.
+    """
+
+    share: float = 0.0
+    rows: int = 16
+    past: tuple[int, ...] = (256, 512, 1024)
+    running: int = 512
+    weight: float = 0.2
+
+
 class Rows(Dataset[tuple[str, ReadBatch]]):
     """Batches of all sorts; batch n is the same whenever it is asked for.
 
     Args:
         texts: files of texts.
-        sentences, opened, selected: what batches are like.
+        sentences, opened, selected, plain: what batches are like.
         tokenizer, method: of the model.
         steps: how many batches there are.
         seed: for everything.
@@ -99,6 +122,7 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         sentences: Sentences,
         opened: Documents,
         selected: Documents,
+        plain: Plain,
         tokenizer: TextTokenizer,
         method: SharedLLMConfig,
         *,
@@ -107,9 +131,10 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         chunk_positions: int,
     ) -> None:
         self._texts = list(read_texts(texts))
-        self._plain = [text["text"] for text in self._texts]
-        self._words = common_words(self._plain)
-        self._sentences, self._opened, self._selected = sentences, opened, selected
+        self._running = [text["text"] for text in self._texts]
+        self._words = common_words(self._running)
+        self._written = written_kinds() if sentences.written else []
+        self._sentences, self._opened, self._selected, self._plain = sentences, opened, selected, plain
         self._tokenizer, self._method = tokenizer, method
         self._steps, self._seed, self._chunk_positions = steps, seed, chunk_positions
         # A chunk of a few sentences is read as one leaf.
@@ -136,9 +161,25 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
                 readings = self._documents(sort, settings, rng, others)
                 return sort, collate(readings, rng, random_positions=self._chunk_positions, others=others)
             drawn -= share
+        if drawn < self._plain.share:
+            past = rng.choice(self._plain.past)
+            readings = [self._continued(past, rng) for _ in range(self._plain.rows)]
+            return "plain", collate(readings, rng, random_positions=self._chunk_positions)
         alone = rng.random() < self._sentences.alone
         readings = [self._of_facts(rng, alone) for _ in range(self._sentences.rows)]
         return "sentences", collate(readings, rng, random_positions=self._chunk_positions)
+
+    def _continued(self, past: int, rng: Random) -> Reading:
+        """A place of a text: so many tokens of past context, and what follows them."""
+        wanted = past + self._plain.running
+        while True:
+            text = rng.choice(self._running)
+            start = rng.randrange(max(1, len(text) - _CHARACTERS_A_TOKEN * wanted))
+            tokens = self._tokenizer.encode(text[start : start + _CHARACTERS_A_TOKEN * wanted])
+            if len(tokens.ids) < wanted:
+                continue
+            before = text[start : start + int(tokens.offsets[past, 0])]
+            return continued(before, tokens.ids[past:wanted], self._tokenizer, self._method)
 
     # ------------------------------------------------------------------------------------------ sentences
 
@@ -151,16 +192,23 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
 
     def _facts(self, count: int, rng: Random) -> list[AskedFact]:
         shares = self._sentences
-        sort = rng.random()
-        if sort >= shares.made_up + shares.framed + shares.blank:
+        sorts = {name: getattr(shares, name) for name in ("written", "made_up", "framed", "blank")}
+        sort = rng.choices([*sorts, "generated"], [*sorts.values(), max(0.0, 1 - sum(sorts.values()))])[0]
+        if sort == "generated":
             return stated_facts(count, self._words, rng, unsaid=shares.unsaid)
-        if sort < shares.made_up:
+        if sort == "written":
+            # Every wording of these is for training: what is held out are wordings and kinds of the generator.
+            return stated_facts(
+                count, self._words, rng, kinds=self._written, split="held_out_kind", unsaid=shares.unsaid
+            )
+        if sort == "made_up":
             facts = made_up_facts(count, self._words, rng)
-        elif sort < shares.made_up + shares.framed:
+        elif sort == "framed":
             facts = framed_facts(count, self._words, rng)
         else:
-            facts = blanks(count, self._plain, rng)
-        if count > 1 and rng.random() < shares.unsaid / 2:
+            facts = blanks(count, self._running, rng)
+        # A made-up fact's thing may have others.
+        if count > 1 and rng.random() < shares.unsaid * (1 - UNNAMED if sort == "made_up" else 1) / 2:
             facts[0] = AskedFact("", facts[0].question, NO_ANSWER)
         return facts
 
