@@ -76,17 +76,22 @@ def written_kinds(folder: Path = _FOLDER) -> list[FactKind]:
     Raises:
         ValueError: a kind that cannot be used: which, and why.
     """
-    kinds = [
-        _kind(given) for file in sorted(folder.glob("*.yaml")) for given in yaml.safe_load(file.read_text("utf-8"))
-    ]
+    files = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.yaml"))]
+    kinds = [_kind(given) for file in files for given in file]
     for kind in kinds:
         _check(kind)
     return kinds
 
 
 def _kind(given: dict[str, Any]) -> FactKind:
-    patterns = {field: tuple(given[field]) for field in ("facts", "questions", "phrases")}
-    return FactKind(name=given["name"], key=_pool(given["key"]), value=_pool(given["value"]), **patterns)
+    return FactKind(
+        name=given["name"],
+        key=_pool(given["key"]),
+        value=_pool(given["value"]),
+        facts=tuple(given["facts"]),
+        questions=tuple(given["questions"]),
+        phrases=tuple(given["phrases"]),
+    )
 
 
 def _check(kind: FactKind) -> None:
