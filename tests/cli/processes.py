@@ -70,8 +70,9 @@ class Terminal:
 
     def wait(self):
         """Read to the end; the exit code."""
-        while self._receive(_LIMIT_S):
-            pass
+        end = time.monotonic() + _LIMIT_S
+        while self._receive(0.1):
+            assert time.monotonic() < end, f"it did not end: {self.shown}"
         code = self.process.wait(_LIMIT_S)
         os.close(self._mine)
         return code
