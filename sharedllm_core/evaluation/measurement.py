@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from .. import Document
+from .. import Document, Evidence
 from .settings import EvaluationSettings
 from .system import System
 
@@ -21,6 +21,10 @@ Scores = Mapping[str, float]
 
 #: What a user may have to give before something can be measured.
 Input = Literal["texts", "squad", "longbench", "infinitebench"]
+
+
+#: Characters of a span of evidence; a longer one names too much to be of use.
+_LONGEST_SPAN = 300
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,11 @@ class Measurement(ABC):
 
 
 class QuestionMeasurement(Measurement):
-    """A measurement by questions, whose answers are compared with the expected ones."""
+    """A measurement by questions, whose answers are compared with the expected ones.
+
+    Where a system gives evidence, right answers (`exact`) also score whether the first span, of at most 300 characters,
+    overlaps one of the facts (`evidence`).
+    """
 
     @abstractmethod
     def score(self, item: Item, answers: Sequence[str]) -> list[Scores]:
@@ -117,9 +125,21 @@ class QuestionMeasurement(Measurement):
     def measure(self, system: System, item: Item) -> list[Result]:
         """See `Measurement`."""
         texts = [question.text for question in item.questions]
-        answers = system.answers(item.documents, texts, item.max_new_tokens)
-        scores = self.score(item, answers)
+        cited = system.cited_answers(item.documents, texts, item.max_new_tokens)
+        scores = self.score(item, [answer for answer, _ in cited])
         return [
-            Result({**item.labels, **question.labels}, score, answer)
-            for question, score, answer in zip(item.questions, scores, answers, strict=True)
+            Result({**item.labels, **question.labels}, {**score, **_evidence(question, score, spans)}, answer)
+            for question, score, (answer, spans) in zip(item.questions, scores, cited, strict=True)
         ]
+
+
+def _evidence(question: Question, score: Scores, spans: Sequence[Evidence] | None) -> Scores:
+    if spans is None or not question.facts or not score.get("exact"):
+        return {}
+    return {"evidence": float(any(_points_to(spans[0], fact) for fact in question.facts) if spans else False)}
+
+
+def _points_to(span: Evidence, fact: tuple[str, int, int]) -> bool:
+    document, start, end = fact
+    short = span.end - span.start <= _LONGEST_SPAN
+    return short and span.document_id == document and span.start < end and start < span.end

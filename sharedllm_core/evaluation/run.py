@@ -116,8 +116,10 @@ def _key(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _said(row: dict[str, Any]) -> str:
     scores = [result["scores"] for result in row.get("results", ())]
-    shown = {name: sum(score[name] for score in scores) / len(scores) for name in (scores[0] if scores else ())}
-    outcome = row.get("error") or ", ".join(f"{name} {value:.2f}" for name, value in shown.items())
+    values: dict[str, list[float]] = {}
+    for name, value in (pair for score in scores for pair in score.items()):
+        values.setdefault(name, []).append(value)  # evidence is scored of right answers alone
+    outcome = row.get("error") or ", ".join(f"{name} {sum(of) / len(of):.2f}" for name, of in values.items())
     return f"{row['measurement']}, {row['item']}, {row['system']}: {outcome} ({row['seconds']:.1f} s)"
 
 

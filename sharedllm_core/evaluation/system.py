@@ -5,9 +5,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from .. import Document
+from .. import Document, Evidence
 
-__all__ = ["System"]
+__all__ = ["Cited", "System"]
+
+#: An answer and the spans of the documents that it names, the strongest first; `None` from a system that names none.
+Cited = tuple[str, tuple[Evidence, ...] | None]
 
 
 class System(ABC):
@@ -26,6 +29,12 @@ class System(ABC):
         Raises:
             DeviceMemoryError: the device has too little memory for it; a result like any other.
         """
+
+    def cited_answers(
+        self, documents: Sequence[Document], questions: Sequence[str], max_new_tokens: int
+    ) -> list[Cited]:
+        """The answers of `answers`, with the evidence that the system gives for them; by default none."""
+        return [(answer, None) for answer in self.answers(documents, questions, max_new_tokens)]
 
     @abstractmethod
     def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from sharedllm_core import DeviceMemoryError
+from sharedllm_core import DeviceMemoryError, Evidence
 from sharedllm_core.evaluation.lookup import Lookup
 from sharedllm_core.evaluation.needle import Needle
 from sharedllm_core.evaluation.report import write_report
@@ -49,6 +49,30 @@ class Oracle(System):
 
     def losses(self, past_ids, target_ids):
         return torch.zeros(len(target_ids))
+
+
+class Citing(Oracle):
+    """Names a span for each answer: the fact, widened by some characters on each side and moved by some more."""
+
+    name = "citing"
+
+    def __init__(self, measurement, chosen, widened=0, moved=0):
+        super().__init__(measurement, chosen)
+        self.widened, self.moved = widened, moved
+        self.facts = {
+            self.key(item.documents, question.text): question.facts
+            for item in measurement.items(chosen)
+            for question in item.questions
+        }
+
+    def cited_answers(self, documents, questions, max_new_tokens):
+        return [(self.known[key], self.spans(key)) for key in (self.key(documents, asked) for asked in questions)]
+
+    def spans(self, key):
+        return tuple(
+            Evidence(document, max(0, start - self.widened + self.moved), end + self.widened + self.moved, "", 1.0)
+            for document, start, end in self.facts[key]
+        )
 
 
 class Silent(System):

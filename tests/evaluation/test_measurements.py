@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sharedllm_core import ConfigError, DocumentError, InputError
+from sharedllm_core import ConfigError, Document, DocumentError, InputError, SharedLLMEngine
 from sharedllm_core.context_tree import retained_nodes, whole_chunk
 from sharedllm_core.evaluation.baselines import make_system
+from sharedllm_core.evaluation.baselines.shared_llm import SharedLLM
 from sharedllm_core.evaluation.infinitebench import InfiniteBench
 from sharedllm_core.evaluation.leaf_recall import LeafRecall
 from sharedllm_core.evaluation.longbench import LongBench
@@ -21,7 +22,17 @@ from sharedllm_core.evaluation.perplexity import Perplexity
 from sharedllm_core.evaluation.ruler import Ruler
 from sharedllm_core.evaluation.squad import Squad, read_articles
 from tests import tiny_engine
-from tests.evaluation.systems import TOKENIZER, VOCABULARY, Oracle, Silent, Wrong, long_texts, settings, squad_file
+from tests.evaluation.systems import (
+    TOKENIZER,
+    VOCABULARY,
+    Citing,
+    Oracle,
+    Silent,
+    Wrong,
+    long_texts,
+    settings,
+    squad_file,
+)
 
 LONGBENCH = {
     "hotpotqa": (["the lease", "a lease"], None),
@@ -109,6 +120,38 @@ def test_who_reads_the_answer_scores_everything(measurement, chosen):
 @pytest.mark.parametrize("system", [Silent(), Wrong()], ids=lambda s: s.name)
 def test_who_says_nothing_or_something_else_scores_nothing(measurement, system, chosen):
     assert set(all_scores(measurement, system, chosen)) == {0.0}
+
+
+def evidence_scores(system, chosen):
+    results = [result for item in Lookup().items(chosen) for result in Lookup().measure(system, item)]
+    return [result.scores["evidence"] for result in results if "evidence" in result.scores]
+
+
+@pytest.mark.parametrize(("widened", "moved", "score"), [(0, 0, 1.0), (60, 0, 1.0), (0, 10_000, 0.0), (300, 0, 0.0)])
+def test_evidence_counts_where_a_short_span_overlaps_the_fact(widened, moved, score):
+    chosen = settings(items=8)
+    found = evidence_scores(Citing(Lookup(), chosen, widened, moved), chosen)
+    assert set(found) == {score}
+    assert len(found) == sum(bool(question.facts) for item in Lookup().items(chosen) for question in item.questions)
+
+
+def test_evidence_is_scored_of_right_answers_and_of_systems_that_give_it():
+    chosen = settings(items=8)
+    wrong = Citing(Lookup(), chosen)
+    wrong.known = dict.fromkeys(wrong.known, "zzz 0")
+    for system in (wrong, Oracle(Lookup(), chosen)):
+        assert not evidence_scores(system, chosen)
+
+
+def test_this_library_names_the_sentence_that_its_answer_stands_in():
+    ports = {"Grey Heron": "Malbry", "Iron Stork": "Ithencote", "Salt Widow": "Dornesse"}
+    facts = [f"The home port of the ship {ship} is {port}." for ship, port in ports.items()]
+    document = Document(" ".join(facts), id="ships")
+    system = SharedLLM(SharedLLMEngine.from_pretrained())
+    asked = "What is the home port of the ship Iron Stork?"
+    ((answer, (span,)),) = system.cited_answers([document], [asked], 16)
+    assert answer == "Ithencote"
+    assert document.text[span.start : span.end] == span.text == facts[1]
 
 
 def test_a_certain_reader_has_perplexity_1_and_an_ignorant_one_that_of_the_vocabulary(chosen):

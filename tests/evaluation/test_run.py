@@ -15,7 +15,17 @@ from sharedllm_core.evaluation.needle import Needle
 from sharedllm_core.evaluation.report import write_report
 from sharedllm_core.evaluation.run import OUT_OF_MEMORY, read_rows, run
 from sharedllm_core.evaluation.squad import Squad
-from tests.evaluation.systems import Forgetful, Oracle, Silent, Wrong, long_texts, settings, slow_run, squad_file
+from tests.evaluation.systems import (
+    Citing,
+    Forgetful,
+    Oracle,
+    Silent,
+    Wrong,
+    long_texts,
+    settings,
+    slow_run,
+    squad_file,
+)
 from tests.tiny_engine import ROOT
 
 
@@ -112,3 +122,14 @@ def test_an_oracle_s_run_reports_everything_right(tmp_path):
     chosen = settings(items=1)
     run([Needle()], [Oracle(Needle(), chosen)], chosen, tmp_path)
     assert {result["mean"] for result in write_report(tmp_path, plots=False)["results"]} == {1.0}
+
+
+def test_progress_names_the_mean_of_each_metric_over_the_questions_that_have_it(tmp_path):
+    chosen = settings(items=8)
+    system = Citing(Lookup(), chosen)
+    for item in Lookup().items(chosen):
+        question = item.questions[0]
+        system.known[system.key(item.documents, question.text)] = "zzz 0"  # a wrong answer has no score of evidence
+    said = []
+    run([Lookup()], [system], chosen, tmp_path, progress=said.append)
+    assert any("exact 0.75, contains 0.75, evidence 1.00" in line for line in said)

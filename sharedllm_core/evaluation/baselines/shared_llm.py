@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ... import Document, SharedLLMEngine, TreeCache
 from ...tree_cache import MemoryTier
-from ..system import System
+from ..system import Cited, System
 from .reading import checked_texts, memory_is_a_result, questions_of, window_losses, window_of
 
 __all__ = ["SharedLLM"]
@@ -33,6 +33,12 @@ class SharedLLM(System):
 
     def answers(self, documents: Sequence[Document], questions: Sequence[str], max_new_tokens: int) -> list[str]:
         """See `System`."""
+        return [text for text, _ in self.cited_answers(documents, questions, max_new_tokens)]
+
+    def cited_answers(
+        self, documents: Sequence[Document], questions: Sequence[str], max_new_tokens: int
+    ) -> list[Cited]:
+        """See `System`: the strongest span of each answer."""
         questions_of(questions, self.engine.tokenizer, max_new_tokens)
         texts = [document for document in documents if document.text]
         with memory_is_a_result(self.name):
@@ -41,9 +47,9 @@ class SharedLLM(System):
                 self.engine.library(texts) if texts else None,
                 batch_size=self.batch_size,
                 max_new_tokens=max_new_tokens,
-                num_evidence=0,
+                num_evidence=1,
             )
-        return [answer.text for answer in answers]
+        return [(answer.text, answer.evidence) for answer in answers]
 
     def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:
         """See `System`.
