@@ -79,7 +79,7 @@ def test_an_import_from_above_would_be_found():
     assert "lower_model" in set(imported(ROOT / "modeling.py"))
     assert "past_encoding" in set(imported(ROOT / "modeling.py"))
     assert "context_tree" in set(imported(ROOT / "selection" / "right.py"))
-    assert "__init__" in set(imported(ROOT / "evaluation" / "efficiency_probe.py"))
+    assert "__init__" in set(imported(ROOT / "evaluation" / "demo_model.py"))
 
 
 @pytest.mark.parametrize(

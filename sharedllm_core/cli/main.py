@@ -16,6 +16,7 @@ from ..errors import CacheWarning, SharedLLMError
 from ..version import __version__
 from . import options
 from .ask import ask
+from .bench import bench
 from .cache import cache_commands
 from .eval import evaluate
 from .inspect import inspect
@@ -64,6 +65,7 @@ app.command()(inspect)
 app.command()(plan)
 app.command()(train)
 app.command("eval")(evaluate)
+app.command()(bench)
 app.command("make-tasks")(make_tasks)
 app.add_typer(cache_commands, name="cache")
 

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, DynamicCache
 
-from ... import InputError, SharedLLMEngine, UnsupportedBaseError
+from ... import InputError, SharedLLMEngine, SharedLLMForCausalLM, UnsupportedBaseError
 from ...base_families import sliding_window
 from ...rotary import angles, rotate
 from .base_model import base_model
 from .reading import BlockwiseSystem, TextReader, window_of
 
-__all__ = ["Streaming"]
+__all__ = ["Streaming", "stream_reader"]
 
 # Suffixes: B batch, H heads, K key/value heads, T tokens of a block, S states, D head size.
 
@@ -89,6 +89,13 @@ class Streaming(BlockwiseSystem):
 
     def _reader(self, length: int) -> TextReader:
         return _StreamReader(self.base, self.block_tokens, self.sink_tokens, self.window_tokens)
+
+
+def stream_reader(
+    model: SharedLLMForCausalLM, *, window_tokens: int, sink_tokens: int = 4, block_tokens: int = 512
+) -> TextReader:
+    """A reader of the base model of `model`, with sinks; arguments as `Streaming` has, not checked again."""
+    return _StreamReader(base_model(model, _ATTENTION), block_tokens, sink_tokens, window_tokens)
 
 
 class _StreamReader(TextReader):

@@ -1,0 +1,79 @@
+"""`EfficiencySettings`: what is measured, checked once."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from ...errors import ConfigError
+
+__all__ = ["SYSTEMS", "EfficiencySettings"]
+
+SYSTEMS = ("sharedllm", "full_attention", "streaming", "encoder_decoder")
+
+_LENGTHS = (4096, 16384, 32768, 65536, 131072)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EfficiencySettings:
+    """One run of the measurement.
+
+    Attributes:
+        model: a checkpoint's folder or hub id; or the name of a published shape (`planning.MODELS`), which is given
+            random weights, since speed does not depend on them; by default the model in the package.
+        lengths: tokens of past context.
+        systems: of `SYSTEMS`.
+        injection_layers: M of each SharedLLM to measure; by default the checkpoint's own.
+        prompt_tokens: of the running text.
+        new_tokens: decoded after the first.
+        repeats: turns; medians count.
+        max_seconds: of one system at one length; after so many it takes no further turn.
+        window_tokens: what streaming sees; by default the base's window, 4,096 at most.
+        cache_bytes: the most bytes of trees, in memory and on disk each. Lengths whose trees would be more are not
+            read ahead, and nothing is measured from the cache.
+        device: such as `cuda`.
+        dtype: of the weights; by default the checkpoint's, but float32 on a CPU that cannot multiply in it.
+
+    Raises:
+        ConfigError: a number below its least, or a system that is not known.
+    """
+
+    model: str | None = None
+    lengths: tuple[int, ...] = _LENGTHS
+    systems: tuple[str, ...] = SYSTEMS
+    injection_layers: tuple[int, ...] = ()
+    prompt_tokens: int = 128
+    new_tokens: int = 128
+    repeats: int = 5
+    max_seconds: float = 600.0
+    window_tokens: int | None = None
+    cache_bytes: int = 16 * 10**9
+    device: str = "cpu"
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.systems if name not in SYSTEMS]:
+            raise ConfigError(f"system {unknown[0]!r} is not known; use one of {', '.join(SYSTEMS)}")
+        for name, values in (("lengths", self.lengths), ("systems", self.systems)):
+            if not values:
+                raise ConfigError(f"{name} is empty; give one or more")
+        numbers = [("lengths", n) for n in self.lengths] + [("injection_layers", n) for n in self.injection_layers]
+        numbers += [(n, getattr(self, n)) for n in ("prompt_tokens", "new_tokens", "repeats")]
+        if self.window_tokens is not None:
+            numbers.append(("window_tokens", self.window_tokens))
+        for name, number in numbers:
+            if number < 1:
+                raise ConfigError(f"{name}={number} is not allowed; it must be at least 1")
+        if self.max_seconds <= 0 or self.cache_bytes < 0:
+            raise ConfigError(
+                f"max_seconds={self.max_seconds} and cache_bytes={self.cache_bytes} are not allowed; give seconds "
+                "above 0 and bytes of at least 0"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The settings of what `to_dict` gave."""
+        plain: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+        return cls(**plain)
