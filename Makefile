@@ -17,7 +17,8 @@ demo: $(READY)
 	$(BIN)/python examples/demo/demo.py --cache runs/demo
 
 test: lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --ignore tests/benchmarks
+	$(BIN)/pytest tests/benchmarks
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -40,9 +41,9 @@ matrix-%:
 	.matrix/$*/bin/pip install --quiet "torch==2.13.0" "transformers==$*" accelerate hypothesis pytest pytest-xdist -e .
 	.matrix/$*/bin/pytest -n 2 tests/core
 
-# The table of docs/results/efficiency.md; about forty minutes on two cores.
+# The tables of docs/results/efficiency.md; about an hour on two cores.
 efficiency: $(READY)
-	$(BIN)/python -m sharedllm_core.evaluation.efficiency --json runs/efficiency.json
+	$(BIN)/sharedllm bench --lengths 4096,16384,32768,131072 --out runs/efficiency
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -59,8 +59,9 @@ class SharedLLMConfig:
         finest_compression_ratio: α_h, tokens per state at the finest level; by default β (h+1) / 2^h.
         min_injected_states: with scope `"past"`, what a question may always retain: of short past contexts β would
             leave too little to reach even one leaf.
-        max_injected_states: with scope `"past"`, the most states a question retains, however long the past context is;
-            whole chunks are retained even where they are more. By default no limit.
+        max_injected_states: with scope `"past"`, the most states a question retains, however long the past context is.
+            Where whole chunks would be more than half of them, those in which a question finds least are left out, and
+            an answer cannot rest on them; one chunk is always retained. By default no limit.
         min_score_share: with scope `"past"`, leaves that score less than this share of the best leaf's are not looked
             for, even where states are left: what says little only distracts.
         min_node_tokens: with scope `"past"`, nodes are not halved into shorter ones; from level to level they are only
@@ -186,7 +187,10 @@ class SharedLLMConfig:
         return Fraction(str(self.compression_ratio)) * (self.tree_depth + 1) / 2**level
 
     def states_budget(self, past_tokens: int) -> int:
-        """With scope `"past"`, the most states a question retains of so many tokens; whole chunks may need more."""
+        """With scope `"past"`, the most states a question retains of so many tokens.
+
+        Whole chunks may need more where there is no `max_injected_states`.
+        """
         budget = max(floor(past_tokens / Fraction(str(self.compression_ratio))), self.min_injected_states)
         return budget if self.max_injected_states is None else min(budget, self.max_injected_states)
 

@@ -91,6 +91,7 @@ def _best(method: SharedLLMConfig, chunks: Sequence[Tensor], query: Query | None
         lambda node: num_states(node.length, node.level, method),
         method.states_budget(sum(len(chunk) for chunk in chunks)),
         method.min_score_share,
+        method.max_injected_states,
     )
 
 

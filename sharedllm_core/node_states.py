@@ -137,6 +137,12 @@ class NodeStates:
             values=self.values.index_select(2, index),
         )
 
+    def nothing_of(self, token_ids: Tensor) -> Self:
+        """No state at all, of another chunk that the same model reads."""
+        return replace(
+            self.keep([]), token_ids=token_ids.to("cpu", torch.int32), vector_nodes=(), vectors=self.vectors[:0]
+        )
+
     def joined(self, others: "NodeStates") -> Self:
         """These states and those of other nodes of the same chunk."""
         return replace(
@@ -158,7 +164,8 @@ class NodeStates:
             PastContextError: one of `nodes` is not here.
         """
         self._check_all_in(nodes, self._places, "states")
-        return torch.tensor([i for node in nodes for i in self._places[node]], device=self.keys.device)
+        places = [i for node in nodes for i in self._places[node]]
+        return torch.tensor(places, dtype=torch.long, device=self.keys.device)
 
     def runs_of(self, nodes: Sequence[Node]) -> list[slice]:
         """The same as `states_of`, as stretches; nodes that stand one behind the other are one.

@@ -103,7 +103,9 @@ class TreeReader:
         else:
             chosen = choose_of_texts(lower.method, [chunk.ids for chunk in library.chunks], query)
             retained = {number: chosen[number] for number in states}
-        rest = [number for number in known if number not in states]
+        # Under a limit, chunks in which the question finds least are left out; nothing of them is needed.
+        left_out = {number for number, nodes in enumerate(chosen or ()) if not nodes}
+        rest = [number for number in known if number not in states and number not in left_out]
         cached_tokens = library.num_tokens - _num_tokens(library, rest)
         if any(known[number] is None for number in rest):
             progress.begin(library.num_tokens, cached_tokens)
@@ -122,6 +124,10 @@ class TreeReader:
                     else:
                         writer.put(keys[number], entry, complete=is_complete(entry, lower.method))
                 progress.add(_num_tokens(library, turn))
+        a_chunk = next(iter(states.values()), None)
+        for number in left_out - states.keys():
+            assert a_chunk is not None, "one chunk is always retained"
+            states[number], retained[number] = a_chunk.nothing_of(library.chunks[number].ids), []
         order = sorted(states)
         past = PastContext.from_nodes(
             [states[number] for number in order], library.chunk_positions, [retained[number] for number in order]

@@ -87,9 +87,10 @@ def _count_best(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
         lambda _, leaves: [node.end for node in leaves],
         lambda node: num_states(node.length, node.level, method),
         method.states_budget(past_tokens),
+        limit=method.max_injected_states,
     )
     nodes: Counter[tuple[int, int]] = Counter()
-    for of_chunk in retained:
+    for of_chunk in filter(None, retained):
         nodes.update(_runs(of_chunk, method))
     return TreeCounts(tuple(sorted(nodes.items())), (), past_tokens)
 

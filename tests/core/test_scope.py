@@ -60,11 +60,58 @@ def test_the_states_keep_within_the_budget_and_the_limit(min_node_tokens, length
     question = tiny.ids(5, seed=seed + 1)
     chosen = choose_of_texts(method, chunks, query_of(question, chunks))
     spent = sum(-(-node.length // 2 ** (3 - node.level)) for nodes in chosen for node in nodes)
+    budget = min(max(sum(lengths) // min(ratio, 7), least), 50)
     roots = sum(-(-length // 8) for length in lengths)
-    assert spent <= max(min(max(sum(lengths) // min(ratio, 7), least), 50), roots)
+    assert spent <= max(budget, roots)
+    assert spent <= 50
     for chunk, nodes in zip(chunks, chosen, strict=True):
         assert set(nodes) <= set(nodes_of(chunk, method))
-        assert sorted(place for node in nodes for place in range(node.start, node.end)) == list(range(len(chunk)))
+        places = sorted(place for node in nodes for place in range(node.start, node.end))
+        assert places == list(range(len(chunk))) or (not places and roots > 25)
+    assert any(chosen)
+    unlimited = choose_of_texts(replace(method, max_injected_states=None), chunks, query_of(question, chunks))
+    if roots <= 25 and budget < 50:
+        assert chosen == unlimited
+
+
+def test_under_a_limit_the_chunks_that_say_least_are_left_out_of_equal_ones_the_last():
+    method = replace(
+        METHOD, max_injected_states=40
+    )  # half of it is room for five whole chunks of 32 tokens, 4 states each
+    chunks = [torch.full((32,), 3 + number) for number in range(12)]
+    chunks[9][20:23] = torch.tensor([50, 51, 52])
+    chunks[11][7] = 50
+    chosen = choose_of_texts(method, chunks, query_of(torch.tensor([50, 51, 52]), chunks))
+    assert [number for number, nodes in enumerate(chosen) if nodes] == [0, 1, 2, 9, 11]
+    assert {node.level for node in chosen[9]} != {0}, "there is room to open it"
+
+
+@pytest.mark.parametrize("times", [1, 8])
+def test_under_a_limit_a_past_eight_times_as_long_has_no_more_states(bases, times):
+    model = tiny.untrained(bases("llama"), replace(METHOD, max_injected_states=60))
+    past = model.encode_past_context(tiny.chunks(*[32] * (20 * times)), tiny.ids(6, seed=9))
+    assert 30 <= past.num_states <= 60
+
+
+def test_a_limit_below_one_chunk_retains_one_chunk():
+    method = replace(METHOD, max_injected_states=1)
+    chunks = tiny.chunks(32, 32)
+    chosen = choose_of_texts(method, chunks, query_of(chunks[1][:3], chunks))
+    assert [len(nodes) for nodes in chosen] in ([0, 1], [1, 0])
+
+
+@torch.no_grad()
+def test_under_a_limit_selecting_of_whole_trees_gives_what_selecting_first_gives(bases):
+    model = tiny.with_injection(bases("llama"), replace(METHOD, max_injected_states=40))
+    chunks, question = tiny.chunks(*[32] * 12), tiny.ids(6, seed=9)
+    first = model.encode_past_context(chunks, question)
+    whole = PastContext.from_nodes(model.select_nodes(model.encode_nodes(chunks), question))
+    assert len({node.chunk for node in first.nodes}) < 12
+    assert first.nodes == whole.nodes
+    for one, other in zip((*first.keys, *first.values), (*whole.keys, *whole.values), strict=True):
+        torch.testing.assert_close(one, other)
+    running = tiny.ids(5, seed=3)[None]
+    assert torch.isfinite(model(running, past_context=first).logits).all()
 
 
 def test_sentences_start_behind_an_end_and_before_a_beginning():

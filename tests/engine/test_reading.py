@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from threading import Event
 
@@ -295,3 +296,22 @@ def test_trees_that_were_read_without_vectors_get_them_when_a_policy_compares_so
     with lower_tokens(again) as counted:
         again.ask(QUESTION, documents, **ASKED)
     assert counted[0] == 0
+
+
+@pytest.mark.parametrize("read", ["nothing", "half", "all"])
+def test_under_a_limit_of_states_no_text_is_read_that_nobody_is_answered_from(tmp_path, read):
+    method = replace(
+        tiny_engine.METHOD, policy="lexical", scope="past", finest_compression_ratio=1, max_injected_states=80
+    )
+    engine = tiny_engine.make_engine(tiny_engine.make_checkpoint(tmp_path, method))
+    documents = tiny_engine.documents(30)
+    library = engine.library(documents)
+    fresh = tiny_engine.make_engine_like(engine).ask(QUESTION, library, max_new_tokens=16)
+    if ahead := {"nothing": [], "half": documents[::2], "all": documents}[read]:
+        engine.read(ahead)
+    with lower_tokens(engine) as counted:
+        answer = engine.ask(QUESTION, library, max_new_tokens=16)
+    assert answer.text == fresh.text
+    assert answer.evidence == fresh.evidence
+    assert answer.usage.injected_states == fresh.usage.injected_states <= 80
+    assert counted[0] < library.num_tokens / 2 if read != "all" else counted[0] == 0
