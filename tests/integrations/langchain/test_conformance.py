@@ -88,7 +88,7 @@ class TestIntegration(_Configured, ChatModelIntegrationTests):
         chunks = list(model.stream("what?"))
         return sum(chunks[1:], chunks[0])
 
-    # A model of 5.7 million parameters fills in every schema, but does not yet put the right thing in.
+    # A model of 16.3 million parameters fills in every schema, but does not yet put the right thing in.
 
     @pytest.mark.xfail(reason="the model is too small to copy the argument from the question")
     @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
