@@ -28,7 +28,7 @@ def open_ticket(subject: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sections", type=int, default=30)
+    parser.add_argument("--sections", type=int, default=54)
     parser.add_argument("--ask", default="What is the notice period of the first agreement? Open a ticket about it.")
     given = parser.parse_args()
     llm = ChatSharedLLM(max_tokens=80).with_documents(read_documents(handbook(given.sections)))

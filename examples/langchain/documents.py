@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 
 sys.path.append(str(Path(__file__).parents[1] / "demo"))
 
-from handbook import write_handbook
+from handbook import Fact, write_handbook
 
 CONTRACT = """Lease agreement {number}
 
@@ -20,10 +20,14 @@ Changes to this agreement are made in writing. Where one clause does not hold, t
 
 
 def handbook(sections: int) -> Path:
-    """A folder with a handbook; 30 sections a chapter are some 120,000 tokens."""
+    """A folder with a handbook; 54 sections a chapter are some 120,000 tokens."""
+    return handbook_and_facts(sections)[0]
+
+
+def handbook_and_facts(sections: int) -> tuple[Path, list[Fact]]:
+    """The same, and all that it says."""
     folder = Path(mkdtemp(prefix="handbook-"))
-    write_handbook(folder, sections, seed=0)
-    return folder
+    return folder, write_handbook(folder, sections, seed=0)
 
 
 def contracts(count: int) -> Path:

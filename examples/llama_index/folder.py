@@ -1,6 +1,6 @@
 """A query engine over a folder: everything in it is read once, and every question is answered from all of it.
 
-    python examples/llama_index/folder.py --sections 30
+    python examples/llama_index/folder.py --sections 54
 
 With --index the documents come from a vector index that cuts them into overlapping nodes, as most applications have it:
 they are put together again, and the embeddings are not used.
@@ -19,7 +19,7 @@ from sharedllm_integrations.llama_index import SharedLLM, SharedLLMQueryEngine
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sections", type=int, default=30, help="sections of each chapter of the handbook")
+    parser.add_argument("--sections", type=int, default=54, help="sections of each chapter of the handbook")
     parser.add_argument("--index", action="store_true", help="take the documents from a vector index")
     parser.add_argument("--ask", default="What is the notice period of the first agreement?")
     given = parser.parse_args()

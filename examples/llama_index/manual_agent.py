@@ -47,7 +47,7 @@ async def run(sections: int, ask: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sections", type=int, default=30)
+    parser.add_argument("--sections", type=int, default=54)
     parser.add_argument("--ask", default="What is the notice period of the first agreement? Order 3 lamps.")
     given = parser.parse_args()
     asyncio.run(run(given.sections, given.ask))

@@ -25,9 +25,11 @@ def run(tmp_path, monkeypatch):
 
 
 def test_existing_chains_are_answered_from_whole_documents(run):
-    shown = run("drop_in", "--sections", 2)
-    seconds = {name: float(s) for name, s in re.findall(r"^(.*): ([\d.]+) s to the first token; .+$", shown, re.M)}
-    assert list(seconds) == ["first question", "second question", "documents reversed"]
+    shown = run("drop_in", "--sections", 2, "--questions", 8)
+    named = re.findall(r"^(.*): [\d.]+ s to the first token; .+ \(the handbook: .+\)$", shown, re.M)
+    assert named == ["first", *["another"] * 5, *["documents reversed"] * 2]
+    assert int(re.search(r"^(\d) of 8 right$", shown, re.M)[1]) >= 4
+    assert len(re.findall(r"\d+ to \d+ times sooner than the first, median \d+$", shown, re.M)) == 2
     assert re.search(r"^retrieval chain: .+$", shown, re.M)
 
 
