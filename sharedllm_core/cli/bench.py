@@ -68,11 +68,11 @@ def bench(
     as_json: options.AsJson = False,
     debug: options.Debug = False,
 ) -> None:
-    """Measure speed and memory by length, beside full attention and others on the same weights.
+    """Measure speed and memory, beside full attention and others.
 
-    For each length of past context: time to the first token of documents that are unread, in the tree cache in memory,
-    and on disk; reading ahead; decoding; peak memory; and how near each comes to what the hardware allows, which is
-    measured as well. Systems take turns; running out of memory is a result.
+    All have the same weights. For each length of past context: time to the first token of documents that are unread, in
+    the tree cache in memory, and on disk; reading ahead; decoding; peak memory; and how near each comes to what the
+    hardware allows, which is measured as well. Systems take turns; running out of memory is a result.
 
     On a GPU: sharedllm bench --model llama-3.1-8b --injection-layers 4,16 --device cuda --dtype bfloat16 --lengths
     4096,16384,32768,65536,131072,262144,1048576 --out runs/bench
