@@ -102,7 +102,10 @@ class DocumentSet:
         return []
 
     def __repr__(self) -> str:
-        return f"DocumentSet({self.fingerprint})"
+        try:
+            return f"DocumentSet({self.fingerprint})"
+        except Exception:  # whatever a source raises: debuggers and traces ask for this
+            return "DocumentSet(of documents that cannot be read)"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DocumentSet) and self.fingerprint == other.fingerprint

@@ -15,15 +15,12 @@ from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
-from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import ContextThreadPoolExecutor
-from langchain_core.utils.function_calling import convert_to_json_schema
-from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, field_serializer, field_validator, model_validator
 
-from sharedllm_core import Answer, InputError, Library, SharedLLMEngine, TreeCache, WindowError
+from sharedllm_core import Answer, DocumentError, InputError, Library, SharedLLMEngine, TreeCache, WindowError
 
 from .._asking import aanswer, answer, astream, stream
 from .._batching import Ask
@@ -31,10 +28,11 @@ from .._document_set import known_set
 from .._engines import engine_of
 from .._formats import choice_of_tool, constraint_of
 from .._found_documents import is_long
-from .documents import DocumentSet
+from .binding import BoundChat
+from .documents import DocumentSet, given_twice
 from .messages import read_messages
 from .output import Told, last_chunk, message_of
-from .structured import tools_of
+from .structured import structured_output, tools_of
 
 __all__ = ["ChatSharedLLM"]
 
@@ -82,7 +80,7 @@ class ChatSharedLLM(BaseChatModel):
             LangChain's traces see the fingerprint alone.
         temperature, top_p, top_k, repetition_penalty, seed, num_evidence: see `AnswerSettings`.
         max_tokens: the most tokens to write.
-        stop: strings that end an answer.
+        stop: strings that end an answer; not one that has to fit a schema or to call a tool.
         streaming: generate by streaming also when invoked.
         timeout: seconds after which a call is given up, with `TimeoutError`.
         evidence_text: whether `response_metadata["evidence"]`, and so traces, hold the text of spans of `documents`.
@@ -119,6 +117,11 @@ class ChatSharedLLM(BaseChatModel):
     policy: str | None = None
 
     @field_validator("documents", mode="before")
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_or_several(cls, stop: Any) -> Any:
+        return [stop] if isinstance(stop, str) else stop
+
     @classmethod
     def _under_a_handle(cls, documents: Any) -> DocumentSet | None:
         if isinstance(documents, Mapping) and set(documents) == {"fingerprint"}:
@@ -168,7 +171,7 @@ class ChatSharedLLM(BaseChatModel):
         )
         if (most := kwargs.get("max_tokens", self.max_tokens)) is not None:
             params["ls_max_tokens"] = most
-        if stops := stop or self.stop:
+        if stops := _strings(stop) or _strings(self.stop):
             params["ls_stop"] = list(stops)
         return params
 
@@ -199,14 +202,24 @@ class ChatSharedLLM(BaseChatModel):
             DocumentError: documents that cannot be read.
         """
         handle = DocumentSet.of(documents)
-        assert handle is not None
+        if handle is None:
+            raise DocumentError(f"documents=None are no documents; give {DocumentSet.kinds}")
         engine = self._engine({})
         engine.read(handle.library(engine))
         return self.model_copy(update={"documents": handle})
 
     def bind(self, **kwargs: Any) -> Any:
-        """As LangChain's; documents are put under a handle, which shows no text."""
-        return super().bind(**_handled(kwargs))
+        """A `BoundChat`: what is bound stays so in `bind_tools` and `with_structured_output`, too.
+
+        Raises:
+            InputError: documents, where the model has some already.
+        """
+        documents = DocumentSet.of(kwargs.pop("documents", None))
+        if documents is None:
+            return BoundChat(bound=self, kwargs=kwargs)
+        if self.documents is not None:
+            raise given_twice()
+        return BoundChat(bound=self.model_copy(update={"documents": documents}), kwargs=kwargs)
 
     def bind_tools(
         self,
@@ -263,32 +276,7 @@ class ChatSharedLLM(BaseChatModel):
         Raises:
             InputError: a method that is not known, or a schema that cannot be kept to.
         """
-        if method == "function_calling":
-            if schema is None:
-                raise InputError("method='function_calling' needs a schema; give one, or use method='json_mode'")
-            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
-        if method not in ("json_schema", "json_mode"):
-            raise InputError(f"method={method!r} is not known; use 'json_schema', 'function_calling' or 'json_mode'")
-        if schema is None and method == "json_schema":
-            raise InputError("method='json_schema' needs a schema; give one, or use method='json_mode'")
-        response_format: dict[str, Any] = {"type": "json_object"}
-        parser: BaseOutputParser[Any] = JsonOutputParser()
-        if schema is not None:
-            as_json = convert_to_json_schema(schema)
-            named = {"name": as_json.get("title", "answer"), "schema": as_json}
-            response_format = {"type": "json_schema", "json_schema": named}
-            if isinstance(schema, type) and is_basemodel_subclass(schema):
-                parser = PydanticOutputParser(pydantic_object=schema)
-        constraint_of(response_format)
-        traced = {"kwargs": {"method": method}, "schema": schema} if schema is not None else None
-        llm = self.bind(response_format=response_format, ls_structured_output_format=traced, **kwargs)
-        if not include_raw:
-            return llm | parser
-        parsed = RunnablePassthrough.assign(
-            parsed=RunnableLambda(lambda given: given["raw"]) | parser, parsing_error=lambda _: None
-        )
-        failed = RunnablePassthrough.assign(parsed=lambda _: None)
-        return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+        return structured_output(self, schema, method=method, include_raw=include_raw, **kwargs)
 
     # ------------------------------------------------------------------------------------------ calls
 
@@ -404,10 +392,11 @@ class ChatSharedLLM(BaseChatModel):
         options["tools"] = tools_of(given.pop("tools", None) or [])
         options["tool_choice"] = choice_of_tool(given.pop("tool_choice", None), options["tools"])
         options["parallel_tool_calls"] = given.pop("parallel_tool_calls", True)
-        options["stop"] = tuple(stop or self.stop or ())
+        has_to_fit = options["constraint"] is not None or options["tool_choice"] not in ("auto", "none")
+        options["stop"] = _strings(stop) or _strings(None if has_to_fit else self.stop)  # which could cut it off
         documents = DocumentSet.of(given.pop("documents", None))
         if documents is not None and self.documents is not None:
-            raise InputError("documents are given to the model and to the call; give them in one of these places")
+            raise given_twice()
         for name in ("model", "timeout", "stream", "strict", "ls_structured_output_format"):
             given.pop(name, None)
         if unknown := sorted(given):
@@ -456,3 +445,7 @@ def _handled(kwargs: dict[str, Any]) -> dict[str, Any]:
     if kwargs.get("documents") is None:
         return kwargs
     return {**kwargs, "documents": DocumentSet.of(kwargs["documents"])}
+def _strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())
+
+

@@ -7,12 +7,12 @@ from typing import Any
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document as LangChainDocument
 
-from sharedllm_core import Document
+from sharedllm_core import Document, InputError
 from sharedllm_core.documents import read_documents as read_files
 
 from .. import _document_set
 
-__all__ = ["DocumentSet", "read_documents"]
+__all__ = ["DocumentSet", "given_twice", "read_documents"]
 
 
 class DocumentSet(_document_set.DocumentSet):
@@ -56,6 +56,11 @@ def read_documents(
             metadata = {"source": document.id, **document.metadata}
             read.append(LangChainDocument(document.text, id=document.id, metadata=metadata))
     return read
+
+
+def given_twice() -> InputError:
+    """What is said where documents are given in two places."""
+    return InputError("documents are given to the model and to the call; give them in one of these places")
 
 
 def _from_langchain(document: LangChainDocument) -> Document:

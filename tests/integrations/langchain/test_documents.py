@@ -237,10 +237,10 @@ def test_no_trace_no_repr_and_no_cache_key_holds_a_documents_text(engine, llm, s
 
 
 def test_under_langchains_cache_two_document_sets_have_answers_of_their_own(llm):
-    set_llm_cache(InMemoryCache())
     try:
         sets = [[Document(tiny_engine.words(300, seed=seed), id="a")] for seed in range(4)]
         for ways in (lambda one: llm.bind(documents=one), llm.with_documents):
+            set_llm_cache(InMemoryCache())  # both ways have one key: the second would be answered from the first
             answers = [ways(one).invoke(QUESTION).content for one in sets]
             assert answers == [llm.engine.ask(QUESTION, one, max_new_tokens=12).text for one in sets]
             assert len(set(answers)) > 1
