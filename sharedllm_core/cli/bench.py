@@ -97,8 +97,7 @@ def bench(
     settings = EfficiencySettings(**sizes, max_seconds=max_seconds, cache_bytes=cache_bytes)
     if not no_plots:
         check_matplotlib()
-    result = measure(settings, progress=say)
-    _write(out, result, tables(result))
+    result = measure(settings, progress=say, keep=lambda so_far: _write(out, so_far, tables(so_far)))
     if not no_plots:
         write_plots(result, out)
     if as_json:

@@ -64,6 +64,14 @@ def test_every_system_is_measured_at_every_length(result):
     assert json.loads(json.dumps(result)) == result
 
 
+def test_what_was_measured_is_kept_after_every_length(settings):
+    kept = []
+    shortest = replace(settings, lengths=(40, 60), systems=("full_attention",), repeats=1)
+    result = measure(shortest, keep=lambda so_far: kept.append(json.loads(json.dumps(so_far))))
+    assert [len(so_far["rows"]) for so_far in kept] == [1, 2]
+    assert kept[-1] == result
+
+
 def test_states_are_those_of_the_method_and_of_the_window(result, checkpoint):
     model = load_measured(EfficiencySettings(model=str(checkpoint)))
     base, method = model.config.get_text_config(), model.method

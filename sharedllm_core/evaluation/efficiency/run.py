@@ -20,12 +20,17 @@ __all__ = ["measure"]
 _KILLED = -9  # by the kernel, which frees memory this way
 
 
-def measure(settings: EfficiencySettings, progress: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def measure(
+    settings: EfficiencySettings,
+    progress: Callable[[str], None] = lambda _: None,
+    keep: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
     """Measure everything that the settings name.
 
     Args:
         settings: what is measured.
         progress: is told a line for each system and length.
+        keep: is given the result so far after each length, which may have taken an hour.
 
     Returns:
         What JSON can hold: `version`, `machine`, `settings`, and `rows`, one for each length and system. A row has
@@ -37,16 +42,18 @@ def measure(settings: EfficiencySettings, progress: Callable[[str], None] = lamb
         SharedLLMError: a measurement failed for another reason than memory.
     """
     rows: list[dict[str, Any]] = []
-    for length in settings.lengths:
-        for row in _Length(settings, length).measure(progress):
-            rows.append(row)
-            progress(_said(row))
-    return {
+    result = {
         "version": __version__,
         "machine": machine(settings.device),
         "settings": settings.to_dict(),
         "rows": rows,
     }
+    for length in settings.lengths:
+        for row in _Length(settings, length).measure(progress):
+            rows.append(row)
+            progress(_said(row))
+        keep(result)
+    return result
 
 
 @dataclass
