@@ -1,6 +1,7 @@
 """The measurement itself, on sizes of a moment; the figures that count are in docs/results/efficiency.md."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
