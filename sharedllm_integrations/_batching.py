@@ -31,6 +31,17 @@ class Ask:
     answer: "Future[Answer]" = field(default_factory=Future)
 
 
+class _AllGivenUp(Event):
+    """Set once nobody waits any more for what is answered side by side."""
+
+    def __init__(self, group: list[Ask]) -> None:
+        super().__init__()
+        self._group = group
+
+    def is_set(self) -> bool:
+        return all(ask.cancelled.is_set() for ask in self._group)
+
+
 class Batcher:
     """The line before one engine, which lives as long as somebody else needs it."""
 
@@ -86,19 +97,39 @@ class Batcher:
         return [ask for ask in group if ask.answer.set_running_or_notify_cancel()]
 
     def _answer(self, group: list[Ask]) -> None:
-        if len(group) > 1:
-            try:
-                answers = self._engine.ask_batch(
-                    [ask.messages for ask in group], [ask.library for ask in group], **group[0].options
-                )
-            except Exception:  # one of them cannot be answered; which one shows when each is asked alone
-                answers = []
-            if answers:
-                for ask, answer in zip(group, answers, strict=True):
-                    ask.answer.set_result(answer)
-                return
-        for ask in group:
-            self._alone(ask)
+        if len(group) == 1 or not self._together(group):
+            for ask in group:
+                self._alone(ask)
+
+    def _together(self, group: list[Ask]) -> bool:
+        """Answer side by side; whether that went well. Who asks what cannot be answered is told, and spoils nothing."""
+        try:
+            self._side_by_side(group)
+        except Exception:  # which one it is shows when each is looked at alone, for which the model does not run
+            good = [ask for ask in group if self._can_be_asked(ask)]
+            if len(good) == len(group):
+                return False
+            if good:
+                self._answer(good)
+        return True
+
+    def _side_by_side(self, group: list[Ask]) -> None:
+        answers = self._engine.ask_batch(
+            [ask.messages for ask in group],
+            [ask.library for ask in group],
+            cancelled=_AllGivenUp(group),
+            **group[0].options,
+        )
+        for ask, answer in zip(group, answers, strict=True):
+            ask.answer.set_result(answer)
+
+    def _can_be_asked(self, ask: Ask) -> bool:
+        try:
+            self._engine.stream(ask.messages, ask.library, **ask.options).close()  # wrong input raises before it runs
+        except Exception as error:
+            ask.answer.set_exception(error)
+            return False
+        return True
 
     def _alone(self, ask: Ask) -> None:
         try:
