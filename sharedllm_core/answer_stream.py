@@ -31,7 +31,7 @@ class AnswerStream:
 
     def __init__(self, write: Writer) -> None:
         self.answer: Answer | None = None
-        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()  # `None` when it was closed
         self._cancelled = Event()
         self._ended = False
         # The thread knows the queue and not the stream: so the stream can be let go of while it is being written.
@@ -50,6 +50,8 @@ class AnswerStream:
         if isinstance(item, str):
             return item
         self._ended = True
+        if item is None:
+            raise StopIteration
         self._thread.join()
         if isinstance(item, BaseException):
             raise item
@@ -63,9 +65,13 @@ class AnswerStream:
         self.close()
 
     def close(self) -> None:
-        """Stop writing, within one token. What has come so far stays what it is; no more comes."""
+        """Stop writing, within one token. What has come so far stays what it is; no more comes.
+
+        Who waits for a piece, in another thread, is told at once.
+        """
         self._cancelled.set()
         self._ended = True
+        self._queue.put(None)
 
     def cancel(self) -> None:
         """Stop writing, within one token; the last pieces and the answer, cancelled, still come."""

@@ -1,8 +1,10 @@
 """The four ways of asking an engine, each of which is given up after a time limit, or when nobody waits any more."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
+from threading import Timer
 from time import monotonic
 from weakref import WeakKeyDictionary
 
@@ -46,12 +48,13 @@ async def aanswer(engine: SharedLLMEngine, ask: Ask, timeout: float | None) -> A
 def stream(engine: SharedLLMEngine, ask: Ask, timeout: float | None) -> Generator[str | Answer, None, None]:
     """The pieces of an answer, and then the answer."""
     until = float("inf") if timeout is None else monotonic() + timeout
-    with engine.stream(ask.messages, ask.library, **ask.options) as pieces:
+    with engine.stream(ask.messages, ask.library, **ask.options) as pieces, _after(until, pieces.close):
         for piece in pieces:
             if monotonic() > until:
                 raise _too_late(timeout)
             yield piece
-        assert pieces.answer is not None
+        if pieces.answer is None:  # it was closed, perhaps while it read, or waited for its turn
+            raise _too_late(timeout)
         yield pieces.answer
 
 
@@ -71,6 +74,21 @@ async def astream(engine: SharedLLMEngine, ask: Ask, timeout: float | None) -> A
             yield piece
         assert pieces.answer is not None
         yield pieces.answer
+
+
+@contextmanager
+def _after(until: float, call: Callable[[], None]) -> Iterator[None]:
+    """Call in another thread when it is so late, if this has not ended by then."""
+    if until == float("inf"):
+        yield
+        return
+    timer = Timer(max(until - monotonic(), 0), call)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _batcher(engine: SharedLLMEngine) -> Batcher:

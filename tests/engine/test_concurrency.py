@@ -77,3 +77,11 @@ def test_reading_and_asking_take_turns(checkpoint):
         answered += reading.is_alive()
     reading.join()
     assert answered > 1
+
+
+def test_closing_a_stream_ends_the_wait_for_its_next_piece(engine):
+    with engine._lock:  # so nothing comes
+        stream = engine.stream("Who?", max_new_tokens=4)
+        threading.Timer(0.1, stream.close).start()
+        assert list(stream) == []
+    assert stream.answer is None
