@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 from transformers import PreTrainedTokenizerBase
 
 from .answer import Answer
+from .answer_fingerprint import answer_fingerprint
 from .answer_settings import AnswerOptions, AnswerSettings
 from .answer_stream import AnswerStream, AsyncAnswerStream
 from .answering import Answering, Prepared, Question
@@ -67,6 +68,8 @@ class SharedLLMEngine:
         self.cache = TreeCache.default() if cache is None else cache
         self._lock = FairLock()
         self._fingerprint = lower_fingerprint(model.lower_model)
+        self._digests: list[str] = []  # shared with engines of other caches
+        self._digests_lock = Lock()
         self._reader = TreeReader(model, self.cache, self._lock, self._fingerprint)
         self._answering = Answering(self.model, self.tokenizer, self._reader, self._lock, allow_untrained)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sharedllm-engine")
@@ -108,6 +111,17 @@ class SharedLLMEngine:
     def fingerprint(self) -> str:
         """A hash of the weights that read documents: the same for engines that share trees."""
         return self._fingerprint
+
+    @property
+    def answer_fingerprint(self) -> str:
+        """A hash of what decides about answers: all weights, the method with its policy, and the tokenizer.
+
+        Caches of answers must key on it. Made at first use, and then every weight is read, so not on an event loop.
+        """
+        with self._digests_lock:
+            if not self._digests:
+                self._digests.append(answer_fingerprint(self.model, self.tokenizer))
+        return self._digests[0]
 
     def with_cache(self, cache: TreeCache) -> Self:
         """An engine for another tenant: the same model, which both wait for in one line, and another cache."""

@@ -28,7 +28,7 @@ RANKS = [
     ["constrained"],
     ["sampling"],
     ["decoding", "evidence", "inspection", "tree_reader", "engine_loading"],
-    ["answer_stream", "answering"],
+    ["answer_fingerprint", "answer_stream", "answering"],
     ["engine"],
     ["__init__"],
     ["training"],
