@@ -1,13 +1,16 @@
 """The handle under which a framework sees documents: traces, logs and cache keys get its fingerprint, and no text."""
 
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
+from threading import RLock
 from typing import Any, Self
 
 from sharedllm_core import Document, DocumentError, Library, SharedLLMEngine
 from sharedllm_core.documents import read_documents as read_files
+
+from ._known_texts import KnownTexts
 
 __all__ = ["DocumentSet", "free_name", "known_set"]
 
@@ -26,16 +29,31 @@ class DocumentSet:
 
     def __init__(self, sources: Any) -> None:
         self._sources = sources
+        self._documents: tuple[Document, ...] | None = None
+        self._fingerprint: str | None = None
         self._libraries: dict[Any, Library] = {}
+        self._lock = RLock()  # calls that arrive together read and tokenise once
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=RLock())
 
     @classmethod
     def of(cls, sources: Any) -> Self | None:
         """`sources` under a handle, if they are not under one yet; `None` for `None`."""
         return sources if sources is None or isinstance(sources, cls) else cls(sources)
 
-    @cached_property
+    @property
     def documents(self) -> tuple[Document, ...]:
         """The documents, read; each has an id of its own."""
+        with self._lock:
+            if self._documents is None:
+                self._documents = self._all()
+            return self._documents
+
+    def _all(self) -> tuple[Document, ...]:
         if isinstance(self._sources, Library):
             return self._sources.documents
         one = isinstance(self._sources, str | Path | Document) or self._is_foreign(self._sources)
@@ -54,11 +72,14 @@ class DocumentSet:
         """What is to be said of documents, such as what is missing of them, by their ids."""
         return {}
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """A short stable hash of ids and texts in their order."""
-        library = self._sources if isinstance(self._sources, Library) else Library(self.documents)
-        return library.fingerprint
+        with self._lock:
+            if self._fingerprint is None:
+                library = self._sources if isinstance(self._sources, Library) else Library(self.documents)
+                self._fingerprint = library.fingerprint
+            return self._fingerprint
 
     def library(self, engine: SharedLLMEngine) -> Library:
         """As `engine` takes them; made once for each tokenizer and size of chunk.
@@ -67,12 +88,16 @@ class DocumentSet:
             DocumentError: there are none, or none with text.
         """
         key = (engine.tokenizer.fingerprint, engine.model.method)
-        if key not in self._libraries:
-            same = isinstance(self._sources, Library)
-            if not same and not self.documents:
-                raise DocumentError(f"there are no documents in {self._sources!r:.200}; give {self.kinds}")
-            self._libraries[key] = self._sources if same else engine.library(list(self.documents))
-        return self._libraries[key]
+        with self._lock:
+            if key not in self._libraries:
+                same = isinstance(self._sources, Library)
+                if not same and not self.documents:
+                    raise DocumentError(f"there are no documents in {self._sources!r:.200}; give {self.kinds}")
+                self._libraries[key] = self._sources if same else self._tokenised(engine)
+            return self._libraries[key]
+
+    def _tokenised(self, engine: SharedLLMEngine) -> Library:
+        return engine.library(list(self.documents))
 
     def _read(self, sources: Iterable[Any]) -> Iterable[Document]:
         foreign: list[Any] = []
@@ -114,10 +139,20 @@ class DocumentSet:
         return hash(self.fingerprint)
 
 
+class _TextSet(DocumentSet):
+    """A set of texts of which another set may have had some."""
+
+    def _tokenised(self, engine: SharedLLMEngine) -> Library:
+        return _texts.library(engine, self.documents)
+
+
+_texts = KnownTexts()
+
+
 @lru_cache(maxsize=8)
 def known_set(ids: tuple[str, ...], texts: tuple[str, ...]) -> DocumentSet:
-    """A set of texts: the same ones come again with every question, and need not be tokenised again."""
-    return DocumentSet([Document(text, id=name) for name, text in zip(ids, texts, strict=True)])
+    """A set of texts: the same ones come again with every question, and need not be tokenised again in any order."""
+    return _TextSet([Document(text, id=name) for name, text in zip(ids, texts, strict=True)])
 
 
 def free_name(name: str, taken: set[str]) -> str:
