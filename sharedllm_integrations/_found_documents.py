@@ -12,20 +12,18 @@ from zlib import crc32
 
 from sharedllm_core import Document, SharedLLMEngine
 
+from ._around_documents import around_document
+
 __all__ = ["Found", "find_documents", "is_long"]
 
 _FENCES = (
     re.compile(r"(?P<open>^-{10,}\n)(?P<text>.*?)(?P<close>\n-{10,}$)", re.DOTALL | re.MULTILINE),
     re.compile(r"(?P<open><documents?\b[^<>]*>\n?)(?P<text>.*?)(?P<close>\n?</documents?>)", re.DOTALL),
+    re.compile(r'(?P<open>^"""\n)(?P<text>.*?)(?P<close>\n"""\s*$)', re.DOTALL | re.MULTILINE),
     re.compile(r"(?P<open><context>\n?)(?P<text>.*?)(?P<close>\n?</context>)", re.DOTALL),
 )
 _REPR = re.compile(r"\[Document\(")
-_ASKS = re.compile(
-    r"^\s*(?:user )?(?:question|query|input|task|instructions?|request)s?\s*:", re.IGNORECASE | re.MULTILINE
-)
 _PART_CHARACTERS = 6_000
-_INTRODUCTION_CHARACTERS = 600
-_QUESTION_CHARACTERS = 3_000
 _MARK = "[document {}]"
 _TITLE = re.compile(r"# [^\n]+\n\n")  # a paragraph of its own: a comment in code has code below it
 
@@ -51,7 +49,7 @@ def find_documents(text: str, is_long: Callable[[str], bool], first_number: int 
         text: what the message says.
         is_long: whether a piece is long enough to be a document.
         first_number: of the documents, by which the rest names them.
-        is_question: whether the message has to say something without its documents; then its last paragraph stays.
+        is_question: whether the message has to say something without its documents; then its question stays.
     """
     found: list[Document] = []
 
@@ -71,7 +69,7 @@ def find_documents(text: str, is_long: Callable[[str], bool], first_number: int 
         )
     if not found:
         rest = _without_reprs(rest, is_long, taken)
-    before, blob, after = _longest(rest, is_question)
+    before, blob, after = around_document(rest, is_long, is_question)
     if is_long(blob):
         rest = before + taken(blob) + after
     return Found(tuple(found), rest)
@@ -95,27 +93,6 @@ def _without_reprs(text: str, is_long: Callable[[str], bool], taken: Callable[[s
             return text[: at.start()] + " ".join(taken(page) for page in pages) + text[end:]
         return text
     return text
-
-
-def _longest(text: str, is_question: bool) -> tuple[str, str, str]:
-    """A text as introduction, document and question; the document is empty where they cannot be told apart."""
-    start, end = 0, len(text)
-    asks = list(_ASKS.finditer(text))
-    if asks and asks[-1].start() > 0 and len(text) - asks[-1].start() < _QUESTION_CHARACTERS:
-        end = asks[-1].start()
-    elif is_question:
-        end = max(text.rstrip().rfind("\n"), 0)
-    introduction = text.find("\n\n", 0, _INTRODUCTION_CHARACTERS)
-    if introduction < 0:
-        introduction = text.find(":\n", 0, _INTRODUCTION_CHARACTERS)
-    if 0 <= introduction < end:
-        start = introduction + 2
-    blob = text[start:end]
-    inner = blob.strip()
-    if not inner:
-        return text, "", ""
-    lead = start + blob.index(inner)
-    return text[:lead], inner, text[lead + len(inner) :]
 
 
 def _parts(text: str) -> list[str]:
