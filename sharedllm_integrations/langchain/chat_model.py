@@ -37,6 +37,7 @@ from .structured import structured_output, tools_of
 __all__ = ["ChatSharedLLM"]
 
 _MAX_INPUT_TOKENS = 131_072
+_THREADS = 16  # that the prompts of one call of `generate` wait in: those being answered, and those next in line
 #: Parameters that other chat models have, and that mean nothing for a model in the same process.
 _WITHOUT_MEANING = {"api_key", "max_retries", "base_url"}
 _OPTIONS = {
@@ -116,12 +117,12 @@ class ChatSharedLLM(BaseChatModel):
     dtype: str | None = None
     policy: str | None = None
 
-    @field_validator("documents", mode="before")
     @field_validator("stop", mode="before")
     @classmethod
     def _one_or_several(cls, stop: Any) -> Any:
         return [stop] if isinstance(stop, str) else stop
 
+    @field_validator("documents", mode="before")
     @classmethod
     def _under_a_handle(cls, documents: Any) -> DocumentSet | None:
         if isinstance(documents, Mapping) and set(documents) == {"fingerprint"}:
@@ -159,7 +160,7 @@ class ChatSharedLLM(BaseChatModel):
         told = {name: getattr(self, name) for name in names}
         told["documents"] = None if self.documents is None else self.documents.fingerprint
         if self.engine is not None:
-            told["engine"] = self.engine.fingerprint
+            told["engine"] = self.engine.answer_fingerprint
         return told
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -291,7 +292,7 @@ class ChatSharedLLM(BaseChatModel):
         def one(prompt: list[BaseMessage], run_id: Any) -> LLMResult:
             return super(ChatSharedLLM, self).generate([prompt], *args, run_id=run_id, **kwargs)
 
-        with ContextThreadPoolExecutor(len(messages)) as threads:
+        with ContextThreadPoolExecutor(min(len(messages), _THREADS)) as threads:
             parts = list(threads.map(one, messages, ids))
         merged = LLMResult(
             generations=[part.generations[0] for part in parts],
@@ -302,7 +303,7 @@ class ChatSharedLLM(BaseChatModel):
 
     async def agenerate(self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any) -> LLMResult:
         """As LangChain's."""
-        return await super().agenerate(messages, *args, **_handled(kwargs))
+        return await super().agenerate(messages, *args, **await self._ahandled(kwargs))
 
     def stream(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Iterator[AIMessageChunk]:  # noqa: A002
         """As LangChain's."""
@@ -314,7 +315,8 @@ class ChatSharedLLM(BaseChatModel):
         *args: Any,
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
-        async for chunk in super().astream(input, *args, **_handled(kwargs)):
+        given = await self._ahandled(kwargs)
+        async for chunk in super().astream(input, *args, **given):
             yield chunk
 
     def stream_events(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
@@ -323,7 +325,24 @@ class ChatSharedLLM(BaseChatModel):
 
     def astream_events(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
         """As LangChain's."""
+        if kwargs.get("version") == "v3":
+            return self._awaited_events(input, *args, **kwargs)
         return super().astream_events(input, *args, **_handled(kwargs))
+
+    async def _awaited_events(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
+        events: Any = super().astream_events(input, *args, **await self._ahandled(kwargs))
+        return await events
+
+    async def _ahandled(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """`_handled`, with what LangChain asks on the event loop made beside it: documents are read for it."""
+        given = _handled(kwargs)
+        documents: DocumentSet | None = given.get("documents")
+
+        def identified() -> None:
+            _ = self._identifying_params, documents is None or documents.fingerprint
+
+        await asyncio.to_thread(identified)
+        return given
 
     def _generate(
         self,
@@ -440,12 +459,12 @@ def _result(call: _Call, answer: Answer) -> ChatResult:
     return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": call.told.model_name})
 
 
+def _strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())
+
+
 def _handled(kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a call, with documents under a handle before LangChain sees them."""
     if kwargs.get("documents") is None:
         return kwargs
     return {**kwargs, "documents": DocumentSet.of(kwargs["documents"])}
-def _strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (stop,) if isinstance(stop, str) else tuple(stop or ())
-
-
