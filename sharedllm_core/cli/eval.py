@@ -71,7 +71,7 @@ def evaluate(
     """Measure a model, and others on the same base weights beside it.
 
     Measurements: perplexity, needle, lookup, ruler, squad, leaf_recall, longbench, infinitebench. Systems: sharedllm,
-    window_only, full_attention, dynamic_ntk, yarn, streaming, encoder_decoder, bm25.
+    window_only, full_attention, dynamic_ntk, yarn, streaming, encoder_decoder, bm25, bm25_past.
 
     Results are items.jsonl, results.json, results.md and PNG files. A run that was stopped goes on where it was.
     """

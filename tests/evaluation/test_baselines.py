@@ -170,7 +170,7 @@ def test_losses_within_the_window_are_one_number_per_token(name, engine, encoder
     assert (losses > 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(SYSTEMS) - {"sharedllm", "encoder_decoder", "bm25"}))
+@pytest.mark.parametrize("name", sorted(set(SYSTEMS) - {"sharedllm", "encoder_decoder", "bm25", "bm25_past"}))
 def test_a_text_within_the_window_has_the_base_models_losses(name, engine):
     past, target = tiny.ids(60), tiny.ids(30, seed=1)
     expected = naive_losses(all_at_once(plain_base(engine)), past, target)
@@ -195,7 +195,7 @@ def test_input_that_cannot_be_used_is_refused(name, engine, encoder_decoder_engi
     assert system.answers(DOCUMENTS, [], NEW) == []
 
 
-@pytest.mark.parametrize("name", ["sharedllm", "window_only", "encoder_decoder", "bm25"])
+@pytest.mark.parametrize("name", ["sharedllm", "window_only", "encoder_decoder", "bm25", "bm25_past"])
 def test_what_is_longer_than_the_window_is_refused(name, engine, encoder_decoder_engine):
     system = make_system(name, engine_for(name, engine, encoder_decoder_engine))
     with pytest.raises(WindowError, match="97 tokens and the base model's window 96"):
@@ -537,6 +537,20 @@ def test_bm25_losses_are_those_after_the_best_passages_and_the_newest_tokens(eng
     assert len(context) + len(target) - 1 == WINDOW
     expected = naive_losses(all_at_once(plain_base(engine)), context, target)
     torch.testing.assert_close(system.losses(past, target), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_retrieval_into_the_past_context_answers_as_the_model_does_from_the_best_passages(engine):
+    documents = [*tiny_engine.documents(3, 200), Document("The zebra number is seven.", id="zebra")]
+    question = "Which number has the zebra?"
+    system = make_system("bm25_past", engine, passage_tokens=16)
+    (retrieved,) = system._retrieved(documents, [question], [WINDOW])
+    assert len(retrieved) == WINDOW
+    text = engine.tokenizer.decode(retrieved)
+    assert "The zebra number is" in text
+    expected = engine.ask(question, [Document(text, id="retrieved")], max_new_tokens=NEW).text
+    assert system.answers(documents, [question], NEW) == [expected]
+    past, target = engine.tokenizer.encode(text).ids, engine.tokenizer.encode(" seven").ids
+    assert torch.equal(system.losses(past[:60], target), make_system("sharedllm", engine).losses(past[:60], target))
 
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it(engine, monkeypatch):

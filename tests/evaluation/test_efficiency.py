@@ -219,9 +219,7 @@ def test_a_system_that_runs_out_of_memory_leaves_the_others_their_turns(opened, 
 
 
 def test_trees_that_would_not_fit_are_not_kept(settings):
-    few = EfficiencySettings.from_dict(
-        {**settings.to_dict(), "lengths": [150], "systems": ["sharedllm"]} | {"cache_bytes": 1000}
-    )
+    few = replace(settings, lengths=(150,), systems=("sharedllm",), cache_bytes=1000)
     [row] = measure(few)["rows"]
     assert set(row["seconds"]) == {"unread", "decode"}
 

@@ -13,6 +13,7 @@ from typing import Any
 from ... import InputError, SharedLLMEngine
 from ..system import System
 from .bm25 import BM25
+from .bm25_past import BM25Past
 from .encoder_decoder import EncoderDecoder
 from .full_attention import FullAttention
 from .shared_llm import SharedLLM
@@ -22,6 +23,7 @@ from .window_only import WindowOnly
 __all__ = [
     "BM25",
     "SYSTEMS",
+    "BM25Past",
     "EncoderDecoder",
     "FullAttention",
     "SharedLLM",
@@ -40,6 +42,7 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "streaming": Streaming,
     "encoder_decoder": EncoderDecoder,
     "bm25": BM25,
+    "bm25_past": BM25Past,
 }
 
 

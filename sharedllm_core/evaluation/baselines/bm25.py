@@ -47,16 +47,11 @@ class BM25(WindowOnly):
         Raises:
             WindowError: a question and its answer are more than the window.
         """
-        window, tokenizer = window_of(self.engine), self.engine.tokenizer
-        layouts = questions_of(questions, tokenizer, max_new_tokens)
+        window = window_of(self.engine)
+        layouts = questions_of(questions, self.engine.tokenizer, max_new_tokens)
         rooms = [layout.room(window, max_new_tokens) for layout in layouts]
-        texts = tokenizer.encode_all([document.text for document in documents])
-        passages = [passage for text in texts for passage in text.ids.split(self.passage_tokens) if len(passage)]
-        ranks = self._ranked(passages, questions)
-        prompts = [
-            layout.ids(self._filled(passages, ranked, room))
-            for layout, ranked, room in zip(layouts, ranks, rooms, strict=True)
-        ]
+        best = self._retrieved(documents, questions, rooms)
+        prompts = [layout.ids(ids) for layout, ids in zip(layouts, best, strict=True)]
         return written_in_window(self, prompts, max_new_tokens)
 
     def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:
@@ -70,14 +65,23 @@ class BM25(WindowOnly):
         """
         window = window_of(self.engine)
         past, target = checked_texts(self.engine, past_ids, target_ids, longest=window)
-        room = window - (len(target) - 1)
+        with memory_is_a_result(self.name):
+            return window_losses(self.engine, self._context(past, window - (len(target) - 1)), target)
+
+    def _retrieved(self, documents: Sequence[Document], questions: Sequence[str], rooms: Sequence[int]) -> list[Tensor]:
+        """For each question ids of the best passages, as many tokens as it has room for."""
+        texts = self.engine.tokenizer.encode_all([document.text for document in documents])
+        passages = [passage for text in texts for passage in text.ids.split(self.passage_tokens) if len(passage)]
+        ranks = self._ranked(passages, questions)
+        return [self._filled(passages, ranked, room) for ranked, room in zip(ranks, rooms, strict=True)]
+
+    def _context(self, past: Tensor, room: int) -> Tensor:
+        """Ids of the best passages of a past for its own last tokens, and these."""
         query = past[-min(QUERY_TOKENS, room) :]
         passages = [p for p in past[: len(past) - len(query)].split(self.passage_tokens) if len(p)]
         (ranked,) = self._ranked(passages, [self.engine.tokenizer.decode(query)])
         best = self._filled(passages, ranked, room - len(query) - self._separator_tokens)
-        context = joined([best, query], self.engine.tokenizer)
-        with memory_is_a_result(self.name):
-            return window_losses(self.engine, context, target)
+        return joined([best, query], self.engine.tokenizer)
 
     def _ranked(self, passages: Sequence[Tensor], queries: Sequence[str]) -> list[list[int]]:
         """For each query the numbers of all passages, best first."""
