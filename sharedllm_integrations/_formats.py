@@ -15,20 +15,27 @@ def choice_of_tool(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str:
         InputError: a tool that is not among `tools`, or no choice at all.
     """
     names = [tool["function"]["name"] for tool in tools]
-    if isinstance(choice, Mapping):
-        inner = choice.get("function", choice)
-        choice = inner.get("name") if isinstance(inner, Mapping) else None
-    if choice in names:
-        return str(choice)
-    if choice is None or choice is False:
+    chosen = _named(choice) if isinstance(choice, Mapping) else choice
+    if chosen in names:
+        return str(chosen)
+    if chosen is None or chosen is False:
         return "auto"
-    if choice is True or choice in ("any", "required"):
+    if chosen is True or chosen in ("any", "required"):
         return "required"
-    if choice in ("auto", "none"):
-        return str(choice)
+    if chosen in ("auto", "none"):
+        return str(chosen)
     raise InputError(
         f"tool_choice={choice!r} is none of the tools, which are {names}; name one, or give 'auto', 'any' or 'none'"
     )
+
+
+def _named(choice: Mapping[str, Any]) -> Any:
+    """The tool that a choice in OpenAI's or Anthropic's form names, or what it says in place of one."""
+    inner = choice.get("function", choice)
+    name = inner.get("name") if isinstance(inner, Mapping) else None
+    if name is None and choice.get("type") in ("auto", "any", "none", "required") and inner is choice:
+        return choice["type"]
+    return name if name is not None else dict(choice)
 
 
 def constraint_of(response_format: Any) -> Constraint | None:

@@ -277,6 +277,9 @@ CHOICES = [
     (True, None),
     ("now", "now"),
     ({"type": "function", "function": {"name": "look_up"}}, "look_up"),
+    ({"type": "tool", "name": "look_up"}, "look_up"),
+    ({"type": "any"}, None),
+    ({"type": "required"}, None),
 ]
 
 
@@ -291,7 +294,10 @@ def test_every_tool_choice(llm, choice, name):
 
 
 def test_no_tool_is_called_with_none_and_only_one_where_parallel_calls_are_not_wanted(llm):
-    assert not llm.bind_tools([look_up], tool_choice="none").invoke(QUESTION).tool_calls
+    for none in ("none", {"type": "none"}):
+        bound = llm.bind_tools([look_up], tool_choice=none)
+        assert bound.kwargs["tool_choice"] == "none"
+        assert not bound.invoke(QUESTION).tool_calls
     one = llm.bind_tools([now], tool_choice="any", parallel_tool_calls=False)
     for seed in range(4):
         assert len(one.invoke(QUESTION, max_tokens=200, temperature=40.0, seed=seed).tool_calls) == 1
@@ -329,6 +335,10 @@ ERRORS = {
     "unknown parameters ['tempreture']": lambda llm: ChatSharedLLM(tempreture=1),
     "unknown parameters ['max_token'] of a call": lambda llm: llm.invoke(QUESTION, max_token=1),
     "tool_choice='later' is none of the tools": lambda llm: llm.bind_tools([now], tool_choice="later"),
+    "tool_choice={} is none of the tools": lambda llm: llm.bind_tools([now], tool_choice={}),
+    "'function': {}} is none of the tools": lambda llm: llm.bind_tools(
+        [now], tool_choice={"type": "function", "function": {}}
+    ),
     "Unimplemented keys": lambda llm: llm.with_structured_output(
         {"title": "a", "type": "object", "properties": {"b": {"not": {}}}}
     ),
