@@ -420,10 +420,11 @@ class ChatSharedLLM(BaseChatModel):
             given.pop(name, None)
         if unknown := sorted(given):
             raise InputError(f"unknown parameters {unknown} of a call; known are {sorted(_OPTIONS)}, tools, documents")
-        conversation = read_messages(
-            messages, is_long(engine, self.min_document_tokens) if self.documents_from_prompt else None
-        )
-        library = self._library(engine, documents or self.documents, conversation.documents)
+        documents = documents or self.documents
+        document_like = is_long(engine, self.min_document_tokens) if self.documents_from_prompt else None
+        taken = [] if documents is None else [document.id for document in documents.documents]
+        conversation = read_messages(messages, document_like, taken)
+        library = self._library(engine, documents, conversation.documents)
         shown = None if self.evidence_text else frozenset(document.id for document in conversation.documents)
         model_name = str(kwargs.get("model") or self._model_name)
         told = Told(model_name, conversation.moved, shown, self.output_version == "v1")
