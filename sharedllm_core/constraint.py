@@ -11,10 +11,9 @@ from typing import Any, Self
 from llguidance import LLMatcher
 
 from .errors import InputError
+from .written_schema import written_schema
 
 __all__ = ["Constraint"]
-
-_COMPACT: Any = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,21 @@ class Constraint:
         An object has no properties but those that are named, unless the schema says otherwise (`additionalProperties`,
         or `allOf` of several parts anywhere).
 
+        What Python could not read is never written: numbers have no exponents and stay below 10^15, whole ones up to
+        10^18, and 10^-9 inside of an exclusive bound; dates, times and durations are those that `datetime` can hold.
+        Two names of open objects may be the same, which `minProperties` counts as two; and where a schema with `allOf`
+        of several parts says nothing of a value, not even its type, its numbers may have exponents.
+
         Raises:
             InputError: a schema that is none, or with keywords that cannot be kept to while writing (`not`,
                 `uniqueItems`, …); none is left out silently.
         """
         try:
-            text = json.dumps(_closed_schema(schema), ensure_ascii=False)
+            text = json.dumps(written_schema(schema), ensure_ascii=False)
         except (TypeError, ValueError) as error:
             raise InputError(f"{schema!r:.200} is no JSON schema: {error}") from error
-        return cls._checked(LLMatcher.grammar_from_json_schema(text), f"the JSON schema {text:.200}", text)
+        said = f"the JSON schema {json.dumps(schema, ensure_ascii=False):.200}"
+        return cls._checked(LLMatcher.grammar_from_json_schema(text), said, text)
 
     @classmethod
     def json_object(cls) -> Self:
@@ -97,38 +102,3 @@ def _lark(grammar: str) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema whose objects have the properties that it names and no others, and that says how JSON is written."""
-    if not isinstance(schema, Mapping):
-        raise TypeError("a schema is an object")
-    return {**(schema if _composes(schema) else _closed(schema)), "x-guidance": _COMPACT}
-
-
-_MAPS = ("properties", "patternProperties", "$defs", "definitions")
-_SCHEMAS = ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "prefixItems")
-
-
-def _composes(schema: Any) -> bool:
-    """Whether an object may have to fit several schemas at once, each of which names some of its properties."""
-    if isinstance(schema, Mapping):
-        several = schema.get("allOf")
-        return (isinstance(several, list) and len(several) > 1) or any(map(_composes, schema.values()))
-    return isinstance(schema, list) and any(map(_composes, schema))
-
-
-def _closed(schema: Any) -> Any:
-    """A schema with objects that have named properties only."""
-    if isinstance(schema, list):
-        return [_closed(part) for part in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    closed = dict(schema)
-    for name in _MAPS:
-        if isinstance(schema.get(name), Mapping):
-            closed[name] = {key: _closed(part) for key, part in schema[name].items()}
-    closed |= {name: _closed(schema[name]) for name in _SCHEMAS if name in schema}
-    if "properties" in schema and "patternProperties" not in schema:
-        closed.setdefault("additionalProperties", False)
-    return closed

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1] / "sharedllm_core"
 #: Lowest first. A folder stands for its files; within a folder, files may import each other.
 RANKS = [
     ["errors", "version"],
-    ["config"],
+    ["config", "written_schema"],
     ["context_tree", "cpu_dtype", "downsampling", "rotary", "checks", "constraint", "token_set"],
     ["best_first"],
     ["node_states", "planning"],
@@ -23,7 +23,7 @@ RANKS = [
     ["retention"],
     ["modeling"],
     ["tree_cache", "documents", "tokenization"],
-    ["tools"],
+    ["tools", "endings"],
     ["library", "answer", "answer_settings", "fair_lock", "progress", "prompting"],
     ["constrained"],
     ["sampling"],

@@ -1,15 +1,20 @@
 """Constrained decoding: what comes out fits the constraint, whatever the model, the draws and the length."""
 
+import datetime
 import json
 import re
+import uuid
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
 from sharedllm_core import Constraint, InputError
+from sharedllm_core.constrained import Grammar, GrammarTokens
 from tests import tiny_engine
 
 PERSON = {
@@ -29,21 +34,57 @@ TREE = {
 }
 
 
+class Node(BaseModel):
+    value: float = Field(gt=0)
+    children: list["Node"] = []
+    parent: "Node | None" = None
+
+
+FORMATS = ["date", "time", "date-time", "duration", "uuid", "email", "uri"]
+OPEN_PATTERNS = [
+    r"^[a-z]+@[a-z]+\.(com|org)$",
+    "^[a-z,]+x$",
+    r'^[}"]+x$',
+    "^([a-z]{2}[0-9])+-$",
+    "^(a(b|c))+d$",
+    "^[à-ü]+x$",
+    "^[a-z]{100}x$",
+]
+
+
+def numbers():
+    """Schemas of numbers with bounds that leave something between them."""
+    bounds = st.integers(-1000, 1000).map(lambda whole: whole / 10)
+    lows = st.sampled_from(["minimum", "exclusiveMinimum"])
+    highs = st.sampled_from(["maximum", "exclusiveMaximum"])
+    several = st.tuples(lows, bounds, highs, st.floats(0.1, 2000).map(lambda width: round(width, 1)))
+    both = several.map(lambda made: {made[0]: made[1], made[2]: round(made[1] + made[3], 1)})
+    one = st.tuples(lows | highs, bounds).map(lambda made: {made[0]: made[1]})
+    whole = st.tuples(lows | highs, st.integers(-50, 50)).map(lambda made: {"type": "integer", made[0]: made[1]})
+    return (both | one).map(lambda made: {"type": "number", **made}) | whole
+
+
 def schemas():
-    plain = st.sampled_from(
-        [
-            {"type": "string"},
-            {"type": "string", "minLength": 3, "maxLength": 9},
-            {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"},
-            {"type": "string", "format": "date"},
-            {"type": "integer"},
-            {"type": "integer", "minimum": 3, "maximum": 40},
-            {"type": "number"},
-            {"type": "boolean"},
-            {"type": "null"},
-            {"enum": ["é", "two words", 'a "quoted" one', 7, None]},
-            {"const": "fixed"},
-        ]
+    formats = st.sampled_from(FORMATS).map(lambda name: {"type": "string", "format": name})
+    patterns = st.sampled_from(OPEN_PATTERNS).map(lambda pattern: {"type": "string", "pattern": pattern})
+    plain = (
+        numbers()
+        | formats
+        | patterns
+        | st.sampled_from(
+            [
+                {"type": "string"},
+                {"type": "string", "minLength": 3, "maxLength": 9},
+                {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"},
+                {"type": "integer"},
+                {"type": "integer", "minimum": 3, "maximum": 40},
+                {"type": "number"},
+                {"type": "boolean"},
+                {"type": "null"},
+                {"enum": ["é", "two words", 'a "quoted" one', 7, None]},
+                {"const": "fixed"},
+            ]
+        )
     )
 
     def deeper(inner):
@@ -86,11 +127,12 @@ def test_json_parses_and_fits_its_schema_in_however_few_tokens_it_has(shared, sc
     least = least_tokens(shared.engine, options)
     assume(least + room <= tiny_engine.WINDOW // 2)
     answer = shared.engine.ask("who?", shared.library, max_new_tokens=least + room, **options)
-    Draft202012Validator(schema).validate(json.loads(answer.text))
+    checker = Draft202012Validator.FORMAT_CHECKER
+    Draft202012Validator(schema, format_checker=checker).validate(json.loads(answer.text, parse_constant=pytest.fail))
     assert answer.finish_reason == "stop"
 
 
-@pytest.mark.parametrize("schema", [PERSON, TREE], ids=["person", "recursive"])
+@pytest.mark.parametrize("schema", [PERSON, TREE, Node.model_json_schema()], ids=["person", "recursive", "pydantic"])
 def test_every_row_of_a_batch_fits_and_is_what_it_is_alone(engine, schema):
     options = {"constraint": Constraint.json_schema(schema), "temperature": 2.0, "seed": 3, "max_new_tokens": 120}
     questions = ["who?", "which notice period?", "what rent must be paid every month?"]
@@ -128,6 +170,88 @@ def test_streamed_pieces_make_up_the_constrained_answer(engine):
     assert text == stream.answer.text
 
 
+@pytest.fixture(scope="module")
+def tokens():
+    made = tiny_engine.tokenizer()
+    return GrammarTokens(SimpleNamespace(tokenizer=made), frozenset([made.eos_token_id]), len(made))
+
+
+def writable(tokens, schema, text):
+    """Whether a text is one that may be written by a schema."""
+    ids = tokens.grammar_tokenizer.tokenize_str(text)
+    matcher = Grammar(Constraint.json_schema(schema), tokens).matcher()
+    return matcher.validate_tokens([*ids, *tokens.eos_ids]) == len(ids) + 1
+
+
+@pytest.mark.parametrize("pattern", OPEN_PATTERNS)
+def test_a_pattern_that_may_repeat_for_ever_has_a_short_end(tokens, pattern):
+    ending = Grammar(Constraint.json_schema({"type": "string", "pattern": pattern}), tokens).ending
+    assert len(ending) < 25
+    assert re.fullmatch(pattern, json.loads(tokens.grammar_tokenizer.decode_str(ending[:-1])))
+
+
+@pytest.mark.parametrize(
+    ("schema", "around"),
+    [
+        ({"type": "number"}, "{}"),
+        ({"type": "integer"}, "{}"),
+        ({"minimum": 0}, "{}"),
+        ({"type": ["number", "null"], "maximum": 1e30}, "{}"),
+        ({"anyOf": [{"type": "number"}, {"type": "string"}]}, "{}"),
+        ({}, "{}"),
+        ({}, '[[{{"a":{}}}]]'),
+        ({"type": "array"}, "[{}]"),
+        ({"type": "object"}, '{{"a":{}}}'),
+        ({"properties": {"a": True}}, '{{"a":{}}}'),
+        ({"type": "object", "properties": {"b": {}}, "additionalProperties": True}, '{{"a":{}}}'),
+        ({"allOf": [{"type": "number"}, {"exclusiveMinimum": 3}]}, "{}"),
+    ],
+)
+def test_numbers_that_python_cannot_read_are_never_written(tokens, schema, around):
+    assert writable(tokens, schema, around.format(17))
+    assert not any(writable(tokens, schema, around.format(text)) for text in ["1e999", "1E5", "1" * 5000])
+
+
+@given(bounds=numbers(), number=st.decimals(-3000, 3000, places=3), offset=st.sampled_from([0, 1e-9, -1e-9]))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_number_is_written_only_within_its_bounds(tokens, bounds, number, offset):
+    edges = [value for value in bounds.values() if not isinstance(value, str)]
+    for text in [f"{number:f}", f"{number:.0f}", *(f"{edge + offset:.9f}" for edge in edges), *map(str, edges)]:
+        if writable(tokens, bounds, text):
+            Draft202012Validator(bounds).validate(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "written", "never"),
+    [
+        ("date", datetime.date, ["2024-02-29", "0001-01-01"], ["0000-01-01", "2023-02-29", "1900-02-29"]),
+        ("time", datetime.time, ["23:59:59Z", "10:00:00.25+02:00"], ["10:00:60Z"]),
+        ("date-time", datetime.datetime, ["2000-02-29T10:00:00Z"], ["0000-01-01T10:00:00Z", "2024-01-01T10:00:60Z"]),
+        ("duration", datetime.timedelta, ["P2W", "PT31536000S", "P1Y2M3DT4H5M6S"], ["P9999999Y", "PT9999999999H"]),
+        ("uuid", uuid.UUID, [str(uuid.UUID(int=7))], ["7"]),
+        ("path", Path, ["a/b"], []),
+        ("binary", bytes, ["é"], []),
+        ("password", SecretStr, ["secret"], []),
+    ],
+)
+def test_what_is_written_in_a_format_is_what_pydantic_reads(tokens, name, kind, written, never):
+    adapter = TypeAdapter(kind)
+    schema = adapter.json_schema()
+    assert schema["format"] == name
+    for text in written:
+        assert writable(tokens, schema, f'"{text}"')
+        adapter.validate_json(f'"{text}"')
+    assert not any(writable(tokens, schema, f'"{text}"') for text in never)
+    ending = Grammar(Constraint.json_schema(schema), tokens).ending
+    adapter.validate_json(tokens.grammar_tokenizer.decode_str(ending[:-1]))
+
+
+def test_a_format_and_a_pattern_are_both_kept_to(tokens):
+    schema = {"type": "string", "format": "date", "pattern": "^2024"}
+    assert writable(tokens, schema, '"2024-02-29"')
+    assert not writable(tokens, schema, '"2023-02-28"')
+
+
 @pytest.mark.parametrize(
     ("make", "fault"),
     [
@@ -153,12 +277,11 @@ def test_what_cannot_be_kept_to_is_refused_when_it_is_made(make, fault):
         ({"constraint": Constraint.json_schema(PERSON), "stop": "}"}, "give one of them"),
         ({"constraint": {"type": "object"}}, "must be a Constraint"),
         ({"constraint": Constraint.lark("start: <|nowhere|>")}, "cannot write by the grammar"),
-        ({"constraint": Constraint.regex("(a|b)*END")}, "no end that is sure to come|too few|tokens"),
+        ({"constraint": Constraint.regex("(a|b)*END"), "max_new_tokens": 2}, r"needs \d tokens"),
+        ({"constraint": Constraint.regex(".*bell.*")}, r"whatever max_new_tokens is; .* bound what may repeat"),
     ],
 )
 def test_what_the_engine_cannot_keep_to_is_refused_before_the_model_runs(engine, options, fault):
     engine.model.forward = None
-    if "END" in str(options["constraint"]):
-        options["max_new_tokens"] = 2
     with pytest.raises(InputError, match=fault):
         engine.ask("who?", **options)
