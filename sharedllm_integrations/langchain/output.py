@@ -63,13 +63,8 @@ def _usage(answer: Answer) -> UsageMetadata:
 def message_of(answer: Answer, told: Told) -> AIMessage:
     """A whole answer."""
     metadata = told.metadata(answer)
-    content: Any = answer.text
-    if told.cites and answer.evidence and answer.text:
-        content = [
-            {"type": "text", "text": answer.text, "annotations": as_citations(metadata["evidence"], answer.text)}
-        ]
     return AIMessage(
-        content=content,
+        content=_cited(answer.text, answer, told, metadata),
         tool_calls=[tool_call(name=call.name, args=dict(call.arguments), id=_new_id()) for call in answer.tool_calls],
         usage_metadata=_usage(answer),
         response_metadata=metadata,
@@ -77,18 +72,26 @@ def message_of(answer: Answer, told: Told) -> AIMessage:
 
 
 def last_chunk(answer: Answer, told: Told) -> AIMessageChunk:
-    """What comes after the last piece of a streamed answer: calls of tools, usage, evidence."""
+    """What comes after the last piece of a streamed answer: calls of tools, usage, evidence, citations."""
     calls = [
         tool_call_chunk(name=call.name, args=json.dumps(call.arguments, ensure_ascii=False), id=_new_id(), index=index)
         for index, call in enumerate(answer.tool_calls)
     ]
+    metadata = told.metadata(answer)
     return AIMessageChunk(
-        content="",
+        content=_cited("", answer, told, metadata),
         tool_call_chunks=calls,
         usage_metadata=_usage(answer),
-        response_metadata=told.metadata(answer),
+        response_metadata=metadata,
         chunk_position="last",
     )
+
+
+def _cited(text: str, answer: Answer, told: Told, metadata: dict[str, Any]) -> Any:
+    """Text of an answer, which may be its end, with the citations of all of it where they are wanted."""
+    if not (told.cites and answer.evidence and answer.text):
+        return text
+    return [{"type": "text", "text": text, "annotations": as_citations(metadata["evidence"], answer.text)}]
 
 
 def _new_id() -> str:

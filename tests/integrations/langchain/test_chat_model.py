@@ -327,6 +327,25 @@ def test_citations_stand_on_content_blocks(engine):
     assert {one["type"] for one in block["annotations"]} == {"citation"}
 
 
+def test_streamed_answers_have_the_citations_of_invoked_ones(engine):
+    llm = ChatSharedLLM(engine=engine, output_version="v1", evidence_text=True, max_tokens=12)
+    documents = tiny_engine.documents(2)
+    expected = _cited(llm.invoke(QUESTION, documents=documents))
+    assert expected[1]
+    chunks = list(llm.stream(QUESTION, documents=documents))
+    assert _cited(sum(chunks[1:], chunks[0])) == expected
+    assert _cited(llm.model_copy(update={"streaming": True}).invoke(QUESTION, documents=documents)) == expected
+    assert _cited(llm.stream_events(QUESTION, version="v3", documents=documents).output) == expected
+    plain = ChatSharedLLM(engine=engine, max_tokens=12)
+    assert all(isinstance(chunk.content, str) for chunk in plain.stream(QUESTION, documents=documents))
+
+
+def _cited(message):
+    [block] = [block for block in message.content_blocks if block["type"] == "text"]
+    annotations = [{name: value for name, value in one.items() if name != "id"} for one in block["annotations"]]
+    return block["text"], annotations
+
+
 # ---------------------------------------------------------------------------------------------- errors
 
 
