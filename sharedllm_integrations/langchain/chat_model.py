@@ -190,6 +190,13 @@ class ChatSharedLLM(BaseChatModel):
             structured_output=True,
         )
 
+    def get_token_ids(self, text: str) -> list[int]:
+        """The model's own tokens, as `trim_messages(token_counter=llm)` and others count them."""
+        if self.custom_get_token_ids is not None:
+            return self.custom_get_token_ids(text)
+        ids: list[int] = self._engine({}).tokenizer.encode(text).ids.tolist()
+        return ids
+
     @property
     def _model_name(self) -> str:
         return self.model or "sharedllm-default"
