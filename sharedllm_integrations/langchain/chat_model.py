@@ -16,7 +16,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from pydantic import ConfigDict, Field, field_serializer, field_validator, model_validator
 
@@ -228,6 +228,14 @@ class ChatSharedLLM(BaseChatModel):
         if self.documents is not None:
             raise given_twice()
         return BoundChat(bound=self.model_copy(update={"documents": documents}), kwargs=kwargs)
+
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """As LangChain's, but a `BoundChat`."""
+        return BoundChat(bound=self).with_config(config, **kwargs)
+
+    def with_listeners(self, **listeners: Any) -> Any:
+        """As LangChain's, but a `BoundChat`."""
+        return BoundChat(bound=self).with_listeners(**listeners)
 
     def bind_tools(
         self,

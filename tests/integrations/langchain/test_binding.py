@@ -41,6 +41,8 @@ ORDERS = {
     "tools, documents": lambda llm: llm.bind_tools([now]).bind(documents=set_of()),
     "other things between": lambda llm: llm.bind(documents=set_of()).bind(seed=1).bind_tools([now]),
     "config": lambda llm: llm.bind(documents=set_of()).with_config(tags=["a"]).bind_tools([now]),
+    "config first": lambda llm: llm.with_config(tags=["a"]).bind(documents=set_of()).bind_tools([now]),
+    "listeners first": lambda llm: llm.with_listeners(on_start=print).bind(documents=set_of()).bind_tools([now]),
     "retry": lambda llm: llm.bind(seed=1).with_retry().bind(documents=set_of()),
 }
 
@@ -62,6 +64,10 @@ def test_structured_output_reads_what_is_bound_and_keeps_its_settings(llm, metho
     assert isinstance(found["parsed"], Lease)
     again = llm.model_copy(update={"max_tokens": 90, "temperature": 40.0, "seed": 3}).with_documents(set_of())
     assert again.with_structured_output(Lease, method=method).invoke(QUESTION) == found["parsed"]
+
+
+def test_a_config_stays_where_tools_are_bound(llm):
+    assert llm.with_config(tags=["a"]).bind_tools([now]).config["tags"] == ["a"]
 
 
 def test_agents_read_the_documents_of_their_model(llm):
@@ -94,7 +100,7 @@ def test_with_documents_of_none_says_what_to_give(llm):
 def test_no_binding_shows_the_text_of_documents(llm):
     made = [order(llm) for order in ORDERS.values()]
     made += [llm.bind(stop=["x"]).bind(documents=set_of()), llm.bind(documents=set_of()).with_structured_output(Lease)]
-    made += [llm.with_config(tags=["a"]).bind(documents=DocumentSet(set_of()))]
+    made += [llm.with_retry().bind(documents=DocumentSet(set_of()))]
     for one in made:
         assert MARK not in repr(one)
         assert MARK not in str(dumpd(one))
@@ -102,7 +108,7 @@ def test_no_binding_shows_the_text_of_documents(llm):
 
 def test_a_binding_of_documents_that_are_not_there_can_be_shown(llm):
     bound = llm.bind(documents="nowhere.txt")
-    for one in (bound, bound.bind_tools([now]), llm.with_config(tags=["a"]).bind(documents=DocumentSet("nowhere.txt"))):
+    for one in (bound, bound.bind_tools([now]), llm.with_retry().bind(documents=DocumentSet("nowhere.txt"))):
         assert "nowhere.txt" not in repr(one), "a path could be a text"
         assert "nowhere.txt" not in str(dumpd(one))
     assert "cannot be read" in repr(DocumentSet("nowhere.txt"))
