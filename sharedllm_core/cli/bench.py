@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
 from . import options
 from .output import print_json, say
 
@@ -82,9 +81,9 @@ def bench(
 
     sizes: dict[str, Any] = dict(_QUICK) if quick else {}
     given = {
-        "lengths": _numbers("lengths", lengths),
-        "systems": tuple(_names(systems)) if systems is not None else None,
-        "injection_layers": _numbers("injection-layers", injection_layers),
+        "lengths": lengths and options.numbers_of("lengths", lengths),
+        "systems": systems and tuple(options.names_of(systems)),
+        "injection_layers": injection_layers and options.numbers_of("injection-layers", injection_layers),
         "prompt_tokens": prompt_tokens,
         "new_tokens": new_tokens,
         "repeats": repeats,
@@ -111,16 +110,3 @@ def _write(out: Path, result: dict[str, Any], table: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / _RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     (out / "efficiency.md").write_text(table + "\n", encoding="utf-8")
-
-
-def _names(given: list[str]) -> list[str]:
-    return [name.strip() for part in given for name in part.split(",") if name.strip()]
-
-
-def _numbers(name: str, given: list[str] | None) -> tuple[int, ...] | None:
-    if given is None:
-        return None
-    try:
-        return tuple(int(number) for number in _names(given))
-    except ValueError as error:
-        raise InputError(f"{name} {','.join(given)} are no whole numbers; give such as 4096,8192") from error

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
 from ..tree_cache import MemoryTier, TreeCache
 from . import options
 from .output import print_json, say
@@ -76,7 +75,7 @@ def evaluate(
     Results are items.jsonl, results.json, results.md and PNG files. A run that was stopped goes on where it was.
     """
     from ..evaluation.baselines import SYSTEMS, make_system
-    from ..evaluation.measurements import check_inputs, check_names, choose_measurements
+    from ..evaluation.measurements import check_inputs, choose_measurements
     from ..evaluation.plots import check_matplotlib
     from ..evaluation.report import markdown, write_report
     from ..evaluation.run import run
@@ -89,11 +88,10 @@ def evaluate(
         "longbench": tuple(longbench or ()),
         "infinitebench": tuple(infinitebench or ()),
     }
-    system_names = list(dict.fromkeys(_names(systems) if systems is not None else _SYSTEMS))
+    system_names = list(dict.fromkeys(options.names_of(systems) if systems is not None else _SYSTEMS))
     check_names(system_names, list(SYSTEMS), "system")
-    chosen = choose_measurements(
-        None if measurements is None else _names(measurements), [name for name, given in files.items() if given]
-    )
+    asked = None if measurements is None else options.names_of(measurements)
+    chosen = choose_measurements(asked, [name for name, given in files.items() if given])
     settings = _settings(EvaluationSettings(seed=seed, **files), lengths, items, quick)
     check_inputs(**files)
     if not no_plots:
@@ -116,20 +114,13 @@ def evaluate(
         say(f"results are in {out}")
 
 
-def _names(given: list[str]) -> list[str]:
-    return [name.strip() for part in given for name in part.split(",") if name.strip()]
-
-
 def _settings(
     settings: "EvaluationSettings", lengths: list[str] | None, items: int | None, quick: bool
 ) -> "EvaluationSettings":
     """The sizes that the options ask for; what is said plainly goes before --quick."""
     sizes: dict[str, Any] = dict(_QUICK) if quick else {}
     if lengths is not None:
-        try:
-            sizes["lengths"] = tuple(int(length) for length in _names(lengths))
-        except ValueError as error:
-            raise InputError(f"lengths {lengths} are no whole numbers; give such as 4096,8192") from error
+        sizes["lengths"] = options.numbers_of("lengths", lengths)
     if items is not None:
         sizes["items"] = items
     return replace(settings, **sizes)

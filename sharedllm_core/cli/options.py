@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 from ..config import known_policies
 from ..documents.reading import MAX_FILE_BYTES
 from ..engine import SharedLLMEngine
+from ..errors import InputError
 from ..tree_cache import TreeCache
 
 __all__ = [
@@ -43,12 +44,31 @@ __all__ = [
     "TopP",
     "make_cache",
     "make_engine",
+    "names_of",
     "not_empty",
+    "numbers_of",
 ]
 
 CACHE_BYTES = 20 * 10**9
 _MEMORY_BYTES = 2 * 10**9
 _DTYPES = ("float32", "bfloat16", "float16")
+
+
+def names_of(given: list[str]) -> list[str]:
+    """What an option that may be repeated names, also with commas between."""
+    return [name.strip() for part in given for name in part.split(",") if name.strip()]
+
+
+def numbers_of(option: str, given: list[str]) -> tuple[int, ...]:
+    """The same of whole numbers.
+
+    Raises:
+        InputError: something else.
+    """
+    try:
+        return tuple(int(number) for number in names_of(given))
+    except ValueError as error:
+        raise InputError(f"{option} {given} are no whole numbers; give such as 4096,8192") from error
 
 
 def not_empty(value: str | None) -> str | None:
