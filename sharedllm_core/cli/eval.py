@@ -75,7 +75,7 @@ def evaluate(
     Results are items.jsonl, results.json, results.md and PNG files. A run that was stopped goes on where it was.
     """
     from ..evaluation.baselines import SYSTEMS, make_system
-    from ..evaluation.measurements import check_inputs, choose_measurements
+    from ..evaluation.measurements import check_inputs, check_names, choose_measurements
     from ..evaluation.plots import check_matplotlib
     from ..evaluation.report import markdown, write_report
     from ..evaluation.run import run
