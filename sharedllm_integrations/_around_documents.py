@@ -111,13 +111,16 @@ def _labelled_start(
 def _labelled_end(text: str, asks: Sequence[re.Match[str]]) -> int | None:
     """Where a question with a label begins behind a text; it may have several labels."""
     least = max(len(text) - _QUESTION_CHARACTERS, min(len(text) // 2, _INTRODUCTION_CHARACTERS))
-    late = [ask.start() for ask in asks if ask.start() > least]
+    late = [ask for ask in asks if ask.start() > least]
     if not late:
         return None
-    end = late[-1]
-    for earlier in reversed(late):
-        if end - earlier < _INTRODUCTION_CHARACTERS:
-            end = earlier
+    end, labels = late[-1].start(), {late[-1].group().strip()}
+    for earlier in reversed(late[:-1]):
+        # One label again and again is what a list of questions has, and that is a document.
+        if end - earlier.start() >= _INTRODUCTION_CHARACTERS or earlier.group().strip() in labels:
+            break
+        end = earlier.start()
+        labels.add(earlier.group().strip())
     return end
 
 
