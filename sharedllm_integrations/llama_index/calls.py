@@ -80,8 +80,9 @@ def call_of(llm: "SharedLLM", messages: Sequence[ChatMessage], kwargs: Mapping[s
     if given_documents is not None and llm.documents is not None:
         raise InputError("documents are given to the model and to the call; give them in one of these places")
     document_like = is_long(engine, llm.min_document_tokens) if llm.documents_from_prompt else None
-    conversation = read_messages(messages, document_like)
     given_documents = given_documents or llm.documents
+    taken = [] if given_documents is None else [document.id for document in given_documents.documents.documents]
+    conversation = read_messages(messages, document_like, taken)
     library = _library(engine, given_documents, conversation.documents)
     check_size(library, llm.context_window)
     shown = None if llm.evidence_text else frozenset(document.id for document in conversation.documents)

@@ -1,6 +1,6 @@
 """LlamaIndex's messages to the engine's: roles, calls of tools, and the documents that stand in them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sharedllm_core.documents import read_documents
 
 from .._document_set import free_name
 from .._found_documents import find_documents
+from .._text_types import text_of
 
 __all__ = ["Conversation", "read_messages"]
 
@@ -32,7 +33,6 @@ _ROLES = {
     MessageRole.MODEL: "assistant",
 }
 _NOT_SAID = (CachePoint, ThinkingBlock, ToolCallBlock)
-_TEXT_TYPES = ("text/", "application/json", "application/xml")
 
 
 @dataclass
@@ -50,12 +50,15 @@ class Conversation:
     moved: list[dict[str, Any]] = field(default_factory=list)
 
 
-def read_messages(messages: Sequence[ChatMessage], is_long: Callable[[str], bool] | None) -> Conversation:
+def read_messages(
+    messages: Sequence[ChatMessage], is_long: Callable[[str], bool] | None, taken: Collection[str] = ()
+) -> Conversation:
     """Read a conversation.
 
     Args:
         messages: of LlamaIndex.
         is_long: whether a piece of text is long enough to be a document; `None` to leave texts as they are.
+        taken: ids of other documents, which no document here gets.
 
     Raises:
         InputError: no messages, or a content block that is no text and no document.
@@ -65,7 +68,8 @@ def read_messages(messages: Sequence[ChatMessage], is_long: Callable[[str], bool
     read = Conversation()
     for number, message in enumerate(messages):
         role = _ROLES.get(message.role, message.role.value)
-        text, attached = _content(message, {document.id for document in read.documents})
+        ids = {*taken, *(document.id for document in read.documents)}
+        text, attached = _content(message, ids)
         if attached:
             read.documents += attached
             read.moved.append({"message": number, "documents": [one.id for one in attached], "from": "content blocks"})
@@ -73,8 +77,11 @@ def read_messages(messages: Sequence[ChatMessage], is_long: Callable[[str], bool
             found = find_documents(text, is_long, len(read.documents) + 1, is_question=role == "user")
             if found.documents:
                 text = found.rest
-                read.documents += found.documents
-                names = [document.id for document in found.documents]
+                ids.update(document.id for document in attached)
+                names = [free_name(document.id, ids) for document in found.documents]
+                read.documents += [
+                    Document(one.text, id=name) for name, one in zip(names, found.documents, strict=True)
+                ]
                 read.moved.append({"message": number, "documents": names, "from": "text"})
         read.messages.append({"role": role, "content": text, **_of_tools(message)})
     return read
@@ -134,9 +141,8 @@ def _document(block: DocumentBlock) -> Document:
             "give its data, or a path"
         )
     mime_type = block.document_mimetype or "text/plain"
-    if not mime_type.startswith(_TEXT_TYPES):
+    if (text := text_of(block.resolve_document().read(), mime_type)) is None:
         raise _no_text(f"DocumentBlock ({mime_type})")
-    text = block.resolve_document().read().decode("utf-8", "replace")
     return Document(text, id=title or "document")
 
 

@@ -346,6 +346,21 @@ def test_document_blocks_are_read_as_documents(llm, tmp_path):
     assert response.raw["documents_from_messages"][0]["documents"] == ["lease", (tmp_path / "lease.md").as_posix()]
 
 
+def test_a_block_named_like_a_document_is_another_document(llm):
+    given = [Document(LONG[::-1], id="lease")]
+    blocks = [DocumentBlock(data=LONG.encode(), title="lease"), TextBlock(text=QUESTION)]
+    raw = llm.chat([ChatMessage(role="user", blocks=blocks)], documents=given, num_evidence=20).raw
+    assert raw["documents_from_messages"][0]["documents"] == ["lease (2)"]
+    assert {one["document_id"] for one in raw["evidence"] if "text" in one} <= {"lease (2)"}
+
+
+@pytest.mark.parametrize("media_type", ["TEXT/plain; charset=utf-8", "application/yaml"])
+def test_every_media_type_of_text_is_text(llm, media_type):
+    block = DocumentBlock(data=LONG.encode(), title="lease", document_mimetype=media_type)
+    raw = llm.chat([ChatMessage(role="user", blocks=[block, TextBlock(text=QUESTION)])]).raw
+    assert raw["usage"]["past_context_tokens"] == llm.engine.tokenizer.count(LONG)
+
+
 def test_what_citations_hold_is_read(llm):
     cited = CitableBlock(
         title="lease",
