@@ -1,6 +1,6 @@
 """The handle under which a framework sees documents: traces, logs and cache keys get its fingerprint, and no text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -12,7 +12,7 @@ from sharedllm_core.documents import read_documents as read_files
 
 from ._known_texts import KnownTexts
 
-__all__ = ["DocumentSet", "free_name", "known_set"]
+__all__ = ["DocumentSet", "free_name", "joined_library", "known_set"]
 
 
 class DocumentSet:
@@ -160,3 +160,12 @@ def free_name(name: str, taken: set[str]) -> str:
     if name not in taken:
         return name
     return next(other for number in count(2) if (other := f"{name} ({number})") not in taken)
+
+
+def joined_library(engine: SharedLLMEngine, documents: DocumentSet | None, found: Sequence[Document]) -> Library | None:
+    """Documents that are given, and those found in messages, as `engine` takes them; `None` where there are neither."""
+    library = None if documents is None else documents.library(engine)
+    if not found:
+        return library
+    of_messages = known_set(tuple(one.id for one in found), tuple(one.text for one in found)).library(engine)
+    return of_messages if library is None else library.joined(of_messages)

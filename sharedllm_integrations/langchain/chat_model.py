@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Self
 
 from langchain_core.callbacks import (
@@ -20,17 +19,14 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from pydantic import ConfigDict, Field, field_serializer, field_validator, model_validator
 
-from sharedllm_core import Answer, DocumentError, InputError, Library, SharedLLMEngine, TreeCache, WindowError
+from sharedllm_core import Answer, DocumentError, InputError, SharedLLMEngine, TreeCache, WindowError
 
 from .._asking import aanswer, answer, astream, stream
-from .._batching import Ask
-from .._document_set import known_set
 from .._engines import engine_of
 from .._formats import choice_of_tool, constraint_of
-from .._found_documents import is_long
 from .binding import BoundChat
+from .calls import OPTIONS, Call, call_of, handled, strings_of
 from .documents import DocumentSet, given_twice
-from .messages import read_messages
 from .output import Told, last_chunk, message_of
 from .structured import structured_output, tools_of
 
@@ -40,15 +36,6 @@ _MAX_INPUT_TOKENS = 131_072
 _THREADS = 16  # that the prompts of one call of `generate` wait in: those being answered, and those next in line
 #: Parameters that other chat models have, and that mean nothing for a model in the same process.
 _WITHOUT_MEANING = {"api_key", "max_retries", "base_url"}
-_OPTIONS = {
-    "temperature",
-    "top_p",
-    "top_k",
-    "repetition_penalty",
-    "max_tokens",
-    "seed",
-    "num_evidence",
-}
 _IDENTIFYING = {
     "model",
     "stop",
@@ -58,15 +45,6 @@ _IDENTIFYING = {
     "dtype",
     "policy",
 }
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One call, ready for the engine."""
-
-    engine: SharedLLMEngine
-    ask: Ask
-    told: Told
 
 
 class ChatSharedLLM(BaseChatModel):
@@ -156,7 +134,7 @@ class ChatSharedLLM(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         """What decides about answers: LangChain's caches key on it. Documents are in it by their fingerprint."""
-        names = sorted(_OPTIONS | _IDENTIFYING)
+        names = sorted(_IDENTIFYING.union(OPTIONS))
         told = {name: getattr(self, name) for name in names}
         told["documents"] = None if self.documents is None else self.documents.fingerprint
         if self.engine is not None:
@@ -166,19 +144,19 @@ class ChatSharedLLM(BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = LangSmithParams(
             ls_provider="sharedllm",
-            ls_model_name=str(kwargs.get("model") or self._model_name),
+            ls_model_name=str(kwargs.get("model") or self.model_name),
             ls_model_type="chat",
             ls_temperature=kwargs.get("temperature", self.temperature),
         )
         if (most := kwargs.get("max_tokens", self.max_tokens)) is not None:
             params["ls_max_tokens"] = most
-        if stops := _strings(stop) or _strings(self.stop):
+        if stops := strings_of(stop) or strings_of(self.stop):
             params["ls_stop"] = list(stops)
         return params
 
     def _resolve_model_profile(self) -> ModelProfile:
         return ModelProfile(
-            name=self._model_name,
+            name=self.model_name,
             max_input_tokens=_MAX_INPUT_TOKENS,
             text_inputs=True,
             image_inputs=False,
@@ -194,11 +172,12 @@ class ChatSharedLLM(BaseChatModel):
         """The model's own tokens, as `trim_messages(token_counter=llm)` and others count them."""
         if self.custom_get_token_ids is not None:
             return self.custom_get_token_ids(text)
-        ids: list[int] = self._engine({}).tokenizer.encode(text).ids.tolist()
+        ids: list[int] = self.get_engine().tokenizer.encode(text).ids.tolist()
         return ids
 
     @property
-    def _model_name(self) -> str:
+    def model_name(self) -> str:
+        """The name under which answers, usage and traces know it."""
         return self.model or "sharedllm-default"
 
     # ------------------------------------------------------------------------------------------ documents
@@ -212,7 +191,7 @@ class ChatSharedLLM(BaseChatModel):
         handle = DocumentSet.of(documents)
         if handle is None:
             raise DocumentError(f"documents=None are no documents; give {DocumentSet.kinds}")
-        engine = self._engine({})
+        engine = self.get_engine()
         engine.read(handle.library(engine))
         return self.model_copy(update={"documents": handle})
 
@@ -298,7 +277,7 @@ class ChatSharedLLM(BaseChatModel):
 
     def generate(self, messages: list[list[BaseMessage]], *args: Any, **kwargs: Any) -> LLMResult:
         """As LangChain's; several prompts are answered side by side."""
-        kwargs = _handled(kwargs)
+        kwargs = handled(kwargs)
         if len(messages) < 2:
             return super().generate(messages, *args, **kwargs)
         run_id = kwargs.pop("run_id", None)
@@ -322,7 +301,7 @@ class ChatSharedLLM(BaseChatModel):
 
     def stream(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Iterator[AIMessageChunk]:  # noqa: A002
         """As LangChain's."""
-        yield from super().stream(input, *args, **_handled(kwargs))
+        yield from super().stream(input, *args, **handled(kwargs))
 
     async def astream(  # noqa: D102
         self,
@@ -336,21 +315,21 @@ class ChatSharedLLM(BaseChatModel):
 
     def stream_events(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
         """As LangChain's."""
-        return super().stream_events(input, *args, **_handled(kwargs))
+        return super().stream_events(input, *args, **handled(kwargs))
 
     def astream_events(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
         """As LangChain's."""
         if kwargs.get("version") == "v3":
             return self._awaited_events(input, *args, **kwargs)
-        return super().astream_events(input, *args, **_handled(kwargs))
+        return super().astream_events(input, *args, **handled(kwargs))
 
     async def _awaited_events(self, input: LanguageModelInput, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
         events: Any = super().astream_events(input, *args, **await self._ahandled(kwargs))
         return await events
 
     async def _ahandled(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """`_handled`, with what LangChain asks on the event loop made beside it: documents are read for it."""
-        given = _handled(kwargs)
+        """`handled`, with what LangChain asks on the event loop made beside it: documents are read for it."""
+        given = handled(kwargs)
         documents: DocumentSet | None = given.get("documents")
 
         def identified() -> None:
@@ -366,7 +345,7 @@ class ChatSharedLLM(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, kwargs)
+        call = call_of(self, messages, stop, kwargs)
         try:
             return _result(call, answer(call.engine, call.ask, self._timeout(kwargs)))
         except WindowError as error:
@@ -379,7 +358,7 @@ class ChatSharedLLM(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = await asyncio.to_thread(self._call, messages, stop, kwargs)
+        call = await asyncio.to_thread(call_of, self, messages, stop, kwargs)
         try:
             return _result(call, await aanswer(call.engine, call.ask, self._timeout(kwargs)))
         except WindowError as error:
@@ -393,7 +372,7 @@ class ChatSharedLLM(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         try:
-            call = self._call(messages, stop, kwargs)
+            call = call_of(self, messages, stop, kwargs)
             for piece in stream(call.engine, call.ask, self._timeout(kwargs)):
                 yield _chunk(piece, call.told)
         except WindowError as error:
@@ -407,7 +386,7 @@ class ChatSharedLLM(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         try:
-            call = await asyncio.to_thread(self._call, messages, stop, kwargs)
+            call = await asyncio.to_thread(call_of, self, messages, stop, kwargs)
             async with aclosing(astream(call.engine, call.ask, self._timeout(kwargs))) as pieces:
                 async for piece in pieces:
                     yield _chunk(piece, call.told)
@@ -416,48 +395,12 @@ class ChatSharedLLM(BaseChatModel):
 
     # ------------------------------------------------------------------------------------------ inside
 
-    def _call(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]) -> _Call:
-        """Everything that can be wrong with a call shows here."""
-        given = dict(kwargs)
-        engine = self._engine(given)
-        options: dict[str, Any] = {name: given.pop(name, getattr(self, name)) for name in _OPTIONS}
-        options["max_new_tokens"] = options.pop("max_tokens")
-        options["constraint"] = constraint_of(given.pop("response_format", None))
-        options["tools"] = tools_of(given.pop("tools", None) or [])
-        options["tool_choice"] = choice_of_tool(given.pop("tool_choice", None), options["tools"])
-        options["parallel_tool_calls"] = given.pop("parallel_tool_calls", True)
-        has_to_fit = options["constraint"] is not None or options["tool_choice"] not in ("auto", "none")
-        options["stop"] = _strings(stop) or _strings(None if has_to_fit else self.stop)  # which could cut it off
-        documents = DocumentSet.of(given.pop("documents", None))
-        if documents is not None and self.documents is not None:
-            raise given_twice()
-        for name in ("model", "timeout", "stream", "strict", "ls_structured_output_format"):
-            given.pop(name, None)
-        if unknown := sorted(given):
-            raise InputError(f"unknown parameters {unknown} of a call; known are {sorted(_OPTIONS)}, tools, documents")
-        documents = documents or self.documents
-        document_like = is_long(engine, self.min_document_tokens) if self.documents_from_prompt else None
-        taken = [] if documents is None else [document.id for document in documents.documents]
-        conversation = read_messages(messages, document_like, taken)
-        library = self._library(engine, documents, conversation.documents)
-        shown = None if self.evidence_text else frozenset(document.id for document in conversation.documents)
-        model_name = str(kwargs.get("model") or self._model_name)
-        told = Told(model_name, conversation.moved, shown, self.output_version == "v1")
-        return _Call(engine, Ask(conversation.messages, library, options), told)
-
-    def _engine(self, given: Mapping[str, Any]) -> SharedLLMEngine:
-        model = given.get("model")
+    def get_engine(self, model: str | None = None) -> SharedLLMEngine:
+        """The engine that answers, or that of another `model`; loaded at first use."""
         if model is None and self.engine is not None:
             return self.engine
         more = {name: value for name in ("device", "dtype", "policy") if (value := getattr(self, name)) is not None}
         return engine_of(model or self.model, self.tree_cache, **more)
-
-    def _library(self, engine: SharedLLMEngine, documents: DocumentSet | None, found: list[Any]) -> Library | None:
-        library = None if documents is None else documents.library(engine)
-        if not found:
-            return library
-        of_messages = known_set(tuple(one.id for one in found), tuple(one.text for one in found)).library(engine)
-        return of_messages if library is None else library.joined(of_messages)
 
     def _timeout(self, kwargs: Mapping[str, Any]) -> float | None:
         timeout: float | None = kwargs.get("timeout", self.timeout)
@@ -470,17 +413,6 @@ def _chunk(piece: str | Answer, told: Told) -> ChatGenerationChunk:
     )
 
 
-def _result(call: _Call, answer: Answer) -> ChatResult:
+def _result(call: Call, answer: Answer) -> ChatResult:
     message = message_of(answer, call.told)
     return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": call.told.model_name})
-
-
-def _strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
-    return (stop,) if isinstance(stop, str) else tuple(stop or ())
-
-
-def _handled(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a call, with documents under a handle before LangChain sees them."""
-    if kwargs.get("documents") is None:
-        return kwargs
-    return {**kwargs, "documents": DocumentSet.of(kwargs["documents"])}

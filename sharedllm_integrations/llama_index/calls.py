@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ChatMessage
 
-from sharedllm_core import Document, InputError, Library, SharedLLMEngine
+from sharedllm_core import InputError, SharedLLMEngine
 
 from .._batching import Ask
-from .._document_set import known_set
+from .._document_set import joined_library
 from .._formats import choice_of_tool, constraint_of
 from .._found_documents import is_long
 from .documents import Handle, check_size
@@ -83,17 +83,10 @@ def call_of(llm: "SharedLLM", messages: Sequence[ChatMessage], kwargs: Mapping[s
     given_documents = given_documents or llm.documents
     taken = [] if given_documents is None else [document.id for document in given_documents.documents.documents]
     conversation = read_messages(messages, document_like, taken)
-    library = _library(engine, given_documents, conversation.documents)
+    documents = None if given_documents is None else given_documents.documents
+    library = joined_library(engine, documents, conversation.documents)
     check_size(library, llm.context_window)
     shown = None if llm.evidence_text else frozenset(document.id for document in conversation.documents)
     notes = {} if given_documents is None else given_documents.documents.notes
     told = Told(llm.metadata.model_name, conversation.moved, shown, notes)
     return Call(engine, Ask(conversation.messages, library, options), given.get("timeout", llm.timeout), told)
-
-
-def _library(engine: SharedLLMEngine, documents: Handle | None, found: list[Document]) -> Library | None:
-    library = None if documents is None else documents.documents.library(engine)
-    if not found:
-        return library
-    of_messages = known_set(tuple(one.id for one in found), tuple(one.text for one in found)).library(engine)
-    return of_messages if library is None else library.joined(of_messages)

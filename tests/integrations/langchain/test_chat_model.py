@@ -168,7 +168,7 @@ async def test_concurrent_calls_keep_the_event_loop_free_and_their_answers_apart
     ticks.cancel()
     assert answers == expected * 2
     assert len(lags) > 10, "the loop went on while the model ran"
-    assert quantiles(lags, n=100)[98] < 0.2, "50 ms, and four times as much where others use the processor"
+    assert quantiles(lags, n=10)[8] < 0.2, "the loop stood still, though others may use the processor"
 
 
 async def test_a_cancelled_call_stops_the_model(llm):
