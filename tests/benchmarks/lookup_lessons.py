@@ -103,7 +103,8 @@ class Model(TrainableSharedLLMForCausalLM):
         super().__init__(SharedLLMModelConfig(text_config=base, method=setup.method))
         nn.init.normal_(self.model.embed_tokens.weight, std=0.5)  # with small embeddings nothing is learned
         self.injected = setup.layers
-        for injection, number in zip(self.injection, setup.layers, strict=True):
+        injections: Any = self.injection
+        for injection, number in zip(injections, setup.layers, strict=True):
             layer = INJECTED_LAYERS["llama"](self.model.config, number)
             layer.load_state_dict(self.model.layers[number].state_dict())
             self.model.layers[number] = layer
@@ -164,7 +165,8 @@ def accuracy(model: Model, setup: Setup, questions: int) -> dict[str, float]:
     """The share of questions whose value is the likeliest token: of all, and of those on which two chunks disagree."""
     chance = random.Random("questions")
     model.eval()
-    right, disagreed = [], []
+    right: list[bool] = []
+    disagreed: list[bool] = []
     while len(right) < questions:
         items = [make_item(chance, LESSONS[-1], setup) for _ in range(min(ASKED_AT_ONCE, questions - len(right)))]
         batch = collate(items)
