@@ -148,7 +148,7 @@ def shown(differences: Sequence[float]) -> str:
     """Mean and standard deviation over seeds."""
     if len(differences) < 2:
         return f"{differences[0]:+.3f}" if differences else ""
-    return f"{fmean(differences):+.3f} ± {stdev(differences):.3f}"
+    return f"{fmean(differences):+.3f} ± {stdev(differences):.3f}".replace("-", "−")
 
 
 def verdict(differences: Sequence[float]) -> str:
