@@ -17,7 +17,8 @@ class Usage:
 
     Attributes:
         past_context_tokens: of all documents, and of turns that moved there.
-        cached_tokens: those of them that needed no run of the lower model for this answer.
+        cached_tokens: those of them that needed no run of the lower model for this answer: from the tree cache, or left
+            out for `max_injected_states`.
         running_text_tokens: the prompt, in the base model's window.
         completion_tokens: generated, without the token that ends the answer.
         injected_states: retained states, in each injection layer.

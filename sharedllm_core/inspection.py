@@ -44,11 +44,19 @@ class InspectedDocument:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `SharedLLMEngine.inspect` gives: the answer, and every document's retained nodes."""
+    """What `SharedLLMEngine.inspect` gives: the answer, and every document's retained nodes.
+
+    Attributes:
+        answer: to the question.
+        documents: all of the library, in its order.
+        tree_depth: the deepest level.
+        left_out_chunks: how many chunks have no retained node, for `max_injected_states`.
+    """
 
     answer: Answer
     documents: tuple[InspectedDocument, ...]
     tree_depth: int
+    left_out_chunks: int = 0
 
 
 def inspected(answer: Answer, library: Library, past: PastContext, scores: Sequence[Tensor]) -> Inspection:
@@ -74,4 +82,5 @@ def inspected(answer: Answer, library: Library, past: PastContext, scores: Seque
         InspectedDocument(document, tuple(sorted(of, key=lambda node: node.start)))
         for document, of in zip(library.documents, nodes, strict=True)
     )
-    return Inspection(answer, documents, depth)
+    left_out = len(library.chunks) - len({node.chunk for node in past.nodes})
+    return Inspection(answer, documents, depth, left_out)

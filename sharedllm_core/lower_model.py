@@ -311,4 +311,5 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether an error of torch says that a device has too little memory."""
     # The CPU's allocator and MPS raise plain RuntimeErrors.
     said = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said or "out of memory" in said
+    signs = ("can't allocate memory", "out of memory", "cublas_status_alloc_failed")
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in said for sign in signs)

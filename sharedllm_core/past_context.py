@@ -7,6 +7,7 @@ documents cost no copies.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from operator import index
 from typing import Any, NamedTuple, Self
@@ -101,7 +102,7 @@ class PastContext:
             f"each of {len(self.keys)} layers, {self.nbytes / 1e6:.1f} MB)"
         )
 
-    @property
+    @cached_property
     def num_states(self) -> int:
         """S, retained states per layer and head."""
         return sum(self.states_per_node)
@@ -114,19 +115,28 @@ class PastContext:
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Move or cast as `Tensor.to` does."""
         move = [tuple(tensor.to(*args, **kwargs) for tensor in tensors) for tensors in (self.keys, self.values)]
+        if all(new is old for new, old in zip((*move[0], *move[1]), (*self.keys, *self.values), strict=True)):
+            return self  # with what it has worked out already
         return replace(self, keys=move[0], values=move[1])
 
-    @property
+    @cached_property
     def query_position(self) -> int:
         """P_Q, the one position of all running text: 1 + the largest position of a chunk with states, + the offset."""
         assert self.origin is not None, "a past context without states has no position for queries"
         largest = max(self.chunk_positions[node.chunk] for node in self.nodes)
         return 1 + largest + self.origin.method.query_position_offset
 
-    def query_rotation(self) -> tuple[Tensor, Tensor]:
-        """Cosine and sine [1, D] of the queries' position."""
-        assert self.origin is not None
-        return angles(torch.tensor([self.query_position]), self.origin.inv_freq)
+    def query_rotation(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Cosine and sine [1, D] of the queries' position, on a device; worked out once, not at every token."""
+        if device not in self._query_rotations:
+            assert self.origin is not None
+            cos, sin = angles(torch.tensor([self.query_position]), self.origin.inv_freq)
+            self._query_rotations[device] = cos.to(device), sin.to(device)
+        return self._query_rotations[device]
+
+    @cached_property
+    def _query_rotations(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
+        return {}
 
 
 class View(NamedTuple):
@@ -208,7 +218,7 @@ class PastContextBatch:
         for entry, of in zip(self.entries, rows, strict=True):
             if of and entry.num_states:
                 only = None if len(of) == len(self.rows) else torch.tensor(of, device=device)
-                cos, sin = (part.to(device) for part in entry.query_rotation())
+                cos, sin = entry.query_rotation(device)
                 views.append(View(entry.to(dtype), only, cos, sin, method.sharpness(entry.num_states)))
         return views
 

@@ -93,19 +93,22 @@ class TreeReader:
         lower = self.model.lower_model
         with self._lock, torch.no_grad():
             query = read_query(lower, query_ids, [chunk.ids for chunk in library.chunks])
-        keys = self.keys(library)
-        known = dict(enumerate(self.cache.get_many(keys, self._origin, complete=False)))
-        states = {i: entry for i, entry in known.items() if entry is not None and is_complete(entry, lower.method)}
-        # Where no vectors are compared, the texts decide at once for all chunks, which may share a budget.
+        # Where no vectors are compared, the texts decide at once for all chunks, which may share a budget. Under a
+        # limit, chunks in which the question finds least are left out; nothing of them is looked up or read.
         chosen: list[list[Node]] | None = None
-        if lower.method.compares_vectors:
+        if not lower.method.compares_vectors:
+            chosen = choose_of_texts(lower.method, [chunk.ids for chunk in library.chunks], query)
+        left_out = {number for number, nodes in enumerate(chosen or ()) if not nodes}
+        keys = self.keys(library)
+        wanted = [number for number in range(len(keys)) if number not in left_out]
+        found = self.cache.get_many([keys[number] for number in wanted], self._origin, complete=False)
+        known = dict(zip(wanted, found, strict=True))
+        states = {i: entry for i, entry in known.items() if entry is not None and is_complete(entry, lower.method)}
+        if chosen is None:
             retained = dict(zip(states, choose_nodes(lower, list(states.values()), query), strict=True))
         else:
-            chosen = choose_of_texts(lower.method, [chunk.ids for chunk in library.chunks], query)
             retained = {number: chosen[number] for number in states}
-        # Under a limit, chunks in which the question finds least are left out; nothing of them is needed.
-        left_out = {number for number, nodes in enumerate(chosen or ()) if not nodes}
-        rest = [number for number in known if number not in states and number not in left_out]
+        rest = [number for number in known if number not in states]
         cached_tokens = library.num_tokens - _num_tokens(library, rest)
         if any(known[number] is None for number in rest):
             progress.begin(library.num_tokens, cached_tokens)
@@ -125,7 +128,7 @@ class TreeReader:
                         writer.put(keys[number], entry, complete=is_complete(entry, lower.method))
                 progress.add(_num_tokens(library, turn))
         a_chunk = next(iter(states.values()), None)
-        for number in left_out - states.keys():
+        for number in left_out:
             assert a_chunk is not None, "one chunk is always retained"
             states[number], retained[number] = a_chunk.nothing_of(library.chunks[number].ids), []
         order = sorted(states)

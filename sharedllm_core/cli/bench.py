@@ -3,15 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from ..errors import InputError
 from . import options
 from .output import print_json, say
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["bench"]
 
@@ -74,7 +72,8 @@ def bench(
     hardware allows, which is measured as well. Systems take turns; running out of memory is a result.
 
     On a GPU: sharedllm bench --model llama-3.1-8b --injection-layers 4,16 --device cuda --dtype bfloat16 --lengths
-    4096,16384,32768,65536,131072,262144,1048576 --out runs/bench
+    4096,16384,32768,65536,131072,262144,1048576 --cache-bytes 40000000000
+    --out runs/bench
     """
     from ..evaluation.efficiency import EfficiencySettings, measure, tables, write_plots
     from ..evaluation.plots import check_matplotlib
@@ -94,6 +93,8 @@ def bench(
     }
     sizes |= {name: value for name, value in given.items() if value is not None}
     settings = EfficiencySettings(**sizes, max_seconds=max_seconds, cache_bytes=cache_bytes)
+    if (out / _RESULT).exists():
+        raise InputError(f"{out / _RESULT} is there already, and hours of work perhaps; name another folder with out")
     if not no_plots:
         check_matplotlib()
     result = measure(settings, progress=say, keep=lambda so_far: _write(out, so_far, tables(so_far)))

@@ -87,6 +87,7 @@ def inspect(
 def _json(question: str, seen: Inspection) -> dict[str, object]:
     return answer_json(question, seen.answer) | {
         "tree_depth": seen.tree_depth,
+        "left_out_chunks": seen.left_out_chunks,
         "documents": [
             {"id": part.document.id, "nodes": [asdict(node) for node in part.nodes]} for part in seen.documents
         ],
@@ -99,6 +100,8 @@ def _print(seen: Inspection) -> None:
         if part.nodes:
             console.print(Text(visible(part.document.id), style="bold"), soft_wrap=True)
             console.print(_table(part))
+    if seen.left_out_chunks:
+        console.print(f"{seen.left_out_chunks:,} chunks were left out (max_injected_states).", soft_wrap=True)
     console.print(Text("Answer: ", style="bold") + Text(visible(seen.answer.text)), soft_wrap=True)
     print_evidence(seen.answer.evidence)
 

@@ -124,7 +124,9 @@ class TreeCache:
     def put(self, key: str, states: NodeStates, *, complete: bool = True) -> None:
         """Keep a tree in every tier; one with all its nodes takes the place of one with some."""
         name = key if complete else key + _PARTIAL
-        self._put(self._tiers_for(name), name, codec.encode(states, name, int8=self.int8))
+        if not (tiers := self._tiers_for(name)):
+            return
+        self._put(tiers, name, codec.encode(states, name, int8=self.int8))
         if complete:
             for tier in self._tiers_for(key + _PARTIAL):
                 self._try(tier, lambda tier=tier: tier.delete(key + _PARTIAL))  # type: ignore[misc]

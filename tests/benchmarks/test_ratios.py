@@ -38,7 +38,7 @@ def ids(model):
 
 @pytest.fixture(scope="module")
 def systems(model, ids, tmp_path_factory):
-    return make_systems(model, SETTINGS, ids[:TOKENS], tmp_path_factory.mktemp("trees"), 10**9)
+    return make_systems(model, SETTINGS, ids[:TOKENS], tmp_path_factory.mktemp("trees"))
 
 
 @pytest.fixture

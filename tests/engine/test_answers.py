@@ -348,7 +348,7 @@ def test_scores_are_the_attention_beyond_what_an_unasked_question_draws(engine, 
             engine.model(ids[None], past_context=past)
         for hook in hooks:
             hook.remove()
-        cos, sin = (part[0].double() for part in past.query_rotation())
+        cos, sin = (part[0].double() for part in past.query_rotation(torch.device("cpu")))
         total = torch.zeros(past.num_states, dtype=torch.float64)
         for number, layer in enumerate(engine.model.injection):
             for position in positions:

@@ -315,3 +315,23 @@ def test_under_a_limit_of_states_no_text_is_read_that_nobody_is_answered_from(tm
     assert answer.evidence == fresh.evidence
     assert answer.usage.injected_states == fresh.usage.injected_states <= 80
     assert counted[0] < library.num_tokens / 2 if read != "all" else counted[0] == 0
+
+
+def test_under_a_limit_of_states_trees_that_are_left_out_are_not_fetched(tmp_path):
+    method = replace(
+        tiny_engine.METHOD, policy="lexical", scope="past", finest_compression_ratio=1, max_injected_states=80
+    )
+    cache = TreeCache([DiskTier(tmp_path / "trees", "default", 10**8)])
+    engine = tiny_engine.make_engine(tiny_engine.make_checkpoint(tmp_path, method), cache=cache)
+    library = engine.read(tiny_engine.documents(30))
+    before = cache.stats()["disk"].hits
+    seen = engine.inspect(QUESTION, library, max_new_tokens=4)
+    fetched = cache.stats()["disk"].hits - before
+    assert 0 < seen.left_out_chunks < len(library.chunks)
+    assert fetched == len(library.chunks) - seen.left_out_chunks
+
+
+def test_without_a_tier_no_tree_is_written_down_for_nobody(checkpoint, monkeypatch):
+    engine = tiny_engine.make_engine(checkpoint, cache=TreeCache([]))
+    monkeypatch.setattr("sharedllm_core.tree_cache.codec.encode", lambda *_, **__: pytest.fail("a tree was encoded"))
+    assert engine.ask(QUESTION, tiny_engine.documents(2), **ASKED).text

@@ -43,7 +43,7 @@ def opened(settings, tmp_path):
     """The systems over one past context, and two prompts."""
     model = load_measured(settings)
     ids = text_ids(settings, model, 170)
-    return make_systems(model, settings, ids[:150], tmp_path, 10**8), ids[150:158], ids[158:166]
+    return make_systems(model, settings, ids[:150], tmp_path), ids[150:158], ids[158:166]
 
 
 # ------------------------------------------------------------------------------------------------ a run
@@ -294,3 +294,30 @@ def test_settings_are_checked():
     for wrong in ({"repeats": 0}, {"max_seconds": 0}, {"cache_bytes": -1}, {"systems": ()}, {"window_tokens": 0}):
         with pytest.raises(ConfigError):
             EfficiencySettings(**wrong)
+
+
+def test_a_system_whose_trees_were_lost_is_not_measured_from_the_cache(settings, opened, tmp_path):
+    systems, prompt, other = opened
+    (shared, *_) = systems
+    few = SharedLLMMeasured(shared.model, text_ids(settings, shared.model, 150), tmp_path / "few", 20_000, "few")
+    few.read()
+    assert not few.has_all_trees
+    figures = worker._Turns([few], settings, (prompt, other), {"few": {}})._figures(few, prompt, other)
+    assert "read" in figures
+    assert not {"warm", "from_disk"} & set(figures)
+
+
+def test_floors_count_nothing_twice_and_all_pairs_of_nodes_read_in_both_directions():
+    sizes = floors.Sizes(past_tokens=1024, prompt_tokens=4, new_tokens=2)
+    one = floors.shared_work(SHAPE, SharedLLMConfig.encoder_decoder(1, chunk_tokens=64), sizes)["read"].operations
+    all_layers = floors.shared_work(SHAPE, SharedLLMConfig.encoder_decoder(3, chunk_tokens=64), sizes)[
+        "read"
+    ].operations
+    layer = 2 * 1024 * SHAPE.layer_matrix_elements + 4 * SHAPE.query_width * 16 * (64 * 65 // 2)
+    assert one == 2 * 1024 * 2 * SHAPE.hidden * SHAPE.kv_width  # the last layer gives keys and values alone
+    assert all_layers == 2 * layer + one
+    causal, full = (
+        floors.shared_work(SHAPE, SharedLLMConfig(injection_layers=2, lower_attention=way), sizes)["unread"].operations
+        for way in ("causal", "full")
+    )
+    assert full > causal

@@ -22,7 +22,7 @@ class BM25Past(BM25):
     Args:
         engine: whose model reads.
         passage_tokens: the most tokens in a passage; none crosses two documents.
-        batch_size: questions that are answered at once.
+        batch_size: of the reader; each question has passages of its own, and is answered alone.
 
     Raises:
         ImportError: the package bm25s is missing.

@@ -151,7 +151,7 @@ def streaming_work(shape: ModelShape, sizes: Sizes, window_tokens: int) -> dict[
     inside = min(both, window_tokens)
     pairs = formulas.causal_pairs(inside) + (both - inside) * window_tokens
     layer = 2 * both * shape.layer_matrix_elements + formulas.attention_operations(shape, pairs)
-    seen = min(sizes.past_tokens, window_tokens)
+    seen = max(0, min(sizes.past_tokens, window_tokens - sizes.prompt_tokens - sizes.new_tokens // 2))
     kept = formulas.kv_bytes(shape, seen)
     head = 2 * shape.embedding_parameters
     return {
@@ -162,7 +162,13 @@ def streaming_work(shape: ModelShape, sizes: Sizes, window_tokens: int) -> dict[
 
 
 def _lower(shape: ModelShape, method: SharedLLMConfig, counts: TreeCounts) -> int:
-    return formulas.lower_model_operations(shape, method, counts)
+    """The lower model's operations, but for what the program computes twice.
+
+    Keys and values of kept tokens are made anew without their rotation, though whole layers made them before.
+    """
+    full = method.lower_attention == "full"
+    twice = 2 * counts.num_states * 2 * shape.hidden * shape.kv_width * (method.injection_layers - 1)
+    return formulas.lower_model_operations(shape, method, counts, skips_masked=not full) - twice
 
 
 def _decoding(shape: ModelShape, sizes: Sizes, num_bytes: int) -> Work:

@@ -69,6 +69,7 @@ class _Length:
     figures: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    enough: set[str] = field(default_factory=set)
     at: str = ""
 
     def measure(self, progress: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -83,7 +84,7 @@ class _Length:
         return [self._row(name) for name in dict.fromkeys((*self.figures, *self.errors))]
 
     def _work(self, progress: Callable[[str], None]) -> int:
-        enough = [name for name, turns in self.figures.items() if len(turns) >= self.settings.repeats]
+        enough = [n for n, turns in self.figures.items() if n in self.enough or len(turns) >= self.settings.repeats]
         command = [sys.executable, "-m", "sharedllm_core.evaluation.efficiency.worker"]
         command += [json.dumps(self.settings.to_dict()), str(self.length), *self.errors, *enough]
         with (
@@ -97,8 +98,10 @@ class _Length:
             errors.seek(0)
             said = errors.read().strip()
         if process.returncode in (0, _KILLED):
+            if said and process.returncode == 0 and "Warning" in said:
+                progress(said)
             return process.returncode
-        if OUT_OF_MEMORY in said.lower() or "can't allocate memory" in said:
+        if any(sign in said.lower() for sign in (OUT_OF_MEMORY, "can't allocate memory", "bad_alloc")):
             return _KILLED
         last = (said.splitlines() or [f"exit status {process.returncode}"])[-1]
         raise SharedLLMError(f"the measurement of {self.length} tokens failed: {last}")
@@ -110,6 +113,8 @@ class _Length:
         elif "begins" in line:
             self.at = name
             progress(f"{self.length:>9,} tokens, {name}, turn {line['begins'] + 1}")
+        elif "enough" in line:
+            self.enough.add(name)
         elif "error" in line:
             self.errors[name] = line["error"]
         else:

@@ -9,6 +9,8 @@ __all__ = ["SYSTEMS", "EfficiencySettings"]
 
 SYSTEMS = ("sharedllm", "full_attention", "streaming", "encoder_decoder")
 
+SINK_TOKENS = 4  # of streaming
+
 _LENGTHS = (4096, 16384, 32768, 65536, 131072)
 
 
@@ -62,6 +64,10 @@ class EfficiencySettings:
         for name, number in numbers:
             if number < 1:
                 raise ConfigError(f"{name}={number} is not allowed; it must be at least 1")
+        if self.window_tokens is not None and self.window_tokens <= SINK_TOKENS:
+            raise ConfigError(
+                f"window_tokens={self.window_tokens} is not allowed; it must be more than the {SINK_TOKENS} sinks"
+            )
         if self.max_seconds <= 0 or self.cache_bytes < 0:
             raise ConfigError(
                 f"max_seconds={self.max_seconds} and cache_bytes={self.cache_bytes} are not allowed; give seconds "

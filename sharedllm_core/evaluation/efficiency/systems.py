@@ -15,6 +15,8 @@ from torch import Tensor
 from ... import PastContext, SharedLLMConfig, SharedLLMForCausalLM, TreeCache
 from ...fair_lock import FairLock
 from ...library import Library, LibraryChunk
+from ...planning import ModelShape, formulas
+from ...planning.trees import count_all
 from ...progress import Progress
 from ...tokenization import TokenizedText
 from ...tree_cache import DiskTier, MemoryTier
@@ -22,7 +24,7 @@ from ...tree_reader import TreeReader
 from ..baselines.base_model import base_model
 from ..baselines.reading import TextReader
 from ..baselines.streaming import stream_reader
-from .settings import EfficiencySettings
+from .settings import SINK_TOKENS, EfficiencySettings
 from .weights import with_method
 
 __all__ = ["MeasuredSystem", "Opened", "SharedLLMMeasured", "make_systems"]
@@ -106,6 +108,11 @@ class SharedLLMMeasured(MeasuredSystem):
         """Encode every node, and keep all in memory."""
         self._kept = self._reader(TreeCache([MemoryTier(self._cache_bytes)]))
         self._kept.read(self._library, Progress(), Event())
+
+    @property
+    def has_all_trees(self) -> bool:
+        """Whether memory still has every tree that `read` made; what it has not, each question would make again."""
+        return self._kept is not None and all(self._kept.cache.contains(key) for key in self._kept.keys(self._library))
 
     def warm(self, prompt: Tensor) -> Opened | None:
         """See `MeasuredSystem`: from the trees that `read` kept in memory."""
@@ -222,11 +229,11 @@ class _Streaming(_RunningText):
         self._window_tokens = window_tokens
 
     def _reader(self) -> TextReader:
-        return stream_reader(self._model, window_tokens=self._window_tokens)
+        return stream_reader(self._model, window_tokens=self._window_tokens, sink_tokens=SINK_TOKENS)
 
 
 def make_systems(
-    model: SharedLLMForCausalLM, settings: EfficiencySettings, past_ids: Tensor, folder: Path, cache_bytes: int
+    model: SharedLLMForCausalLM, settings: EfficiencySettings, past_ids: Tensor, folder: Path
 ) -> list[MeasuredSystem]:
     """The systems that the settings name, all on the weights of `model`.
 
@@ -235,15 +242,17 @@ def make_systems(
         settings: what is measured.
         past_ids: ids [n] of the past context.
         folder: for trees on disk.
-        cache_bytes: for trees; 0 where they would not fit.
     """
+    shape = shape_of(model)
     made: list[MeasuredSystem] = []
     for name in settings.systems:
         if name == "sharedllm":
             for method in methods_of(model, settings):
                 label = f"sharedllm, M = {method.injection_layers}"
                 own = model if method == model.method else with_method(model, method)
-                made.append(SharedLLMMeasured(own, past_ids, folder / label.replace(" ", ""), cache_bytes, label))
+                trees = formulas.cache_bytes(shape, method, count_all(len(past_ids), method))
+                fits = settings.cache_bytes if trees <= settings.cache_bytes else 0
+                made.append(SharedLLMMeasured(own, past_ids, folder / label.replace(" ", ""), fits, label))
         elif name == "full_attention":
             made.append(_FullAttention(model, past_ids))
         elif name == "streaming":
@@ -264,6 +273,11 @@ def encoder_decoder_of(model: SharedLLMForCausalLM) -> SharedLLMConfig:
     """The encoder-decoder on the base of a model, with chunks of the same length."""
     layers = model.config.get_text_config().num_hidden_layers
     return SharedLLMConfig.encoder_decoder(layers, chunk_tokens=model.method.chunk_tokens)
+
+
+def shape_of(model: SharedLLMForCausalLM) -> ModelShape:
+    """The base's sizes, with the bytes that its weights have here."""
+    return replace(ModelShape.from_config(model.config), bytes_per_parameter=model.dtype.itemsize)
 
 
 def window_of(model: SharedLLMForCausalLM, settings: EfficiencySettings) -> int:

@@ -12,7 +12,8 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,6 @@ from torch import Tensor
 
 from ... import DeviceMemoryError, SharedLLMError, SharedLLMForCausalLM
 from ...lower_model import is_out_of_memory
-from ...planning import ModelShape, formulas
-from ...planning.trees import count_all
 from . import floors
 from .floors import Sizes, Work, floors_of, measure_rates, now
 from .settings import EfficiencySettings
@@ -33,11 +32,12 @@ from .systems import (
     encoder_decoder_of,
     make_systems,
     methods_of,
+    shape_of,
     window_of,
 )
 from .weights import load_measured, text_ids
 
-__all__ = ["OUT_OF_MEMORY", "main"]
+__all__ = ["OUT_OF_MEMORY", "main", "work_of"]
 
 OUT_OF_MEMORY = "out of memory"
 
@@ -47,21 +47,17 @@ def main(arguments: list[str]) -> None:
     settings = EfficiencySettings.from_dict(json.loads(arguments[0]))
     length, left_out = int(arguments[1]), arguments[2:]
     model = load_measured(settings)
-    shape = replace(ModelShape.from_config(model.config), bytes_per_parameter=model.dtype.itemsize)
     ids = text_ids(settings, model, length + settings.prompt_tokens * (settings.repeats + 1))
     with tempfile.TemporaryDirectory() as folder:
         rates = measure_rates(settings.device, model.dtype, Path(folder))
         weight_bytes = sum(weight.nbytes for weight in model.parameters())
         dtype = str(model.dtype).removeprefix("torch.")
         _say({"rates": asdict(rates), "weight_bytes": weight_bytes, "dtype": dtype})
-        methods = methods_of(model, settings)
-        trees = max(formulas.cache_bytes(shape, method, count_all(length, method)) for method in methods)
-        fits = settings.cache_bytes if trees <= settings.cache_bytes else 0
         prompts = ids[length:].split(settings.prompt_tokens)
-        _warm_up(make_systems(model, settings, ids[: model.method.chunk_tokens], Path(folder), fits), prompts[0])
-        systems = make_systems(model, settings, ids[:length], Path(folder), fits)
+        _warm_up(make_systems(model, settings, ids[: model.method.chunk_tokens], Path(folder)), prompts[0])
+        systems = make_systems(model, settings, ids[:length], Path(folder))
         systems = [system for system in systems if system.name not in left_out]
-        work = _work(model, shape, settings, length)
+        work = work_of(model, settings, length)
         _Turns(systems, settings, prompts, {name: floors_of(of, rates) for name, of in work.items()}).run()
 
 
@@ -73,10 +69,9 @@ def _warm_up(systems: list[MeasuredSystem], prompt: Tensor) -> None:
         system.forget()
 
 
-def _work(
-    model: SharedLLMForCausalLM, shape: ModelShape, settings: EfficiencySettings, length: int
-) -> dict[str, dict[str, Work]]:
-    """The work of each figure of each system."""
+def work_of(model: SharedLLMForCausalLM, settings: EfficiencySettings, length: int) -> dict[str, dict[str, Work]]:
+    """The work of each figure of each system, by its name."""
+    shape = shape_of(model)
     sizes = Sizes(length, settings.prompt_tokens, settings.new_tokens)
     work = {
         f"sharedllm, M = {method.injection_layers}": floors.shared_work(shape, method, sizes)
@@ -113,12 +108,13 @@ class _Turns:
                 self._taken[system.name] += time.perf_counter() - begin
                 if self._taken[system.name] >= self._settings.max_seconds and system in self._waiting:
                     self._waiting.remove(system)
+                    _say({"system": system.name, "enough": True})
 
     def _turn(self, system: MeasuredSystem, turn: int) -> dict[str, Any]:
         try:
             return {"figures": self._figures(system, self._prompts[turn], self._prompts[turn + 1])}
-        except (DeviceMemoryError, RuntimeError) as error:
-            if not isinstance(error, DeviceMemoryError) and not is_out_of_memory(error):
+        except (DeviceMemoryError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
                 raise
             self._waiting.remove(system)
             return {"error": OUT_OF_MEMORY}
@@ -132,13 +128,16 @@ class _Turns:
         unread, opened = self._timed(lambda: system.unread(prompt))
         figures: dict[str, float] = {"unread": unread, "state_bytes": opened.state_bytes}
         figures["decode"] = self._decoding(opened)
-        figures["peak_bytes"] = _peak(device) - resting
+        if peak := _peak(device):
+            figures["peak_bytes"] = peak - resting
         del opened
         if isinstance(system, SharedLLMMeasured) and system.keeps_trees:
             begin = now(device)
             system.read()
             figures["read"] = now(device) - begin
             figures["tree_bytes"] = system.tree_bytes
+            if not system.has_all_trees:
+                return figures
             system.write_to_disk()
             figures["from_disk"], _ = self._timed(lambda: system.from_disk(other))
         seconds, opened = self._timed(lambda: system.warm(other))
@@ -166,7 +165,7 @@ def _forget_peak(device: str) -> int:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
         return int(torch.cuda.memory_allocated(device))
-    if sys.platform == "linux":
+    with suppress(OSError, AttributeError):  # where there is no such thing, peaks are those since the beginning
         ctypes.CDLL(None).malloc_trim(0)  # what earlier turns freed goes back to the system, or it would hide a peak
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
     return _of_process("VmRSS")
@@ -177,6 +176,8 @@ def _peak(device: str) -> int:
 
 
 def _of_process(name: str) -> int:
+    if not Path("/proc/self/status").exists():  # another system than Linux, where peaks stay unknown
+        return 0
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
