@@ -267,6 +267,9 @@ def test_the_command_writes_table_figures_and_plots(checkpoint, tmp_path):
     assert tables(figures) in (tmp_path / "out" / "efficiency.md").read_text()
     assert "| 100 | full attention |" in done.stdout
     assert (tmp_path / "out" / "efficiency_unread.png").exists()
+    again = CliRunner().invoke(app, [str(part) for part in arguments])
+    assert again.exit_code == 1
+    assert "is there already" in " ".join(again.output.split())
 
 
 @pytest.mark.parametrize(
