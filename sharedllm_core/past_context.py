@@ -130,8 +130,9 @@ class PastContext:
         """Cosine and sine [1, D] of the queries' position, on a device; worked out once, not at every token."""
         if device not in self._query_rotations:
             assert self.origin is not None
-            cos, sin = angles(torch.tensor([self.query_position]), self.origin.inv_freq)
-            self._query_rotations[device] = cos.to(device), sin.to(device)
+            with torch.inference_mode(False):  # what is kept may be trained with later
+                cos, sin = angles(torch.tensor([self.query_position]), self.origin.inv_freq)
+                self._query_rotations[device] = cos.to(device), sin.to(device)
         return self._query_rotations[device]
 
     @cached_property
