@@ -32,7 +32,7 @@ from .node_states import StateOrigin
 from .rotary import rotate
 from .selection import Pooling, load_policy
 
-__all__ = ["LowerModel", "PastTokens", "StateBatch"]
+__all__ = ["LowerModel", "PastTokens", "StateBatch", "is_out_of_memory", "says_out_of_memory"]
 
 # Suffixes: N nodes of a batch, L tokens of a node, E hidden size, K key/value heads, G query heads per key/value head,
 # D head size, S kept states of a node.
@@ -41,6 +41,7 @@ __all__ = ["LowerModel", "PastTokens", "StateBatch"]
 _BATCH_TOKENS_CPU = 2048
 _BATCH_TOKENS_ACCELERATOR = 16384
 _SIGNATURE_ELEMENTS = 8  # of each weight
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cublas_status_alloc_failed")
 
 _T = TypeVar("_T")
 
@@ -310,6 +311,10 @@ def _queries(attention: Any, normed_NE: Tensor) -> Tensor:
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether an error of torch says that a device has too little memory."""
     # The CPU's allocator and MPS raise plain RuntimeErrors.
-    said = str(error).lower()
-    signs = ("can't allocate memory", "out of memory", "cublas_status_alloc_failed")
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in said for sign in signs)
+    return isinstance(error, torch.OutOfMemoryError) or says_out_of_memory(str(error))
+
+
+def says_out_of_memory(text: str) -> bool:
+    """Whether what a library or a process said means that there was too little memory."""
+    said = text.lower()
+    return any(sign in said for sign in _OUT_OF_MEMORY)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sharedllm_core import Constraint, InputError
 
-__all__ = ["choice_of_tool", "constraint_of"]
+__all__ = ["choice_of_tool", "constraint_of", "strings_of"]
 
 
 def choice_of_tool(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str:
@@ -58,3 +58,8 @@ def constraint_of(response_format: Any) -> Constraint | None:
         f"response_format={response_format!r:.200} is not known; give {{'type': 'json_schema', 'json_schema': "
         "{'name': …, 'schema': …}}, {'type': 'json_object'} or {'type': 'text'}"
     )
+
+
+def strings_of(stop: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Strings that end an answer, of one, of several, or of none."""
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())

@@ -1,6 +1,6 @@
 """One call of `ChatSharedLLM`, ready for the engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from sharedllm_core import InputError, SharedLLMEngine
 
 from .._batching import Ask
 from .._document_set import joined_library
-from .._formats import choice_of_tool, constraint_of
+from .._formats import choice_of_tool, constraint_of, strings_of
 from .._found_documents import is_long
 from .documents import DocumentSet, given_twice
 from .messages import read_messages
@@ -20,7 +20,7 @@ from .structured import tools_of
 if TYPE_CHECKING:
     from .chat_model import ChatSharedLLM
 
-__all__ = ["OPTIONS", "Call", "call_of", "handled", "strings_of"]
+__all__ = ["OPTIONS", "Call", "call_of", "handled"]
 
 #: Fields of `ChatSharedLLM`, and arguments of a call, that the engine takes.
 OPTIONS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed", "num_evidence")
@@ -82,8 +82,3 @@ def call_of(
     name = str(kwargs.get("model") or llm.model_name)
     told = Told(name, conversation.moved, shown, llm.output_version == "v1")
     return Call(engine, Ask(conversation.messages, library, options), told)
-
-
-def strings_of(stop: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Strings that end an answer, of one, of several, or of none."""
-    return (stop,) if isinstance(stop, str) else tuple(stop or ())

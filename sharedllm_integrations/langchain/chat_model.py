@@ -23,9 +23,9 @@ from sharedllm_core import Answer, DocumentError, InputError, SharedLLMEngine, T
 
 from .._asking import aanswer, answer, astream, stream
 from .._engines import engine_of
-from .._formats import choice_of_tool, constraint_of
+from .._formats import choice_of_tool, constraint_of, strings_of
 from .binding import BoundChat
-from .calls import OPTIONS, Call, call_of, handled, strings_of
+from .calls import OPTIONS, Call, call_of, handled
 from .documents import DocumentSet, given_twice
 from .output import Told, last_chunk, message_of
 from .structured import structured_output, tools_of

@@ -11,7 +11,7 @@ from sharedllm_core import InputError, SharedLLMEngine
 
 from .._batching import Ask
 from .._document_set import joined_library
-from .._formats import choice_of_tool, constraint_of
+from .._formats import choice_of_tool, constraint_of, strings_of
 from .._found_documents import is_long
 from .documents import Handle, check_size
 from .messages import read_messages
@@ -74,8 +74,7 @@ def call_of(llm: "SharedLLM", messages: Sequence[ChatMessage], kwargs: Mapping[s
     options["tools"] = list(given.get("tools") or [])
     options["tool_choice"] = choice_of_tool(given.get("tool_choice"), options["tools"])
     options["parallel_tool_calls"] = given.get("parallel_tool_calls", True)
-    stop = given.get("stop") or llm.stop or ()
-    options["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+    options["stop"] = strings_of(given.get("stop") or llm.stop)
     given_documents = Handle.of(given.get("documents"))
     if given_documents is not None and llm.documents is not None:
         raise InputError("documents are given to the model and to the call; give them in one of these places")

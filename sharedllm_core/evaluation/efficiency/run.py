@@ -11,6 +11,7 @@ from typing import Any
 
 from ... import __version__
 from ...errors import SharedLLMError
+from ...lower_model import says_out_of_memory
 from ..machine import machine
 from .settings import EfficiencySettings
 from .worker import OUT_OF_MEMORY
@@ -101,7 +102,7 @@ class _Length:
             if said and process.returncode == 0 and "Warning" in said:
                 progress(said)
             return process.returncode
-        if any(sign in said.lower() for sign in (OUT_OF_MEMORY, "can't allocate memory", "bad_alloc")):
+        if says_out_of_memory(said) or "bad_alloc" in said:
             return _KILLED
         last = (said.splitlines() or [f"exit status {process.returncode}"])[-1]
         raise SharedLLMError(f"the measurement of {self.length} tokens failed: {last}")

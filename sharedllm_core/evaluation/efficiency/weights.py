@@ -71,13 +71,7 @@ def with_method(model: SharedLLMForCausalLM, method: SharedLLMConfig) -> SharedL
     config = SharedLLMModelConfig(text_config=copy.deepcopy(model.config.get_text_config()), method=method)
     with torch.device("meta"):
         other = SharedLLMForCausalLM(config)
-    named = {f"injection.{number}." for number in range(method.injection_layers)}
-    weights = {
-        name: weight
-        for name, weight in model.state_dict().items()
-        if not name.startswith("injection.") or any(name.startswith(own) for own in named)
-    }
-    other.load_state_dict(weights, strict=False, assign=True)
+    other.load_state_dict(model.state_dict(), strict=False, assign=True)  # injections beyond these are left out
     for number in range(len(model.injection), method.injection_layers):
         layer = other.model.layers[number]
         made = Injection(layer, other.model.config)
@@ -89,13 +83,16 @@ def with_method(model: SharedLLMForCausalLM, method: SharedLLMConfig) -> SharedL
 
 def text_ids(settings: EfficiencySettings, model: SharedLLMForCausalLM, tokens: int) -> torch.Tensor:
     """Ids of a real text, the source of Python's standard library; random ones where a model has no tokenizer."""
-    generator = torch.Generator().manual_seed(0)
-    if settings.model not in MODELS:
-        try:
-            tokenizer = TextTokenizer(load_tokenizer(None, settings.model, model))
-        except TokenizerError:
-            return torch.randint(0, model.vocab_size, (tokens,), generator=generator)
-        documents = standard_library(tokens * _BYTES_PER_TOKEN)
-        ids = torch.cat([text.ids for text in tokenizer.encode_all([document.text for document in documents])])
-        return ids.repeat(-(-tokens // len(ids)))[:tokens]
-    return torch.randint(0, model.vocab_size, (tokens,), generator=generator)
+    tokenizer = None if settings.model in MODELS else _tokenizer(settings.model, model)
+    if tokenizer is None:
+        return torch.randint(0, model.vocab_size, (tokens,), generator=torch.Generator().manual_seed(0))
+    documents = standard_library(tokens * _BYTES_PER_TOKEN)
+    ids = torch.cat([text.ids for text in tokenizer.encode_all([document.text for document in documents])])
+    return ids.repeat(-(-tokens // len(ids)))[:tokens]
+
+
+def _tokenizer(name: str | None, model: SharedLLMForCausalLM) -> TextTokenizer | None:
+    try:
+        return TextTokenizer(load_tokenizer(None, name, model))
+    except TokenizerError:
+        return None
