@@ -1,6 +1,6 @@
 """The handle under which a framework sees documents: traces, logs and cache keys get its fingerprint, and no text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -155,7 +155,7 @@ def known_set(ids: tuple[str, ...], texts: tuple[str, ...]) -> DocumentSet:
     return _TextSet([Document(text, id=name) for name, text in zip(ids, texts, strict=True)])
 
 
-def free_name(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: Collection[str]) -> str:
     """A name that no other document has: a loader gives every page of a file the same source."""
     if name not in taken:
         return name

@@ -6,13 +6,14 @@ question. What is found becomes past context, and what stands around it, the que
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from zlib import crc32
 
 from sharedllm_core import Document, SharedLLMEngine
 
 from ._around_documents import around_document
+from ._document_set import free_name
 
 __all__ = ["Found", "find_documents", "is_long"]
 
@@ -42,13 +43,16 @@ def is_long(engine: SharedLLMEngine, least: int) -> Callable[[str], bool]:
     return lambda text: len(text) >= 32 * least or (len(text) >= least and engine.tokenizer.count(text) >= least)
 
 
-def find_documents(text: str, is_long: Callable[[str], bool], first_number: int = 1, *, is_question: bool) -> Found:
+def find_documents(
+    text: str, is_long: Callable[[str], bool], first_number: int = 1, ids: Collection[str] = (), *, is_question: bool
+) -> Found:
     """Documents in a message.
 
     Args:
         text: what the message says.
         is_long: whether a piece is long enough to be a document.
         first_number: of the documents, by which the rest names them.
+        ids: of other documents, which none here gets.
         is_question: whether the message has to say something without its documents; then its question stays.
     """
     found: list[Document] = []
@@ -57,7 +61,7 @@ def find_documents(text: str, is_long: Callable[[str], bool], first_number: int 
         names = []
         for part in _parts(text):
             number = first_number + len(found)
-            found.append(Document(part, id=f"prompt {number}"))
+            found.append(Document(part, id=free_name(f"prompt {number}", ids)))
             names.append(number)
         return _MARK.format(names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}")
 

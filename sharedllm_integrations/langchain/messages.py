@@ -8,7 +8,6 @@ from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMe
 
 from sharedllm_core import Document, InputError
 
-from .._document_set import free_name
 from .._found_documents import find_documents
 from .content import read_content
 
@@ -56,14 +55,12 @@ def read_messages(
             read.moved.append({"message": number, "documents": [one.id for one in attached], "from": "content blocks"})
         if is_long is not None and not isinstance(message, AIMessage):
             is_question = isinstance(message, HumanMessage)
-            found = find_documents(text, is_long, len(read.documents) + 1, is_question=is_question)
+            ids.update(document.id for document in attached)
+            found = find_documents(text, is_long, len(read.documents) + 1, ids, is_question=is_question)
             if found.documents:
                 text = found.rest
-                ids.update(document.id for document in attached)
-                names = [free_name(document.id, ids) for document in found.documents]
-                read.documents += [
-                    Document(one.text, id=name) for name, one in zip(names, found.documents, strict=True)
-                ]
+                read.documents += found.documents
+                names = [document.id for document in found.documents]
                 read.moved.append({"message": number, "documents": names, "from": "text"})
         read.messages.append({"role": _role(message), "content": text, **_of_tools(message)})
     return read

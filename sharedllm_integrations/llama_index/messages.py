@@ -74,14 +74,12 @@ def read_messages(
             read.documents += attached
             read.moved.append({"message": number, "documents": [one.id for one in attached], "from": "content blocks"})
         if is_long is not None and role != "assistant":
-            found = find_documents(text, is_long, len(read.documents) + 1, is_question=role == "user")
+            ids.update(document.id for document in attached)
+            found = find_documents(text, is_long, len(read.documents) + 1, ids, is_question=role == "user")
             if found.documents:
                 text = found.rest
-                ids.update(document.id for document in attached)
-                names = [free_name(document.id, ids) for document in found.documents]
-                read.documents += [
-                    Document(one.text, id=name) for name, one in zip(names, found.documents, strict=True)
-                ]
+                read.documents += found.documents
+                names = [document.id for document in found.documents]
                 read.moved.append({"message": number, "documents": names, "from": "text"})
         read.messages.append({"role": role, "content": text, **_of_tools(message)})
     return read
