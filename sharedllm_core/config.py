@@ -21,6 +21,7 @@ LowerAttention = Literal["causal", "full"]
 NodeEncoding = Literal["alone", "shared"]
 Scope = Literal["chunk", "past"]
 
+_COMPARES_CHUNKS = frozenset({"lexical", "two_looks"})  # policies whose scores can be compared between chunks
 _PAPER_LAYERS = 32  # the depth of LLaMA-2-7B, to which the paper's numbers of injected layers belong
 
 
@@ -40,7 +41,8 @@ class SharedLLMConfig:
         tree_depth: h, levels of the context tree below the chunk, which is level 0.
         compression_ratio: β, past tokens per retained state, overall (≥ 1).
         policy: which half of a node is split further: `"right"` (the most recent), `"similarity"` (to the query, by
-            last tokens), and beyond the paper `"pooled"` (by means) and `"lexical"` (more of the query's rare tokens).
+            last tokens), and beyond the paper `"pooled"` (by means), `"lexical"` (more of the query's rare tokens) and
+            `"two_looks"` (these, and then what the best place found names in its turn).
         sample_at: which token of an interval is kept: its last (`"interval_end"`, which has seen the whole interval)
             or its first (`"interval_start"`, the authors' code).
         key_positions: `"chunk"`: keys carry the position of their chunk alone; `"local_plus_chunk"`: also their place
@@ -55,7 +57,8 @@ class SharedLLMConfig:
         split_noise_tokens: σ, standard deviation of the split point in tokens. Used in training mode only.
         scope: of what β is the ratio. `"chunk"`: of each chunk, of which every question retains one path through the
             tree (the paper). `"past"`: of the whole past context; beyond the paper, best-first search over all trees
-            spends the states where a question finds most, and retains other chunks whole. Needs policy `"lexical"`.
+            spends the states where a question finds most, and retains other chunks whole. Needs policy `"lexical"` or
+            `"two_looks"`.
         finest_compression_ratio: α_h, tokens per state at the finest level; by default β (h+1) / 2^h.
         min_injected_states: with scope `"past"`, what a question may always retain: of short past contexts β would
             leave too little to reach even one leaf.
@@ -166,7 +169,7 @@ class SharedLLMConfig:
 
     def with_policy(self, policy: str) -> Self:
         """The same numbers with another policy; one path for each chunk where it cannot compare chunks."""
-        if policy == "lexical" or self.scope == "chunk":
+        if policy in _COMPARES_CHUNKS or self.scope == "chunk":
             return replace(self, policy=policy)
         return replace(
             self,
@@ -203,7 +206,7 @@ class SharedLLMConfig:
     @property
     def compares_vectors(self) -> bool:
         """Whether the policy compares selection vectors, which the lower model makes and the cache keeps."""
-        return self.policy not in {"lexical", "right"}
+        return self.policy not in {*_COMPARES_CHUNKS, "right"}
 
     def compares(self, level: int) -> bool:
         """Whether the policy may compare nodes of `level`, which then have selection vectors."""
@@ -294,10 +297,10 @@ class SharedLLMConfig:
                 if (value := getattr(self, name)) != none:
                     raise ConfigError(f"{name}={value} is for a search over all chunks; use scope='past'")
             return
-        if self.policy != "lexical":
+        if self.policy not in _COMPARES_CHUNKS:
             raise ConfigError(
                 f"scope='past' compares nodes of different chunks, and policy={self.policy!r} only halves of one node; "
-                "use policy='lexical'"
+                "use policy='lexical' or 'two_looks'"
             )
         coarsest = self.level_compression_ratio(0)
         if self.tree_depth and coarsest <= Fraction(str(self.compression_ratio)):

@@ -21,13 +21,13 @@ from ..context_tree import Node
 from ..token_set import TokenSet
 from ._policy import Halves, Query, SelectionPolicy
 
-__all__ = ["Policy"]
+__all__ = ["Feature", "FoundWeights", "Hit", "Policy", "of_nodes", "rarity"]
 
 _BLOCK_TOKENS = 64
 
 Feature = tuple[int, ...]
 #: Where a feature occurs: its first token, the one behind its last, and the feature.
-_Hit = tuple[int, int, Feature]
+Hit = tuple[int, int, Feature]
 
 
 class Policy(SelectionPolicy):
@@ -35,18 +35,18 @@ class Policy(SelectionPolicy):
 
     needs_query = True
 
-    def weights(self, query_ids: Tensor, chunks: Sequence[Tensor]) -> dict[Feature, float]:
+    def weights(self, query_ids: Tensor, chunks: Sequence[Tensor]) -> "FoundWeights":
         """See `SelectionPolicy`: log(1 + (n − d + ½) / (d + ½)) of a feature in d of n blocks; all are above 0."""
         ids = query_ids.tolist()
         features: set[Feature] = {(one,) for one in ids} | set(pairwise(ids))
-        weights = _Weights(dict.fromkeys(features, 0.0))
+        weights = FoundWeights(dict.fromkeys(features, 0.0))
         blocks = sum(-(-len(chunk) // _BLOCK_TOKENS) for chunk in chunks)
         found: Counter[Feature] = Counter()
         for chunk in chunks:
             of_blocks = {(feature, first // _BLOCK_TOKENS) for first, _, feature in weights.hits(chunk)}
             found.update(feature for feature, _ in of_blocks)
         for feature in features:
-            weights[feature] = log(1 + (blocks - found[feature] + 0.5) / (found[feature] + 0.5))
+            weights[feature] = rarity(blocks, found[feature])
         return weights
 
     def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
@@ -58,41 +58,31 @@ class Policy(SelectionPolicy):
     def scores(self, halves: Halves, query: Query | None) -> Scores:
         """See `SelectionPolicy`."""
         assert query is not None, "the model has checked that there is a query"
-        weights = query.weights if isinstance(query.weights, _Weights) else _Weights(query.weights)
+        weights = query.weights if isinstance(query.weights, FoundWeights) else FoundWeights(query.weights)
 
-        def scores(chunk: int, nodes: Sequence[Node]) -> list[float]:
-            hits = weights.hits(halves.token_ids(chunk))
-            ends = [end for _, end, _ in hits]
-            found: list[float] = []
-            for node in nodes:
-                near = hits[bisect_right(ends, node.start) : bisect_right(ends, node.end)]
-                inside = {feature for first, _, feature in near if node.start <= first}
-                found.append(sum(weights[feature] for feature in sorted(inside)))  # a set has no order, and sums have
-            return found
-
-        return scores
+        return lambda chunk, nodes: of_nodes(weights, weights.hits(halves.token_ids(chunk)), nodes)
 
 
-class _Weights(dict[Feature, float]):
+class FoundWeights(dict[Feature, float]):
     """Weights of features; it finds the places of each chunk where they occur, and keeps them."""
 
     def __init__(self, weights: Mapping[Feature, float]) -> None:
         super().__init__(weights)
         self._tokens = TokenSet(feature[0] for feature in weights if len(feature) == 1)
-        self._of_chunks: dict[int, tuple[Tensor, list[_Hit]]] = {}
+        self.found: dict[int, tuple[Tensor, list[Hit]]] = {}
 
-    def hits(self, chunk: Tensor) -> list[_Hit]:
+    def hits(self, chunk: Tensor) -> list[Hit]:
         """Every place of a chunk where a feature occurs, by where it ends."""
         # By identity: the same question meets the same tensors when it weighs and when it scores. They are kept here,
         # so that no other can take such a number.
-        if id(chunk) not in self._of_chunks:
-            self._of_chunks[id(chunk)] = chunk, self._found(chunk)
-        return self._of_chunks[id(chunk)][1]
+        if id(chunk) not in self.found:
+            self.found[id(chunk)] = chunk, self._found(chunk)
+        return self.found[id(chunk)][1]
 
-    def _found(self, chunk: Tensor) -> list[_Hit]:
+    def _found(self, chunk: Tensor) -> list[Hit]:
         ids = chunk.cpu().numpy()
         places = self._tokens.has(ids).nonzero()[0]
-        hits: list[_Hit] = []
+        hits: list[Hit] = []
         before, last = -2, -1
         for place, token in zip(places.tolist(), ids[places].tolist(), strict=True):
             hits.append((place, place + 1, (token,)))
@@ -100,3 +90,19 @@ class _Weights(dict[Feature, float]):
                 hits.append((before, place + 1, (last, token)))
             before, last = place, token
         return hits
+
+
+def of_nodes(weights: Mapping[Feature, float], hits: Sequence[Hit], nodes: Sequence[Node]) -> list[float]:
+    """What the features inside each of some nodes of a chunk weigh together; `hits` by where they end."""
+    ends = [end for _, end, _ in hits]
+    found: list[float] = []
+    for node in nodes:
+        near = hits[bisect_right(ends, node.start) : bisect_right(ends, node.end)]
+        inside = {feature for first, _, feature in near if node.start <= first}
+        found.append(sum(weights[feature] for feature in sorted(inside)))  # a set has no order, and sums have
+    return found
+
+
+def rarity(count: int, found: int) -> float:
+    """The weight of a feature that is found in so many of so many parts: log(1 + (n - d + 1/2) / (d + 1/2))."""
+    return log(1 + (count - found + 0.5) / (found + 0.5))

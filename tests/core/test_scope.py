@@ -23,7 +23,10 @@ def query_of(ids, chunks):
     return Query(None, load_policy("lexical").weights(ids, chunks))
 
 
-@pytest.fixture(params=[METHOD, SENTENCES, WHOLE], ids=["middle", "sentences", "whole"])
+@pytest.fixture(
+    params=[METHOD, SENTENCES, WHOLE, replace(WHOLE, policy="two_looks")],
+    ids=["middle", "sentences", "whole", "two_looks"],
+)
 def model(request, bases):
     return tiny.with_injection(bases("llama"), request.param)
 
@@ -152,7 +155,7 @@ def test_another_policy_goes_back_to_one_path_for_each_chunk(model):
 
 
 WRONG = {
-    "use policy='lexical'": {"policy": "similarity", "scope": "past"},
+    "use policy='lexical' or 'two_looks'": {"policy": "similarity", "scope": "past"},
     "max_injected_states=9 limits a search over all chunks; use scope='past'": {"max_injected_states": 9},
     "min_injected_states=9 is for a search over all chunks; use scope='past'": {"min_injected_states": 9},
     "nothing is left to split with": {"policy": "lexical", "scope": "past", "finest_compression_ratio": 1},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sharedllm_core import PastContextError
 from sharedllm_core.config import known_policies
-from sharedllm_core.context_tree import split, whole_chunk
+from sharedllm_core.context_tree import Node, split, whole_chunk
 from sharedllm_core.lower_model import PastTokens
 from sharedllm_core.selection import Halves, Query, SelectionPolicy, load_policy
 from tests import tiny
@@ -138,6 +138,74 @@ def test_lexical_equals_its_definition_word_by_word(chunk, question):
         return round(sum(log(1 + 0.5 / 1.5) for f in features(half) & found), 9)
 
     assert lexical(chunk, question) is (score(chunk[middle:]) > score(chunk[:middle]))
+
+
+QUESTION = [1, 2, 3, 90, 91]  # the birthplace of the captain of the Patient Vulture
+NAMES = [60, 61, 62, 63, 64]
+# The captain of the Patient Vulture is …; … was born in that town: their words are not the question's.
+CAPTAIN, BORN = [70, 90, 91, 71, *NAMES, 72], [80, *NAMES, 81, 82, 83]
+
+
+def filler(length, seed):
+    return torch.randint(100, 4000, (length,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def placed(facts, chunks=6, length=256):
+    """Chunks of filler, with facts in some of them."""
+    made = [filler(length, seed) for seed in range(chunks)]
+    for number, fact in facts.items():
+        made[number][100 : 100 + len(fact)] = fact
+    return [torch.tensor(ids) for ids in made]
+
+
+def best_chunks(policy_name, chunks, question=QUESTION):
+    """Numbers of chunks by the score of their best part of 32 tokens, those that score 0 left out."""
+    policy = load_policy(policy_name)
+    query = Query(weights=policy.weights(torch.tensor(question), chunks))
+    scores = policy.scores(Halves(vectors_of, chunks.__getitem__), query)
+    parts = [
+        [Node(number, 3, start, start + 32) for start in range(0, len(chunk), 32)]
+        for number, chunk in enumerate(chunks)
+    ]
+    best = {number: max(scores(number, of)) for number, of in enumerate(parts)}
+    return [number for number in sorted(best, key=lambda number: -best[number]) if best[number] > 0]
+
+
+def test_a_second_look_finds_what_is_said_of_the_thing_that_the_first_one_finds():
+    chunks = placed({1: CAPTAIN, 4: BORN})
+    assert best_chunks("lexical", chunks) == [1]
+    assert best_chunks("two_looks", chunks) == [1, 4]
+
+
+def test_a_second_look_counts_less_than_the_first():
+    chunks = placed({1: CAPTAIN, 4: BORN, 5: [*NAMES, *NAMES]})
+    assert best_chunks("two_looks", chunks)[0] == 1
+
+
+def test_the_same_wording_about_another_thing_is_not_taken_for_a_name():
+    other = [70, 90, 95, 71, 50, 51, 52, 72]
+    wording = [72, 73, 74, 75, 76]
+    chunks = placed({1: [*CAPTAIN, *wording], 3: [*other, *wording], 2: wording, 4: BORN})
+    assert best_chunks("two_looks", chunks)[0] == 1
+    assert 2 not in best_chunks("two_looks", chunks)
+    assert 4 in best_chunks("two_looks", chunks)
+
+
+def test_without_anything_named_again_two_looks_find_what_one_finds():
+    chunks = placed({1: CAPTAIN, 3: [90, 7, 8]})
+    assert best_chunks("two_looks", chunks) == best_chunks("lexical", chunks) == [1, 3]
+
+
+@given(st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=40), min_size=1, max_size=4), st.integers(0, 99))
+def test_in_two_looks_no_small_node_scores_more_than_the_best_place(ids, seed):
+    chunks = [torch.tensor(chunk) for chunk in ids]
+    policy = load_policy("two_looks")
+    question = torch.randint(0, 9, (4,), generator=torch.Generator().manual_seed(seed))
+    query = Query(weights=policy.weights(question, chunks))
+    scores = policy.scores(Halves(vectors_of, chunks.__getitem__), query)
+    for number, chunk in enumerate(chunks):
+        nodes = [Node(number, 3, start, min(start + 8, len(chunk))) for start in range(0, len(chunk), 8)]
+        assert all(0 <= score <= 1 + 1e-9 for score in scores(number, nodes))
 
 
 @torch.no_grad()
