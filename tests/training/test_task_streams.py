@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core.errors import ConfigError, DocumentError
-from sharedllm_core.training.tasks import FillerTexts, TaskSettings, generate_tasks, read_texts, write_tasks
+from sharedllm_core.training.tasks import KINDS, FillerTexts, TaskSettings, generate_tasks, read_texts, write_tasks
 from sharedllm_core.training.tasks.borders import nearest_border
 from tests.training.reading_tasks import tasks, whole
 
 ROOT = Path(__file__).parents[2]
+OWN_KIND = replace(KINDS["price"], name="rent")
 
 
 # The same everywhere
@@ -202,6 +204,9 @@ def test_tasks_are_written_whole_or_not_at_all(tmp_path):
         ({"depth": 1.5}, "depth=1.5"),
         ({"distractors": -1}, "distractors=-1"),
         ({"passage_characters": (900, 300)}, "passage_characters"),
+        ({"further_kinds": (KINDS["price"],)}, "'price', a name that another kind has"),
+        ({"further_kinds": (OWN_KIND, OWN_KIND)}, "'rent', a name that another kind has"),
+        ({"further_kinds": (OWN_KIND,), "split": "held_out"}, "split='held_out'"),
     ],
 )
 def test_a_setting_out_of_range_is_named_with_its_remedy(options, says):

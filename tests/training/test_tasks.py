@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -276,3 +277,18 @@ def test_similar_keys_stand_beside_the_one_that_is_asked_for():
     animal, role, number = asked.split("-")
     others = set(re.findall(r"\b[a-z]+-[a-z]+-\d\d\b", whole(task))) - {asked}
     assert any(len({animal, role, number} & set(other.split("-"))) == 2 for other in others)
+
+
+def test_kinds_of_ones_own_are_asked_about_beside_the_others():
+    flag = replace(
+        KINDS["captain"],
+        name="flag",
+        facts=("The {key} sails under the flag of {value}.",) * 4,
+        questions=("Whose flag does the {key} fly?",) * 4,
+    )
+    made = tasks(40, forms=("single",), kinds=("captain",), further_kinds=(flag,))
+    assert {task.kind for task in made} == {"captain", "flag"}
+    for task in made:
+        if task.kind == "flag":
+            assert "Whose flag" in task.question
+            assert evidence(task)[0].endswith(f"under the flag of {task.answer}.")

@@ -26,6 +26,7 @@ class TaskSettings:
         questions_per_set: tasks over one set of documents, each with facts of its own.
         forms: names of the forms of task, drawn evenly; one that is named twice comes twice as often.
         kinds: names of the kinds of fact to ask about; None for all that the split allows.
+        further_kinds: kinds of your own beside these, for training only: with split="held_out" there must be none.
         split: "train", or "held_out": what training never shows.
         held_out: what is held out, with split="held_out": "phrasing", "kind", or None for half of each.
         depth: where the needed facts stand, from 0 (in front) to 1 (at the end); None for anywhere.
@@ -41,6 +42,7 @@ class TaskSettings:
     questions_per_set: int = 1
     forms: tuple[str, ...] = tuple(FORMS)
     kinds: tuple[str, ...] | None = None
+    further_kinds: tuple[FactKind, ...] = ()
     split: Literal["train", "held_out"] = "train"
     held_out: Literal["phrasing", "kind"] | None = None
     depth: float | None = None
@@ -91,6 +93,18 @@ class TaskSettings:
             raise ConfigError(f"held_out={self.held_out!r}; use 'phrasing', 'kind' or None for half of each")
         if self.held_out and self.split == "train":
             raise ConfigError(f"held_out={self.held_out!r} with split='train'; use split='held_out'")
+        self._check_further_kinds()
+
+    def _check_further_kinds(self) -> None:
+        names = [kind.name for kind in self.further_kinds]
+        taken = [name for name in names if name in KINDS or names.count(name) > 1]
+        if taken:
+            raise ConfigError(f"further_kinds has {taken[0]!r}, a name that another kind has; give each one of its own")
+        if names and self.split != "train":
+            raise ConfigError(
+                f"further_kinds={names} with split={self.split!r}; they are for training, so use split='train', or "
+                "leave them out"
+            )
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -110,7 +124,7 @@ class TaskSettings:
         def named(held_out: bool) -> list[FactKind]:
             return [k for k in KINDS.values() if k.held_out == held_out and (not self.kinds or k.name in self.kinds)]
 
-        kinds = named(split == "held_out_kind")
+        kinds = [*named(split == "held_out_kind"), *self.further_kinds]
         companions = [kind for kind in KINDS.values() if not kind.held_out] if split == "held_out_kind" else []
         rng = generator(*purpose) if split == "train" else generator(*purpose, split)
         return Scene(rng, split, kinds, companions, self.distractors)

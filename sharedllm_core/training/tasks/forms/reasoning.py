@@ -2,6 +2,7 @@
 
 from ..kinds import FactKind
 from ..phrasing import pick_own, pick_shared
+from ..pools import Pool
 from ._draft import Draft, Scene, state
 
 __all__ = ["COUNT_QUESTIONS", "counting", "links", "two_hop"]
@@ -24,11 +25,12 @@ def links(scene: Scene) -> list[tuple[FactKind, FactKind]]:
     """Pairs of kinds where the first says what the second is about; one of each may be asked about."""
     named = {kind.name for kind in scene.kinds}
     every = [*scene.kinds, *(kind for kind in scene.companions if kind.name not in named)]
+    about: dict[Pool, list[FactKind]] = {}
+    for kind in every:
+        if kind.via:
+            about.setdefault(kind.key, []).append(kind)
     return [
-        (first, second)
-        for first in every
-        for second in every
-        if second.via and first.value is second.key and {first.name, second.name} & named
+        (first, second) for first in every for second in about.get(first.value, ()) if {first.name, second.name} & named
     ]
 
 
