@@ -110,9 +110,7 @@ def stated_facts(
     facts: list[AskedFact] = []
     for (kind, key), is_silent in list(about.items())[:count]:
         value = kind.value.draw(rng)
-        pattern = rng.choice(own(kind.facts, split))
-        beside = {f"key{n}": kind.key.draw(rng) for n in "23"} | {f"value{n}": kind.value.draw(rng) for n in "23"}
-        text = pattern.format(key=key, value=value, **beside)
+        text = statement(kind, rng.choice(own(kind.facts, split)), key, value, rng)
         question = rng.choice(own(kind.questions, split))
         if noisy:
             text = _noisy(text, (key, value), words, rng)
@@ -125,19 +123,25 @@ def stated_facts(
     return facts
 
 
+def statement(kind: FactKind, pattern: str, key: str, value: str, rng: Random) -> str:
+    """One of the kind's patterns, with neighbours drawn where it has some."""
+    beside = {f"key{n}": kind.key.draw(rng) for n in "23"} | {f"value{n}": kind.value.draw(rng) for n in "23"}
+    return pattern.format(key=key, value=value, **beside)
+
+
 def made_up_facts(count: int, words: Sequence[str], rng: Random) -> list[AskedFact]:
     """Facts about random properties; things have up to three, so that only the property tells them apart."""
     keys = [rng.choice(_KINDS).key.draw(rng) for _ in range(max(1, count // rng.choice((1, 2, 3))))]
-    facts: list[AskedFact] = []
-    for _ in range(count):
-        parts = {
-            "what": " ".join(rng.choice(words) for _ in range(rng.choice((1, 1, 2)))),
-            "key": rng.choice(keys),
-            "value": rng.choice(_KINDS).value.draw(rng),
-        }
-        question = _varied(rng.choice(_MADE_UP_QUESTIONS), rng)
-        facts.append(AskedFact(rng.choice(_MADE_UP_FACTS).format(**parts), question.format(**parts), parts["value"]))
-    return facts
+    return [made_up_fact(rng.choice(_KINDS), words, rng, rng.choice(keys))[0] for _ in range(count)]
+
+
+def made_up_fact(kind: FactKind, words: Sequence[str], rng: Random, key: str = "") -> tuple[AskedFact, str, str]:
+    """A random property of a thing, with a value of the kind; the property, and the thing."""
+    what = " ".join(rng.choice(words) for _ in range(rng.choice((1, 1, 2))))
+    parts = {"what": what, "key": key or kind.key.draw(rng), "value": kind.value.draw(rng)}
+    question = _varied(rng.choice(_MADE_UP_QUESTIONS), rng)
+    fact = AskedFact(rng.choice(_MADE_UP_FACTS).format(**parts), question.format(**parts), parts["value"])
+    return fact, what, parts["key"]
 
 
 def _noisy(text: str, kept: Sequence[str], words: Sequence[str], rng: Random) -> str:

@@ -89,10 +89,12 @@ def optimizers(model: SharedLLMForCausalLM, settings: Settings) -> list[torch.op
     rest = [weight for weight in model.parameters() if id(weight) not in taken]
     return [
         torch.optim.AdamW(rest, lr=settings.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
-        Muon(
-            matrices, settings.matrix_learning_rate, dtype=torch.float32 if settings.device == "cpu" else torch.bfloat16
-        ),
+        Muon(matrices, settings.matrix_learning_rate, dtype=torch.bfloat16 if _in_half(settings) else torch.float32),
     ]
+
+
+def _in_half(settings: Settings) -> bool:
+    return settings.device != "cpu" or multiplies(torch.bfloat16)
 
 
 class Run:
@@ -108,7 +110,7 @@ class Run:
         torch.backends.cuda.enable_cudnn_sdp(False)  # plans anew for every shape, and no two batches have the same
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.start)
         self.optimizers = optimizers(self.model, settings)
-        self._in_half_precision = settings.device != "cpu" or multiplies(torch.bfloat16)
+        self._in_half_precision = _in_half(settings)
         self.step, self._seconds = 0, 0.0
         if before is not None:
             state = torch.load(before / "state.pt", weights_only=True)

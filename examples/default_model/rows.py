@@ -13,21 +13,25 @@ from random import Random
 from typing import Any
 
 from any_facts import blanks, framed_facts
+from chained_facts import chained_facts, pairs
 from facts import UNNAMED, AskedFact, common_words, made_up_facts, stated_facts
 from reading import ReadBatch, Reading, collate, continued, opened, selected, spots
+from several_facts import several_facts
+from structured_facts import structured_facts
 from torch.utils.data import Dataset
 from written_kinds import written_kinds
 
 from sharedllm_core import ConfigError, SharedLLMConfig
 from sharedllm_core.tokenization import TextTokenizer
 from sharedllm_core.training.items import Turn
-from sharedllm_core.training.tasks import NO_ANSWER, TaskSettings, generate_tasks, read_texts
+from sharedllm_core.training.tasks import KINDS, NO_ANSWER, TaskSettings, generate_tasks, read_texts
 from sharedllm_core.training.tasks.haystack import compose
 from sharedllm_core.training.tasks.placement import place
 
 __all__ = ["Documents", "Plain", "Rows", "Sentences"]
 
 _STRUCTURED = ("tool_call", "json")  # long questions, in batches of their own
+_TRIES = 20  # for a row without long questions
 _CHARACTERS_A_TOKEN = 6  # more than text has
 _OF_THE_WHOLE = ("counting",)  # wrong answers, once the documents of other questions are seen, too
 
@@ -42,6 +46,11 @@ class Sentences:
         written, made_up, framed, blank: shares of rows with facts of these sorts; others have the generator's kinds.
         unsaid: how often one question of a row asks in vain.
         alone: share of batches in which each question is asked alone, and not one after another in a conversation.
+        several, chained, structured: shares of batches about things with several values, with questions that take two
+            facts, and with answers in JSON; these are always asked alone, and there are half as many rows in a batch,
+            or a quarter with JSON, as they are longer.
+        longest: tokens of a question with its answer, where each is asked alone; rows with longer ones are drawn again,
+            so that a batch is not filled up for the sake of a few. 0 for any.
     """
 
     rows: int = 16
@@ -52,6 +61,10 @@ class Sentences:
     blank: float = 0.0
     unsaid: float = 0.33
     alone: float = 0.0
+    several: float = 0.0
+    chained: float = 0.0
+    structured: float = 0.0
+    longest: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,7 @@ class Documents:
         questions: about a set.
         forms, distractors: of generated tasks, see `TaskSettings`.
         planted: share of batches with facts of any shape, like those of sentences, in place of generated tasks.
+        written: whether generated tasks are also about written kinds.
         alone: as for sentences; questions about selected documents are always asked alone.
         others: of how many other questions' nodes, at most, a view also sees the states; in half of the batches.
         structured: share of batches of tool calls and JSON, where `forms` has them.
@@ -79,6 +93,7 @@ class Documents:
     forms: tuple[str, ...] = ("single",)
     distractors: int = 1
     planted: float = 0.0
+    written: bool = False
     alone: float = 0.0
     others: int = 0
     structured: float = 0.1
@@ -133,12 +148,17 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         self._texts = list(read_texts(texts))
         self._running = [text["text"] for text in self._texts]
         self._words = common_words(self._running)
-        self._written = written_kinds() if sentences.written else []
+        needed = (sentences.written, sentences.several, sentences.chained, sentences.structured)
+        self._written = written_kinds() if any((*needed, opened.written, selected.written)) else ()
+        self._all_kinds = [*(kind for kind in KINDS.values() if not kind.held_out), *self._written]
+        self._linked = pairs(self._all_kinds)
         self._sentences, self._opened, self._selected, self._plain = sentences, opened, selected, plain
         self._tokenizer, self._method = tokenizer, method
         self._steps, self._seed, self._chunk_positions = steps, seed, chunk_positions
         # A chunk of a few sentences is read as one leaf.
-        self._of_sentences = replace(method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1)
+        self._sentences_method = replace(
+            method.with_policy("right"), chunk_tokens=64, tree_depth=0, compression_ratio=1
+        )
 
     def __len__(self) -> int:
         return self._steps
@@ -165,9 +185,7 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
             past = rng.choice(self._plain.past)
             readings = [self._continued(past, rng) for _ in range(self._plain.rows)]
             return "plain", collate(readings, rng, random_positions=self._chunk_positions)
-        alone = rng.random() < self._sentences.alone
-        readings = [self._of_facts(rng, alone) for _ in range(self._sentences.rows)]
-        return "sentences", collate(readings, rng, random_positions=self._chunk_positions)
+        return self._of_sentences(rng)
 
     def _continued(self, past: int, rng: Random) -> Reading:
         """A place of a text: so many tokens of past context, and what follows them."""
@@ -183,12 +201,49 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
 
     # ------------------------------------------------------------------------------------------ sentences
 
+    def _of_sentences(self, rng: Random) -> tuple[str, ReadBatch]:
+        shares = self._sentences
+        sort = rng.choices(
+            ("several", "chained", "structured", "sentences"),
+            (
+                shares.several,
+                shares.chained,
+                shares.structured,
+                1 - shares.several - shares.chained - shares.structured,
+            ),
+        )[0]
+        if sort == "sentences":
+            alone = rng.random() < shares.alone
+            readings = [self._of_facts(rng, alone) for _ in range(shares.rows)]
+        else:
+            rows = max(1, shares.rows // (4 if sort == "structured" else 2))
+            readings = [self._about_several(sort, rng) for _ in range(rows)]
+        return sort, collate(readings, rng, random_positions=self._chunk_positions)
+
     def _of_facts(self, rng: Random, alone: bool) -> Reading:
         """A conversation about some facts, or each asked alone."""
-        facts = self._facts(self._sentences.facts, rng)
-        text = rng.choice(("\n", " ", "\n\n")).join(fact.text for fact in facts if fact.text)
-        rng.shuffle(facts)
-        return opened([text], _conversations(facts, alone), self._tokenizer, self._of_sentences)
+        longest = self._sentences.longest
+        for _ in range(_TRIES):
+            facts = self._facts(self._sentences.facts, rng)
+            sentences = [fact.text for fact in facts if fact.text]
+            rng.shuffle(facts)
+            reading = self._of(sentences, facts, rng, alone)
+            if not (alone and longest) or all(len(text.ids) <= longest for text in reading.views[0].texts):
+                break
+        return reading
+
+    def _about_several(self, sort: str, rng: Random) -> Reading:
+        if sort == "several":
+            sentences, asked = several_facts(self._sentences.facts, self._all_kinds, rng)
+        elif sort == "chained":
+            sentences, asked = chained_facts(self._sentences.facts, self._linked, rng)
+        else:
+            sentences, asked = structured_facts(self._sentences.facts, self._words, self._all_kinds, rng)
+        return self._of(sentences, asked, rng, alone=True)
+
+    def _of(self, sentences: Sequence[str], asked: Sequence[AskedFact], rng: Random, alone: bool) -> Reading:
+        text = rng.choice(("\n", " ", "\n\n")).join(sentences)
+        return opened([text], _conversations(asked, alone), self._tokenizer, self._sentences_method)
 
     def _facts(self, count: int, rng: Random) -> list[AskedFact]:
         shares = self._sentences
@@ -242,6 +297,7 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
             count_tokens=self._tokenizer.count,
             questions_per_set=settings.questions,
             forms=tuple(form for form in forms if not (others and form in _OF_THE_WHOLE)),
+            further_kinds=self._written if settings.written else (),
             distractors=rng.randint(0, settings.distractors),
             passage_characters=(300, 2000),
         )

@@ -21,13 +21,25 @@ from sharedllm_core.training.batch import collate
 from sharedllm_core.training.items import Turn, conversation_item
 from sharedllm_core.training.tasks import KINDS, NO_ANSWER, FillerTexts, TaskSettings, generate_tasks
 from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
+from tests.training.reading_tasks import read_fact
 
 RECIPE = Path(__file__).parents[2] / "examples" / "default_model"
 SETTINGS = {
-    "steps": 6,
+    "steps": 10,
     "warmup_steps": 2,
     "muon": True,
-    "sentences": {"rows": 2, "facts": 2, "written": 0.25, "made_up": 0.25, "framed": 0.25, "blank": 0.25, "alone": 0.5},
+    "sentences": {
+        "rows": 2,
+        "facts": 2,
+        "written": 0.25,
+        "made_up": 0.25,
+        "framed": 0.25,
+        "blank": 0.25,
+        "alone": 0.5,
+        "several": 0.2,
+        "chained": 0.2,
+        "structured": 0.2,
+    },
     "opened": {
         "rows": 2,
         "share": 0.3,
@@ -35,13 +47,14 @@ SETTINGS = {
         "questions": 2,
         "forms": ["single", "unanswerable", "counting", "tool_call", "json"],
         "planted": 0.5,
+        "written": True,
         "others": 1,
         "structured": 0.5,
     },
     "selected": {"rows": 2, "share": 0.2, "lengths": [900], "questions": 2, "others": 1, "min_states": [512, 700]},
     "plain": {"rows": 2, "share": 0.2, "past": [64], "running": 32},
     "log_every": 1,
-    "save_every": 3,
+    "save_every": 6,
 }
 
 
@@ -56,8 +69,8 @@ def recipe():
             return runpy.run_path(str(RECIPE / script), run_name="__main__")
 
         yield run
-    for module in ("any_facts", "facts", "muon", "read_loss", "reading", "rows", "start", "written_kinds"):
-        sys.modules.pop(module, None)
+    for script in RECIPE.glob("*.py"):
+        sys.modules.pop(script.stem, None)
 
 
 @pytest.fixture(scope="module")
@@ -233,11 +246,81 @@ def test_some_questions_have_nothing_but_the_name_in_common_with_what_answers_th
 
 
 @pytest.mark.usefixtures("recipe")
+def test_the_values_of_a_thing_are_listed_in_the_order_of_their_sentences_and_counted():
+    from several_facts import several_facts
+
+    kind = KINDS["town_visited"]
+    lists = counts = 0
+    for number in range(60):
+        sentences, asked = several_facts(6, [kind], Random(number))
+        assert len(asked) == 6
+        said = [min(read_fact(text, kind), key=len) for text in sentences]
+        for fact in asked:
+            key = max((key for key, _ in said if key in fact.question), key=len)
+            values = [value for its, value in said if its == key]
+            assert fact.answer in (", ".join(values), str(len(values)))
+            lists += fact.answer == ", ".join(values) and len(values) > 1
+            counts += fact.answer == str(len(values))
+    assert min(lists, counts) > 60
+
+
+@pytest.mark.usefixtures("recipe")
+def test_a_question_over_two_facts_names_neither_what_joins_them_nor_the_answer():
+    from chained_facts import chained_facts, pairs
+
+    linked = [(KINDS["captain"], KINDS["birthplace"]), (KINDS["captain"], KINDS["nickname"])]
+    assert set(linked) <= set(pairs([kind for kind in KINDS.values() if not kind.held_out]))
+    chained = 0
+    for number in range(60):
+        sentences, asked = chained_facts(6, linked, Random(number))
+        for fact in asked:
+            said = [text for text in sentences if fact.answer in text]
+            assert said
+            assert fact.answer not in fact.question
+            chained += fact.question.count("captain") and not any(
+                name in fact.question for text in said for name in re.findall(r"[A-Z][a-z]+ [A-Z][a-z]+", text)
+            )
+    assert chained > 100
+
+
+@pytest.mark.usefixtures("recipe")
+def test_answers_in_json_have_the_asked_names_and_what_the_sentences_or_the_question_say(texts, start):
+    from structured_facts import structured_facts
+
+    rows = rows_of(texts, start, structured=1)
+    names = set()
+    for number in range(40):
+        sentences, asked = structured_facts(6, rows._words, rows._all_kinds, Random(number))
+        assert len(asked) == 6
+        for fact in asked:
+            answer = json.loads(fact.answer)
+            is_call = "arguments" in answer
+            assert not is_call or answer["name"] in fact.question
+            for name, value in (answer["arguments"] if is_call else answer).items():
+                names.add(name)
+                assert name in fact.question
+                assert str(value) in fact.question or any(value in text for text in sentences)
+    assert len(names) > 150
+
+
+@pytest.mark.usefixtures("recipe")
+def test_rows_with_long_questions_are_drawn_again(texts, start):
+    def longest(**sentences):
+        rows = rows_of(texts, start, alone=1, facts=2, made_up=1, **sentences)
+        readings = [rows._of_facts(Random(number), alone=True) for number in range(30)]
+        return [max(len(text.ids) for text in reading.views[0].texts) for reading in readings]
+
+    usual = sorted(longest())[15]
+    assert max(longest()) > usual
+    assert max(longest(longest=usual)) == usual
+
+
+@pytest.mark.usefixtures("recipe")
 def test_written_kinds_are_many_and_none_is_one_of_the_generators():
     from written_kinds import written_kinds
 
     kinds = written_kinds()
-    assert len(kinds) > 150
+    assert len(kinds) > 400
     assert len({kind.name for kind in kinds}) == len(kinds)
     assert not {kind.name for kind in kinds} & set(KINDS)
     held_out = {pattern for kind in KINDS.values() if kind.held_out for pattern in (*kind.facts, *kind.questions)}
@@ -255,6 +338,8 @@ def test_written_kinds_are_many_and_none_is_one_of_the_generators():
         ({"facts": ["{key} has {value}."] * 7}, "warranty: 7 facts; at least 8 are needed"),
         ({"facts": ["{key} has {value} or {price}."] * 8}, "has other fields than"),
         ({"questions": ["How long does the warranty last?"] * 8}, "does not have each of"),
+        ({"via": ["How long?"] * 4}, "does not have each of ['via']"),
+        ({"several": "warranties"}, "does not have each of ['key']"),
     ],
 )
 def test_a_written_kind_that_cannot_be_used_is_named(tmp_path, change, complaint):
@@ -267,6 +352,8 @@ def test_a_written_kind_that_cannot_be_used_is_named(tmp_path, change, complaint
         "facts": ["The {key} is under warranty for {value}."] * 8,
         "questions": ["How long is the {key} under warranty?"] * 8,
         "phrases": ["the warranty of the {key}"] * 3,
+        "several": "warranties of the {key}",
+        "via": ["How long is {via} under warranty?"] * 4,
     }
     (tmp_path / "kinds.yaml").write_text(yaml.safe_dump([kind]))
     assert len(written_kinds(tmp_path)) == 1
@@ -419,10 +506,13 @@ def test_muon_steps_where_torchs_does():
 
 def test_look_ups_are_trained_and_all_sorts_of_rows_logged(trained):
     rows = log(trained)
-    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in rows] == list(range(1, 11))
     assert {name for row in rows for name in row} == {
         "step",
         "loss_sentences",
+        "loss_several",
+        "loss_chained",
+        "loss_structured",
         "loss_opened",
         "loss_selected",
         "loss_plain",
@@ -436,7 +526,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(recipe, texts, start,
     train(recipe, texts, start, tmp_path / "run")
     for one, other in zip(weights(tmp_path / "run" / "model"), weights(trained / "model"), strict=True):
         assert all(torch.equal(one[name], other[name]) for name in other)
-    assert log(tmp_path / "run") == log(trained)[3:]
+    assert log(tmp_path / "run") == log(trained)[6:]
 
 
 def test_a_step_that_is_done_says_so(recipe, texts, start, trained, tokenizer_folder, capsys):
