@@ -52,6 +52,7 @@ class Settings:
     muon: bool = True  # AdamW for everything if false
     warmup_steps: int = 50
     decay_from: float = 0.5  # share of the run; from there on down to a fiftieth at its end
+    policy: str | None = None  # which nodes questions retain, if it is to be another than the start's
     chunk_positions: int = 256
     log_every: int = 25
     save_every: int = 100
@@ -106,6 +107,8 @@ class Run:
         self._checkpoint = self._output / "checkpoint"
         before = self._checkpoint if (self._checkpoint / "state.pt").is_file() else None
         self.model = SharedLLMForCausalLM.from_pretrained(before or settings.start, dtype=torch.float32)
+        if settings.policy:
+            self.model.set_method(self.model.method.with_policy(settings.policy))
         self.model.to(settings.device).train()
         torch.backends.cuda.enable_cudnn_sdp(False)  # plans anew for every shape, and no two batches have the same
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.start)

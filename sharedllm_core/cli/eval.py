@@ -45,6 +45,10 @@ def evaluate(
         int | None,
         typer.Option(min=1, metavar="N", help="Sets of documents per cell, or rows per file; by default 20."),
     ] = None,
+    forms: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Of look-ups and leaf recall, such as single,two_hop; likewise."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed and files give the same items.")] = 0,
     texts: Annotated[
         Files, typer.Option(metavar="FILE", help="Long texts, JSON lines with `text`, .xz or not; may be repeated.")
@@ -92,7 +96,8 @@ def evaluate(
     check_names(system_names, list(SYSTEMS), "system")
     asked = None if measurements is None else options.names_of(measurements)
     chosen = choose_measurements(asked, [name for name, given in files.items() if given])
-    settings = _settings(EvaluationSettings(seed=seed, **files), lengths, items, quick)
+    asked_forms = tuple(dict.fromkeys(options.names_of(forms) if forms is not None else ()))
+    settings = _settings(EvaluationSettings(seed=seed, forms=asked_forms, **files), lengths, items, quick)
     check_inputs(**files)
     if not no_plots:
         check_matplotlib()

@@ -16,25 +16,27 @@ from .system import System
 __all__ = ["LeafRecall"]
 
 _SYSTEM = "sharedllm"
+_FORMS = ("single", "multi_key")  # with one fact, so that chance is the share of a chunk that the leaves hold
 
 
 class LeafRecall(Measurement):
     """The share of questions whose facts lie in nodes of the finest level, and the share of their tokens per level.
 
-    `leaf recall` is 1 where every token of every needed fact is in a retained node of the deepest level. `level 1`,
-    `level 2` … are the shares of the facts' tokens that are retained at that level; they add up to 1.
+    Questions that nothing answers are left out. `leaf recall` is 1 where every token of every needed fact is in a
+    retained node of the deepest level. `level 1`, `level 2` … are the shares of the facts' tokens that are retained at
+    that level.
     """
 
     name = "leaf_recall"
 
     def items(self, settings: EvaluationSettings) -> Iterator[Item]:
-        """See `Measurement`. Questions with one fact, so that chance is the share of a chunk that the leaves hold."""
+        """See `Measurement`."""
         for length in settings.lengths:
             made = TaskSettings(
                 length=length,
                 count_tokens=settings.count,
                 questions_per_set=settings.questions_per_item,
-                forms=("single", "multi_key"),
+                forms=settings.forms or _FORMS,
                 split="held_out",
             )
             count = settings.items * settings.questions_per_item
@@ -60,6 +62,7 @@ class LeafRecall(Measurement):
                 _scores(question, library, engine.past_context(question.text, library), depth),
             )
             for question in item.questions
+            if question.facts
         ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from .. import Document
-from ..training.tasks import Task, TaskSettings, generate_tasks
+from ..training.tasks import FORMS, Task, TaskSettings, generate_tasks
 from .matching import has_whole, same_text
 from .measurement import Item, Question, QuestionMeasurement, Scores
 from .settings import EvaluationSettings
@@ -29,6 +29,7 @@ class Lookup(QuestionMeasurement):
                 length=length,
                 count_tokens=settings.count,
                 questions_per_set=settings.questions_per_item,
+                forms=settings.forms or tuple(FORMS),
                 split="held_out",
             )
             count = settings.items * settings.questions_per_item

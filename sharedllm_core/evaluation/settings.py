@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import ConfigError
 from ..tokenization import TextTokenizer
-from ..training.tasks import FillerTexts, Text, TextFiles, read_texts
+from ..training.tasks import FORMS, FillerTexts, Text, TextFiles, read_texts
 
 __all__ = ["MIN_LENGTH", "EvaluationSettings"]
 
@@ -28,6 +28,7 @@ class EvaluationSettings:
         lengths: tokens of documents, or of what stands before a text.
         items: sets of documents per cell of a table; with files of published sets, rows per file.
         questions_per_item: asked about one set of documents, where a measurement can ask several.
+        forms: of look-ups, to measure these alone; by default the measurement's own.
         seed: the same seed and inputs give the same items.
         depths: of the needle, from 0 (in front) to 1 (at the end).
         target_tokens: of which perplexity is measured.
@@ -42,6 +43,7 @@ class EvaluationSettings:
     lengths: tuple[int, ...] = (4_096, 8_192, 16_384, 32_768, 65_536, 131_072)
     items: int = 20
     questions_per_item: int = 4
+    forms: tuple[str, ...] = ()
     seed: int = 0
     depths: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     target_tokens: int = 1_024
@@ -60,6 +62,9 @@ class EvaluationSettings:
             raise ConfigError(f"a length of {shortest} tokens is too short; use {MIN_LENGTH} or more")
         if not self.depths or not all(0 <= depth <= 1 for depth in self.depths):
             raise ConfigError(f"depths={self.depths}; use numbers from 0 (in front) to 1 (at the end)")
+        unknown = [form for form in self.forms if form not in FORMS]
+        if unknown:
+            raise ConfigError(f"forms has {unknown[0]!r}, which is none; use some of {', '.join(FORMS)}")
         for name in ("lengths", "depths"):
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
 
@@ -89,6 +94,7 @@ class EvaluationSettings:
             "lengths": list(self.lengths),
             "items": self.items,
             "questions_per_item": self.questions_per_item,
+            "forms": list(self.forms),
             "seed": self.seed,
             "depths": list(self.depths),
             "target_tokens": self.target_tokens,

@@ -44,6 +44,15 @@ def test_eval_measures_a_model_and_goes_on(checkpoint, tmp_path):
     assert "seed was 0 and is 1" in other.stderr
 
 
+def test_eval_asks_the_forms_that_are_named(checkpoint, tmp_path):
+    arguments = ["eval", "--quick", "--model", checkpoint, "--out", tmp_path, "--measurements", "lookup,leaf_recall"]
+    result = sharedllm(*arguments, "--forms", "two_hop,unanswerable", "--systems", "sharedllm", "--no-plots", "--json")
+    assert result.exit_code == 0, result.output
+    measured = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    asked = {(row["measurement"], one["labels"]["form"]) for row in measured for one in row["results"]}
+    assert asked == {("lookup", "two_hop"), ("lookup", "unanswerable"), ("leaf_recall", "two_hop")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -56,6 +65,7 @@ def test_eval_measures_a_model_and_goes_on(checkpoint, tmp_path):
         (["--lengths", "4k"], "are no whole numbers"),
         (["--lengths", "100"], "100 tokens is too short"),
         (["--systems", ","], "no system is named"),
+        (["--forms", "single,songs"], "forms has 'songs', which is none; use some of single"),
     ],
     ids=str,
 )

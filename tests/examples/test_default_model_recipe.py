@@ -539,6 +539,26 @@ def test_a_step_that_is_done_says_so(recipe, texts, start, trained, tokenizer_fo
     assert "to train again" in said
 
 
+def test_averaged_weights_are_between_those_of_two_runs(recipe, start, trained, tmp_path):
+    recipe("average.py", start, trained / "model", tmp_path / "average", "--second", 0.75)
+    first, second, between = (
+        SharedLLMForCausalLM.from_pretrained(folder).state_dict()
+        for folder in (start, trained / "model", tmp_path / "average")
+    )
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    for name, weight in between.items():
+        assert torch.allclose(weight, 0.25 * first[name] + 0.75 * second[name], atol=1e-6)
+    assert AutoTokenizer.from_pretrained(tmp_path / "average").vocab_size
+    with pytest.raises(SystemExit, match="from 0 to 1"):
+        recipe("average.py", start, trained / "model", tmp_path / "more", "--second", 75)
+
+
+def test_a_run_may_choose_another_policy_than_its_start(recipe, texts, start, tmp_path):
+    train(recipe, texts, start, tmp_path / "run", policy="two_looks", steps=1)
+    assert SharedLLMForCausalLM.from_pretrained(tmp_path / "run" / "model").method.policy == "two_looks"
+    assert SharedLLMForCausalLM.from_pretrained(start).method.policy == "lexical"
+
+
 def test_a_model_is_packed_in_half_precision_and_small_shards(recipe, trained, tmp_path):
     recipe("pack.py", trained / "model", tmp_path / "packed")
     assert all(tensor.dtype == torch.bfloat16 for shard in weights(tmp_path / "packed") for tensor in shard.values())
