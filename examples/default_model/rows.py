@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from any_facts import blanks, framed_facts
-from chained_facts import chained_facts, pairs
+from chained_facts import chained_facts
 from facts import UNNAMED, AskedFact, common_words, made_up_facts, stated_facts
 from reading import ReadBatch, Reading, collate, continued, opened, selected, spots
 from several_facts import several_facts
@@ -25,7 +25,9 @@ from sharedllm_core import ConfigError, SharedLLMConfig
 from sharedllm_core.tokenization import TextTokenizer
 from sharedllm_core.training.items import Turn
 from sharedllm_core.training.tasks import KINDS, NO_ANSWER, TaskSettings, generate_tasks, read_texts
+from sharedllm_core.training.tasks.forms.reasoning import linked
 from sharedllm_core.training.tasks.haystack import compose
+from sharedllm_core.training.tasks.phrasing import for_training
 from sharedllm_core.training.tasks.placement import place
 
 __all__ = ["Documents", "Plain", "Rows", "Sentences"]
@@ -150,8 +152,9 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         self._words = common_words(self._running)
         needed = (sentences.written, sentences.several, sentences.chained, sentences.structured)
         self._written = written_kinds() if any((*needed, opened.written, selected.written)) else ()
-        self._all_kinds = [*(kind for kind in KINDS.values() if not kind.held_out), *self._written]
-        self._linked = pairs(self._all_kinds)
+        generated = [for_training(kind) for kind in KINDS.values() if not kind.held_out]
+        self._all_kinds = [*generated, *self._written]
+        self._linked = [pair for pair in linked(self._all_kinds) if pair[0] is not pair[1]]
         self._sentences, self._opened, self._selected, self._plain = sentences, opened, selected, plain
         self._tokenizer, self._method = tokenizer, method
         self._steps, self._seed, self._chunk_positions = steps, seed, chunk_positions
@@ -217,7 +220,7 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
             readings = [self._of_facts(rng, alone) for _ in range(shares.rows)]
         else:
             rows = max(1, shares.rows // (4 if sort == "structured" else 2))
-            readings = [self._about_several(sort, rng) for _ in range(rows)]
+            readings = [self._asked_apart(sort, rng) for _ in range(rows)]
         return sort, collate(readings, rng, random_positions=self._chunk_positions)
 
     def _of_facts(self, rng: Random, alone: bool) -> Reading:
@@ -232,7 +235,8 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
                 break
         return reading
 
-    def _about_several(self, sort: str, rng: Random) -> Reading:
+    def _asked_apart(self, sort: str, rng: Random) -> Reading:
+        """Sentences, and questions that need none of their own, each asked alone."""
         if sort == "several":
             sentences, asked = several_facts(self._sentences.facts, self._all_kinds, rng)
         elif sort == "chained":

@@ -4,7 +4,6 @@ Names of fields, functions and parameters are drawn anew for every question. Wit
 these few by heart and writes the most alike of them in place of the one that it is asked for.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 from facts import AskedFact, made_up_fact, statement
 
 from sharedllm_core.training.tasks import FactKind, pools
-from sharedllm_core.training.tasks.forms.structured import CALL_QUESTIONS, JSON_QUESTIONS
+from sharedllm_core.training.tasks.forms.structured import CALL_QUESTIONS, JSON_QUESTIONS, compact
 from sharedllm_core.training.tasks.phrasing import training_phrasings
 
 __all__ = ["structured_facts"]
@@ -98,7 +97,7 @@ def _object(said: Sequence[_Said], words: Sequence[str], rng: Random) -> AskedFa
         answer[name] = given
     listed = ", ".join(f'"{name}" ({phrase})' for name, phrase in fields)
     question = rng.choice(_OBJECT_QUESTIONS).format(fields=listed)
-    return AskedFact("", question, _compact({name: answer[name] for name, _ in fields}))
+    return AskedFact("", question, compact({name: answer[name] for name, _ in fields}))
 
 
 def _call(said: Sequence[_Said], words: Sequence[str], rng: Random) -> AskedFact:
@@ -127,7 +126,7 @@ def _call(said: Sequence[_Said], words: Sequence[str], rng: Random) -> AskedFact
     request = rng.choice(_REQUESTS).format(action=f"{verb} the {noun}", parts=", ".join(parts))
     request = request[0].upper() + request[1:]
     question = rng.choice(training_phrasings(CALL_QUESTIONS)).format(signature=signature, request=request)
-    return AskedFact("", question, _compact({"name": function, "arguments": arguments}))
+    return AskedFact("", question, compact({"name": function, "arguments": arguments}))
 
 
 def _field(one: _Said, words: Sequence[str], rng: Random) -> str:
@@ -151,7 +150,3 @@ def _literal(words: Sequence[str], rng: Random) -> str:
         lambda rng: " ".join(rng.choice(words) for _ in range(rng.randint(1, 3))),
     )
     return rng.choice(makes)(rng)
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

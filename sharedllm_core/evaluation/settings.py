@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import ConfigError
 from ..tokenization import TextTokenizer
-from ..training.tasks import FORMS, FillerTexts, Text, TextFiles, read_texts
+from ..training.tasks import FillerTexts, TaskSettings, Text, TextFiles, read_texts
 
 __all__ = ["MIN_LENGTH", "EvaluationSettings"]
 
@@ -62,9 +62,8 @@ class EvaluationSettings:
             raise ConfigError(f"a length of {shortest} tokens is too short; use {MIN_LENGTH} or more")
         if not self.depths or not all(0 <= depth <= 1 for depth in self.depths):
             raise ConfigError(f"depths={self.depths}; use numbers from 0 (in front) to 1 (at the end)")
-        unknown = [form for form in self.forms if form not in FORMS]
-        if unknown:
-            raise ConfigError(f"forms has {unknown[0]!r}, which is none; use some of {', '.join(FORMS)}")
+        if self.forms:
+            TaskSettings(forms=self.forms, split="held_out")  # names one that there is not
         for name in ("lengths", "depths"):
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
 

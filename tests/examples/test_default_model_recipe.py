@@ -20,6 +20,7 @@ from sharedllm_core.tokenization import TextTokenizer
 from sharedllm_core.training.batch import collate
 from sharedllm_core.training.items import Turn, conversation_item
 from sharedllm_core.training.tasks import KINDS, NO_ANSWER, FillerTexts, TaskSettings, generate_tasks
+from sharedllm_core.training.tasks.phrasing import training_phrasings
 from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 from tests.training.reading_tasks import read_fact
 
@@ -267,13 +268,15 @@ def test_the_values_of_a_thing_are_listed_in_the_order_of_their_sentences_and_co
 
 @pytest.mark.usefixtures("recipe")
 def test_a_question_over_two_facts_names_neither_what_joins_them_nor_the_answer():
-    from chained_facts import chained_facts, pairs
+    from chained_facts import chained_facts
 
-    linked = [(KINDS["captain"], KINDS["birthplace"]), (KINDS["captain"], KINDS["nickname"])]
-    assert set(linked) <= set(pairs([kind for kind in KINDS.values() if not kind.held_out]))
+    from sharedllm_core.training.tasks.forms.reasoning import linked
+
+    pairs = [(KINDS["captain"], KINDS["birthplace"]), (KINDS["captain"], KINDS["nickname"])]
+    assert set(pairs) <= set(linked([kind for kind in KINDS.values() if not kind.held_out]))
     chained = 0
     for number in range(60):
-        sentences, asked = chained_facts(6, linked, Random(number))
+        sentences, asked = chained_facts(6, pairs, Random(number))
         for fact in asked:
             said = [text for text in sentences if fact.answer in text]
             assert said
@@ -302,6 +305,22 @@ def test_answers_in_json_have_the_asked_names_and_what_the_sentences_or_the_ques
                 assert name in fact.question
                 assert str(value) in fact.question or any(value in text for text in sentences)
     assert len(names) > 150
+
+
+@pytest.mark.usefixtures("recipe")
+def test_no_row_has_a_phrasing_that_is_held_out(texts, start):
+    of_training = {
+        text
+        for kind in KINDS.values()
+        if not kind.held_out
+        for field in (kind.facts, kind.questions, kind.phrases, kind.via)
+        for text in training_phrasings(field)
+    }
+    rows = rows_of(texts, start, several=1)
+    own = [kind for kind in rows._all_kinds if kind.name in KINDS]
+    assert len(own) == sum(not kind.held_out for kind in KINDS.values())
+    for kind in [*own, *{kind for pair in rows._linked for kind in pair if kind.name in KINDS}]:
+        assert {*kind.facts, *kind.questions, *kind.phrases, *kind.via} <= of_training
 
 
 @pytest.mark.usefixtures("recipe")

@@ -1,11 +1,13 @@
 """Questions that take more than finding a fact: a way over two facts, and counting."""
 
+from collections.abc import Sequence
+
 from ..kinds import FactKind
 from ..phrasing import pick_own, pick_shared
 from ..pools import Pool
 from ._draft import Draft, Scene, state
 
-__all__ = ["COUNT_QUESTIONS", "counting", "links", "two_hop"]
+__all__ = ["COUNT_QUESTIONS", "counting", "linked", "links", "two_hop"]
 
 COUNT_QUESTIONS = (
     "How many {things} do the documents name?",
@@ -25,13 +27,16 @@ def links(scene: Scene) -> list[tuple[FactKind, FactKind]]:
     """Pairs of kinds where the first says what the second is about; one of each may be asked about."""
     named = {kind.name for kind in scene.kinds}
     every = [*scene.kinds, *(kind for kind in scene.companions if kind.name not in named)]
+    return [(first, second) for first, second in linked(every) if {first.name, second.name} & named]
+
+
+def linked(kinds: Sequence[FactKind]) -> list[tuple[FactKind, FactKind]]:
+    """Pairs of kinds where the first says what the second is about."""
     about: dict[Pool, list[FactKind]] = {}
-    for kind in every:
+    for kind in kinds:
         if kind.via:
             about.setdefault(kind.key, []).append(kind)
-    return [
-        (first, second) for first in every for second in about.get(first.value, ()) if {first.name, second.name} & named
-    ]
+    return [(first, second) for first in kinds for second in about.get(first.value, ())]
 
 
 def two_hop(scene: Scene) -> Draft:

@@ -10,7 +10,7 @@ from ..phrasing import pick_own, pick_shared
 from ._draft import Draft, Fact, Scene, state
 from ._tools import TOOLS, Tool
 
-__all__ = ["CALL_QUESTIONS", "JSON_QUESTIONS", "json_object", "tool_call"]
+__all__ = ["CALL_QUESTIONS", "JSON_QUESTIONS", "compact", "json_object", "tool_call"]
 
 _CALL_SHAPE = '{{"name": …, "arguments": {{…}}}}'
 
@@ -41,7 +41,8 @@ JSON_QUESTIONS = (
 )
 
 
-def _compact(value: Any) -> str:
+def compact(value: Any) -> str:
+    """JSON without spaces, as answers have it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -82,7 +83,7 @@ def _call(tool: Tool, given: dict[str, str], needed: Sequence[Fact]) -> str:
     if tool.looked_up:
         texts[tool.looked_up] = needed[0].value
     arguments = {name: int(texts[name]) if kind == "integer" else texts[name] for name, kind in tool.types.items()}
-    return _compact({"name": tool.name, "arguments": arguments})
+    return compact({"name": tool.name, "arguments": arguments})
 
 
 def json_object(scene: Scene) -> Draft:
@@ -103,7 +104,7 @@ def json_object(scene: Scene) -> Draft:
         asked.insert(at, ("reference", f'the text "{reference}"'))
         values["reference"] = reference
     fields = ", ".join(f'"{field}" ({phrase})' for field, phrase in asked)
-    answer = _compact({field: values[field] for field, _ in asked})
+    answer = compact({field: values[field] for field, _ in asked})
     return Draft(
         form="json",
         kind="+".join(dict.fromkeys(kind.name for kind in kinds)),
