@@ -1,10 +1,8 @@
 """Weights between those of two runs: the second went on from the first, and both know what the other has less of.
 
-    python examples/default_model/average.py runs/look-ups-2/model runs/look-ups-3/model runs/average \
-        --second 0.75 --embeddings 0.5625
+    python examples/default_model/average.py runs/look-ups-2/model runs/look-ups-3/model runs/average --second 0.75
 
-Every weight is (1 - s) of the first and s of the second; embeddings may have a share of their own. The method, and
-the tokenizer, are those of the second.
+Every weight is (1 - s) of the first and s of the second. The method, and the tokenizer, are those of the second.
 """
 
 import argparse
@@ -16,21 +14,20 @@ from transformers import PreTrainedTokenizerFast
 from sharedllm_core import SharedLLMForCausalLM
 
 
-def averaged(first: str, second: str, share: float, of_embeddings: float) -> SharedLLMForCausalLM:
+def averaged(first: str, second: str, share: float) -> SharedLLMForCausalLM:
     """The model in float32.
 
     Args:
         first, second: folders.
-        share, of_embeddings: of the second.
+        share: of the second.
     """
-    for option, given in (("--second", share), ("--embeddings", of_embeddings)):
-        if not 0 <= given <= 1:
-            raise SystemExit(f"{option} {given}; use a share from 0 to 1")
+    if not 0 <= share <= 1:
+        raise SystemExit(f"--second {share}; use a share from 0 to 1")
     one, other = (SharedLLMForCausalLM.from_pretrained(folder, dtype=torch.float32) for folder in (first, second))
     weights = dict(one.named_parameters())  # tied weights come once
     with torch.no_grad():
         for name, weight in other.named_parameters():
-            weight.lerp_(weights[name], 1 - (of_embeddings if "embed_tokens" in name else share))
+            weight.lerp_(weights[name], 1 - share)
     return other
 
 
@@ -40,10 +37,8 @@ def main() -> None:
     parser.add_argument("second", help="folder of a model that went on from it")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--second", dest="share", type=float, default=0.75, metavar="SHARE", help="of the second model")
-    parser.add_argument("--embeddings", type=float, metavar="SHARE", help="of its embeddings; by default the same")
     given = parser.parse_args()
-    of_embeddings = given.share if given.embeddings is None else given.embeddings
-    averaged(given.first, given.second, given.share, of_embeddings).save_pretrained(given.out, max_shard_size="14MB")
+    averaged(given.first, given.second, given.share).save_pretrained(given.out, max_shard_size="14MB")
     PreTrainedTokenizerFast.from_pretrained(given.second).save_pretrained(given.out)
     print(f"{given.share:.0%} of {given.second} and {1 - given.share:.0%} of {given.first} in {given.out}")
 

@@ -17,6 +17,8 @@ from sharedllm_core.rotary import angles
 
 __all__ = ["read_loss"]
 
+_SHORT = 300  # keys up to which three operations are faster on a CPU than its own attention, most of all backward
+
 # Suffixes: V views, Q texts of a view, T tokens of a text, S states that a view sees, N nodes, L their tokens, H heads,
 # D head size, E hidden size.
 
@@ -44,7 +46,7 @@ def read_loss(model: SharedLLMForCausalLM, batch: ReadBatch) -> Tensor:
     for number, layer in enumerate(backbone.layers):
         attention = layer.self_attn
         query, key, value = _projected(attention, _normed(layer.input_layernorm, hidden))
-        mixed = scaled_dot_product_attention(_rotate(query, turn), _rotate(key, turn), value, is_causal=True)
+        mixed = _attended(_rotate(query, turn), _rotate(key, turn), value, is_causal=True)
         hidden = hidden + attention.o_proj(_joined(mixed))
         if number < injected:
             injection: Any = model.injection[number]
@@ -56,11 +58,11 @@ def read_loss(model: SharedLLMForCausalLM, batch: ReadBatch) -> Tensor:
                 torch.cat([group[number][part] for group in of_groups]).index_select(0, index).view(views, -1, width)
                 for part in (0, 1)
             )
-            mixed = scaled_dot_product_attention(
+            mixed = _attended(
                 _rotate(query_VHQD, query_turn),
                 _rotate(_heads(key_VS, attention), key_turn),
                 _heads(value_VS, attention),
-                attn_mask=mask_V11S,
+                mask=mask_V11S,
             )
             hidden = hidden + injection.o_proj(_joined(mixed)).view_as(hidden)
         hidden = hidden + layer.mlp(_normed(layer.post_attention_layernorm, hidden))
@@ -86,12 +88,26 @@ def _states(model: SharedLLMForCausalLM, ids_NL: Tensor, lengths_N: Tensor) -> l
         if number + 1 == injected:
             break
         query = _rotate(_heads(attention.q_proj(normed), attention), turn)
-        mixed = scaled_dot_product_attention(
-            query, _rotate(_heads(key, attention), turn), _heads(value, attention), attn_mask=mask, is_causal=not full
+        mixed = _attended(
+            query, _rotate(_heads(key, attention), turn), _heads(value, attention), mask=mask, is_causal=not full
         )
         hidden = hidden + attention.o_proj(_joined(mixed))
         hidden = hidden + layer.mlp(_normed(layer.post_attention_layernorm, hidden))
     return states
+
+
+def _attended(
+    query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None = None, is_causal: bool = False
+) -> Tensor:
+    """What queries [rows, H, tokens, D] gather; `mask` is true where a key is seen."""
+    if query.device.type != "cpu" or key.shape[-2] > _SHORT:
+        return scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal)
+    scores = query @ key.mT * key.shape[-1] ** -0.5
+    if is_causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
 
 
 def _normed(norm: Any, hidden: Tensor) -> Tensor:

@@ -85,6 +85,8 @@ class Documents:
         others: of how many other questions' nodes, at most, a view also sees the states; in half of the batches.
         structured: share of batches of tool calls and JSON, where `forms` has them.
         min_states: `min_injected_states` for selected documents, one is drawn for each set.
+        chunks: `chunk_tokens`, one is drawn for each batch; none for the model's. In a short set of small chunks, facts
+            are as often in different ones as in a long set.
     """
 
     share: float = 0.4
@@ -100,6 +102,7 @@ class Documents:
     others: int = 0
     structured: float = 0.1
     min_states: tuple[int, ...] = (512,)
+    chunks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
             facts = self._facts(self._sentences.facts, rng)
             sentences = [fact.text for fact in facts if fact.text]
             rng.shuffle(facts)
-            reading = self._of(sentences, facts, rng, alone)
+            reading = self._of([sentences], facts, rng, alone)
             if not (alone and longest) or all(len(text.ids) <= longest for text in reading.views[0].texts):
                 break
         return reading
@@ -239,15 +242,18 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         """Sentences, and questions that need none of their own, each asked alone."""
         if sort == "several":
             sentences, asked = several_facts(self._sentences.facts, self._all_kinds, rng)
-        elif sort == "chained":
+            # Values in one chunk are at one position, in no order that an answer could follow: so chunks are many.
+            return self._of(_shared_out(sentences, rng), asked, rng, alone=True)
+        if sort == "chained":
             sentences, asked = chained_facts(self._sentences.facts, self._linked, rng)
         else:
             sentences, asked = structured_facts(self._sentences.facts, self._words, self._all_kinds, rng)
-        return self._of(sentences, asked, rng, alone=True)
+        return self._of([sentences], asked, rng, alone=True)
 
-    def _of(self, sentences: Sequence[str], asked: Sequence[AskedFact], rng: Random, alone: bool) -> Reading:
-        text = rng.choice(("\n", " ", "\n\n")).join(sentences)
-        return opened([text], _conversations(asked, alone), self._tokenizer, self._sentences_method)
+    def _of(self, documents: Sequence[Sequence[str]], asked: Sequence[AskedFact], rng: Random, alone: bool) -> Reading:
+        between = rng.choice(("\n", " ", "\n\n"))
+        texts = [between.join(sentences) for sentences in documents]
+        return opened(texts, _conversations(asked, alone), self._tokenizer, self._sentences_method)
 
     def _facts(self, count: int, rng: Random) -> list[AskedFact]:
         shares = self._sentences
@@ -277,6 +283,7 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         """Sets of documents with questions about each; a set of which no evidence is retained is left out."""
         alone = sort == "selected" or rng.random() < settings.alone
         length = rng.choice(settings.lengths)
+        of_chunks = replace(self._method, chunk_tokens=rng.choice(settings.chunks)) if settings.chunks else self._method
         if rng.random() < settings.planted:
             sets = [self._planted(settings, length, rng) for _ in range(settings.rows)]
         else:
@@ -284,10 +291,10 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         readings = []
         for texts, turns, evidence in sets:
             if sort == "selected":
-                method = replace(self._method, min_injected_states=rng.choice(settings.min_states))
+                method = replace(of_chunks, min_injected_states=rng.choice(settings.min_states))
                 readings.append(selected(texts, turns, evidence, self._tokenizer, method))
             else:
-                readings.append(opened(texts, _conversations(turns, alone), self._tokenizer, self._method))
+                readings.append(opened(texts, _conversations(turns, alone), self._tokenizer, of_chunks))
         readings = [reading for reading in readings if reading.views]
         if not readings:
             raise ConfigError("no question retains its evidence")
@@ -340,3 +347,14 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
 def _conversations(asked: Sequence[Any], alone: bool) -> list[list[Turn]]:
     turns = [Turn(one.question, one.answer) for one in asked]
     return [[turn] for turn in turns] if alone else [turns]
+
+
+def _shared_out(sentences: Sequence[str], rng: Random) -> list[Sequence[str]]:
+    """Sentences in their order, as documents of one or two."""
+    documents: list[Sequence[str]] = []
+    first = 0
+    while first < len(sentences):
+        count = rng.randint(1, 2)
+        documents.append(sentences[first : first + count])
+        first += count
+    return documents
