@@ -20,7 +20,8 @@ import yaml
 from muon import Muon
 from read_loss import read_loss
 from reading import ReadBatch
-from rows import Documents, Plain, Rows, Sentences
+from row_settings import Documents, Plain, Sentences
+from rows import Rows
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast

@@ -7,7 +7,7 @@ question sees every leaf. *Selected* ones are longer, and every question sees wh
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from random import Random
 from typing import Any
@@ -16,6 +16,7 @@ from any_facts import blanks, framed_facts
 from chained_facts import chained_facts
 from facts import UNNAMED, AskedFact, common_words, made_up_facts, stated_facts
 from reading import ReadBatch, Reading, collate, continued, opened, selected, spots
+from row_settings import Documents, Plain, Sentences
 from several_facts import several_facts
 from structured_facts import structured_facts
 from torch.utils.data import Dataset
@@ -30,98 +31,12 @@ from sharedllm_core.training.tasks.haystack import compose
 from sharedllm_core.training.tasks.phrasing import for_training
 from sharedllm_core.training.tasks.placement import place
 
-__all__ = ["Documents", "Plain", "Rows", "Sentences"]
+__all__ = ["Rows"]
 
 _STRUCTURED = ("tool_call", "json")  # long questions, in batches of their own
 _TRIES = 20  # for a row without long questions
 _CHARACTERS_A_TOKEN = 6  # more than text has
 _OF_THE_WHOLE = ("counting",)  # wrong answers, once the documents of other questions are seen, too
-
-
-@dataclass(frozen=True)
-class Sentences:
-    """Rows of a few sentences.
-
-    Attributes:
-        rows: of a batch.
-        facts: in each.
-        written, made_up, framed, blank: shares of rows with facts of these sorts; others have the generator's kinds.
-        unsaid: how often one question of a row asks in vain.
-        alone: share of batches in which each question is asked alone, and not one after another in a conversation.
-        several, chained, structured: shares of batches about things with several values, with questions that take two
-            facts, and with answers in JSON; these are always asked alone, and there are half as many rows in a batch,
-            or a quarter with JSON, as they are longer.
-        longest: tokens of a question with its answer, where each is asked alone; rows with longer ones are drawn again,
-            so that a batch is not filled up for the sake of a few. 0 for any.
-    """
-
-    rows: int = 16
-    facts: int = 6
-    written: float = 0.0
-    made_up: float = 0.35
-    framed: float = 0.0
-    blank: float = 0.0
-    unsaid: float = 0.33
-    alone: float = 0.0
-    several: float = 0.0
-    chained: float = 0.0
-    structured: float = 0.0
-    longest: int = 0
-
-
-@dataclass(frozen=True)
-class Documents:
-    """Sets of documents.
-
-    Attributes:
-        share: of batches, from `from_step` on.
-        rows: sets of a batch.
-        lengths: tokens of a set; drawn for each batch.
-        questions: about a set.
-        forms, distractors: of generated tasks, see `TaskSettings`.
-        planted: share of batches with facts of any shape, like those of sentences, in place of generated tasks.
-        written: whether generated tasks are also about written kinds.
-        alone: as for sentences; questions about selected documents are always asked alone.
-        others: of how many other questions' nodes, at most, a view also sees the states; in half of the batches.
-        structured: share of batches of tool calls and JSON, where `forms` has them.
-        min_states: `min_injected_states` for selected documents, one is drawn for each set.
-        chunks: `chunk_tokens`, one is drawn for each batch; none for the model's. In a short set of small chunks, facts
-            are as often in different ones as in a long set.
-    """
-
-    share: float = 0.4
-    from_step: int = 0
-    rows: int = 8
-    lengths: tuple[int, ...] = (600, 800, 500)
-    questions: int = 5
-    forms: tuple[str, ...] = ("single",)
-    distractors: int = 1
-    planted: float = 0.0
-    written: bool = False
-    alone: float = 0.0
-    others: int = 0
-    structured: float = 0.1
-    min_states: tuple[int, ...] = (512,)
-    chunks: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Plain:
-    """Text whose every token is to be predicted from those before it.
-
-    Attributes:
-        share: of batches.
-        rows: texts of a batch.
-        past: tokens of the past context, drawn for each batch.
-        running: tokens of the running text.
-        weight: of the loss, which is far larger than that of answers.
-    """
-
-    share: float = 0.0
-    rows: int = 16
-    past: tuple[int, ...] = (256, 512, 1024)
-    running: int = 512
-    weight: float = 0.2
 
 
 class Rows(Dataset[tuple[str, ReadBatch]]):

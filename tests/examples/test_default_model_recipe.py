@@ -191,7 +191,8 @@ def test_the_first_weights_find_and_copy_before_any_training(start):
 
 def rows_of(texts, start, **sentences):
     """Batches with these sentences."""
-    from rows import Documents, Plain, Rows, Sentences
+    from row_settings import Documents, Plain, Sentences
+    from rows import Rows
 
     model = SharedLLMForCausalLM.from_pretrained(start)
     given = Sentences(**{"rows": 2, "facts": 3} | sentences)
@@ -340,7 +341,7 @@ def test_values_to_list_in_order_stand_in_chunks_of_their_own(texts, start):
 
 @pytest.mark.usefixtures("recipe")
 def test_short_sets_may_have_as_many_chunks_as_long_ones(texts, start):
-    from rows import Documents
+    from row_settings import Documents
 
     def num_chunks(*chunks):
         documents = Documents(rows=1, lengths=(900,), chunks=chunks)
