@@ -61,6 +61,7 @@ def changed_method(**changes: Any) -> Setup:
 
 RANDOM_PATH = replace(BASE, blind=True)
 SIX_CHUNKS = replace(BASE, chunks=6)
+ENCODER_DECODER = Setup(SharedLLMConfig.encoder_decoder(4, chunk_tokens=64), layers=(0, 1, 2, 3))
 ARMS = {
     "base": Arm("`lexical`, β 8, h 3, σ 0.5, bottom layers: 8 states a chunk"),
     "random path": Arm("not query-aware", RANDOM_PATH, paper=29.27),
@@ -78,6 +79,13 @@ ARMS = {
     "injection interleaved": Arm("layers 1, 3 of 0 to 3", replace(BASE, layers=(1, 3)), paper=29.15),
     "ratio 4": Arm("β 4: 16 states a chunk", changed_method(compression_ratio=4)),
     "ratio 16": Arm("β 16: 4 states a chunk", changed_method(compression_ratio=16)),
+    "128-token chunks": Arm("more filler: 16 states a chunk", changed_method(chunk_tokens=128)),
+    "ratio 32": Arm(
+        "β 32, 128-token chunks: 4 states a chunk; beside these",
+        changed_method(chunk_tokens=128, compression_ratio=32),
+        compared_with="128-token chunks",
+    ),
+    "encoder-decoder": Arm("all layers encode and are injected: 64 states a chunk", ENCODER_DECODER),
     "depth 2": Arm("h 2: 9 states a chunk", changed_method(tree_depth=2)),
     "depth 4": Arm("h 4: 10 states a chunk", changed_method(tree_depth=4)),
     "interval starts": Arm("`sample_at`, the authors' code", changed_method(sample_at="interval_start")),

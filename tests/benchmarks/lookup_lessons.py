@@ -57,7 +57,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One kind of training data: chunks of so many facts and so many tokens of filler between them, in any order."""
+    """One kind of training data: chunks of so many facts and so many tokens of filler between them, in any order.
+
+    In longer chunks than `chunk_tokens` there is more filler.
+    """
 
     facts: int
     fillers: int
@@ -70,11 +73,16 @@ class Lesson:
         return 2 * self.facts + self.fillers
 
     def setup(self, setup: Setup) -> Setup:
-        """What an arm's setup means in this lesson: before the last one no node is coarse, and nothing is chosen."""
+        """What an arm's setup means in this lesson: before the last one no node is coarse, and nothing is chosen.
+
+        An encoder-decoder's chunks are not compressed in any lesson; the chunks of the last one may be longer.
+        """
         if self is LESSONS[-1]:
             return setup
-        sizes: dict[str, Any] = {"chunk_tokens": self.chunk_tokens, "compression_ratio": self.chunk_tokens / self.facts}
-        method = replace(setup.method, tree_depth=1, policy="right", split_noise_tokens=0, **sizes)
+        sizes: dict[str, Any] = {"chunk_tokens": self.chunk_tokens}
+        if setup.method.tree_depth:
+            sizes |= {"tree_depth": 1, "compression_ratio": self.chunk_tokens / self.facts}
+        method = replace(setup.method, policy="right", split_noise_tokens=0, **sizes)
         return Setup(method, setup.layers, ordered=setup.ordered)
 
 
@@ -127,7 +135,8 @@ def make_item(chance: random.Random, lesson: Lesson, setup: Setup) -> Item:
     for _ in range(setup.chunks):
         keys = chance.sample(KEYS, lesson.facts)
         facts = list(zip(keys, chance.choices(VALUES, k=lesson.facts), strict=True))
-        parts = [*facts, *((one,) for one in chance.choices(FILLERS, k=lesson.fillers))]
+        fillers = setup.method.chunk_tokens - 2 * lesson.facts
+        parts = [*facts, *((one,) for one in chance.choices(FILLERS, k=fillers))]
         chance.shuffle(parts)
         chunks.append(torch.tensor([token for part in parts for token in part]))
         values.update(facts)
