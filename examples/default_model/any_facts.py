@@ -6,7 +6,7 @@ question has some words of a sentence, and the answer is a part of it that the q
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from facts import AskedFact
@@ -48,8 +48,8 @@ def framed_facts(count: int, words: Sequence[str], rng: Random) -> list[AskedFac
     facts: list[AskedFact] = []
     while len(facts) < count:
         frame = _Frame(words, rng)
-        for key in _any_keys(words, rng):
-            value = _any_value(words, rng)
+        for key in any_keys(words, rng, rng.randint(1, 3)):
+            value = value_maker(words, rng)()
             if not any(value == fact.answer or key in fact.question for fact in facts):
                 facts.append(AskedFact(frame.stated(key, value), frame.asked(key, rng), value))
     return facts[:count]
@@ -115,20 +115,21 @@ class _Frame:
         return " ".join([self._asking, *rng.choice((["is"], ["the"], ["was"], ["does"], [])), *parts]) + "?"
 
 
-def _any_keys(words: Sequence[str], rng: Random) -> list[str]:
-    """Some names that could be mistaken for each other."""
+def any_keys(words: Sequence[str], rng: Random, count: int) -> list[str]:
+    """So many names, or fewer, that could be mistaken for each other."""
     if rng.random() < 0.5:
-        return rng.choice(_KINDS).key.family(rng, rng.randint(1, 3))
+        return rng.choice(_KINDS).key.family(rng, count)
     shared = [rng.choice(words) for _ in range(rng.randint(0, 2))]
     first = rng.random() < 0.5
-    names = [[_name(words, rng) for _ in range(rng.randint(1, 2))] for _ in range(rng.randint(1, 3))]
+    names = [[_name(words, rng) for _ in range(rng.randint(1, 2))] for _ in range(count)]
     return list(dict.fromkeys(" ".join([*name, *shared] if first else [*shared, *name]) for name in names))
 
 
-def _any_value(words: Sequence[str], rng: Random) -> str:
-    """A value of a kind, a number in some form, words, a name, or signs."""
+def value_maker(words: Sequence[str], rng: Random) -> Callable[[], str]:
+    """What draws values of one sort: of a kind, numbers, words, names, or signs."""
+    kind = rng.choice(_KINDS)
     makes = (
-        lambda: rng.choice(_KINDS).value.draw(rng),
+        lambda: kind.value.draw(rng),
         lambda: _number(words, rng),
         lambda: " ".join(rng.choice(words) for _ in range(rng.randint(1, 3))),
         lambda: " ".join(_name(words, rng) for _ in range(rng.randint(1, 2))),
@@ -136,7 +137,7 @@ def _any_value(words: Sequence[str], rng: Random) -> str:
         lambda: rng.choice("/_.-").join(rng.choice(words) for _ in range(rng.randint(2, 3))),
         lambda: _composed(words, rng),
     )
-    return rng.choices(makes, (2, 1, 1, 1, 1, 1, 3))[0]()
+    return rng.choices(makes, (2, 1, 1, 1, 1, 1, 3))[0]
 
 
 def _number(words: Sequence[str], rng: Random) -> str:

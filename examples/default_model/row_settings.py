@@ -12,7 +12,7 @@ class Sentences:
     Attributes:
         rows: of a batch.
         facts: in each.
-        written, made_up, framed, blank: shares of rows with facts of these sorts; others have the generator's kinds.
+        written, made_up, framed, blank, tabled: shares of rows with facts of these sorts; others have the generator's kinds.
         unsaid: how often one question of a row asks in vain.
         alone: share of batches in which each question is asked alone, and not one after another in a conversation.
         several, chained, structured: shares of batches about things with several values, with questions that take two
@@ -28,6 +28,7 @@ class Sentences:
     made_up: float = 0.35
     framed: float = 0.0
     blank: float = 0.0
+    tabled: float = 0.0
     unsaid: float = 0.33
     alone: float = 0.0
     several: float = 0.0

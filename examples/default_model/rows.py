@@ -19,6 +19,7 @@ from reading import ReadBatch, Reading, collate, continued, opened, selected, sp
 from row_settings import Documents, Plain, Sentences
 from several_facts import several_facts
 from structured_facts import structured_facts
+from tabled_facts import tabled_facts
 from torch.utils.data import Dataset
 from written_kinds import written_kinds
 
@@ -146,7 +147,7 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
         longest = self._sentences.longest
         for _ in range(_TRIES):
             facts = self._facts(self._sentences.facts, rng)
-            sentences = [fact.text for fact in facts if fact.text]
+            sentences = _texts(facts)
             rng.shuffle(facts)
             reading = self._of([sentences], facts, rng, alone)
             if not (alone and longest) or all(len(text.ids) <= longest for text in reading.views[0].texts):
@@ -167,12 +168,14 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
 
     def _of(self, documents: Sequence[Sequence[str]], asked: Sequence[AskedFact], rng: Random, alone: bool) -> Reading:
         between = rng.choice(("\n", " ", "\n\n"))
+        if between == " " and any("\n" in text for sentences in documents for text in sentences):
+            between = "\n"  # a table's last line ends
         texts = [between.join(sentences) for sentences in documents]
         return opened(texts, _conversations(asked, alone), self._tokenizer, self._sentences_method)
 
     def _facts(self, count: int, rng: Random) -> list[AskedFact]:
         shares = self._sentences
-        sorts = {name: getattr(shares, name) for name in ("written", "made_up", "framed", "blank")}
+        sorts = {name: getattr(shares, name) for name in ("written", "made_up", "framed", "blank", "tabled")}
         sort = rng.choices([*sorts, "generated"], [*sorts.values(), max(0.0, 1 - sum(sorts.values()))])[0]
         if sort == "generated":
             return stated_facts(count, self._words, rng, unsaid=shares.unsaid)
@@ -181,6 +184,8 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
             return stated_facts(
                 count, self._words, rng, kinds=self._written, split="held_out_kind", unsaid=shares.unsaid
             )
+        if sort == "tabled":
+            return tabled_facts(count, self._words, rng, unsaid=shares.unsaid)
         if sort == "made_up":
             facts = made_up_facts(count, self._words, rng)
         elif sort == "framed":
@@ -245,18 +250,23 @@ class Rows(Dataset[tuple[str, ReadBatch]]):
     def _planted(self, settings: Documents, length: int, rng: Random) -> Any:
         """Facts of any shape between the sentences of real texts; more of them than are asked for."""
         facts = self._facts(settings.questions, rng) + self._facts(rng.randint(0, settings.questions), rng)
-        said = [fact for fact in facts if fact.text]
-        taken = self._tokenizer.count("\n\n".join(fact.text for fact in said))
+        said = _texts(facts)
+        taken = self._tokenizer.count("\n\n".join(said))
         passages = compose(self._texts, rng, max(100, length - taken), self._tokenizer.count, (300, 2000))
-        documents, evidence = place(passages, [(fact.text, rng.random()) for fact in said], rng)
+        documents, evidence = place(passages, [(text, rng.random()) for text in said], rng)
         names = [document["id"] for document in documents]
-        spot_of = {fact: spots([spot], names) for fact, spot in zip(said, evidence, strict=True)}
+        spot_of = {text: spots([spot], names) for text, spot in zip(said, evidence, strict=True)}
         asked = facts[: settings.questions]
         return (
             [document["text"] for document in documents],
             [Turn(fact.question, fact.answer) for fact in asked],
-            [spot_of.get(fact, []) for fact in asked],
+            [spot_of.get(fact.text, []) for fact in asked],
         )
+
+
+def _texts(facts: Sequence[AskedFact]) -> list[str]:
+    """What is said, each once: questions about one table share it."""
+    return list(dict.fromkeys(fact.text for fact in facts if fact.text))
 
 
 def _conversations(asked: Sequence[Any], alone: bool) -> list[list[Turn]]:

@@ -33,10 +33,11 @@ SETTINGS = {
     "sentences": {
         "rows": 2,
         "facts": 2,
-        "written": 0.25,
-        "made_up": 0.25,
-        "framed": 0.25,
-        "blank": 0.25,
+        "written": 0.2,
+        "made_up": 0.2,
+        "framed": 0.2,
+        "blank": 0.2,
+        "tabled": 0.2,
         "alone": 0.5,
         "several": 0.2,
         "chained": 0.2,
@@ -205,7 +206,7 @@ def rows_of(texts, start, **sentences):
 
 
 @pytest.mark.usefixtures("recipe")
-@pytest.mark.parametrize("sort", ["written", "made_up", "framed", "blank"])
+@pytest.mark.parametrize("sort", ["written", "made_up", "framed", "blank", "tabled"])
 def test_questions_are_about_their_sentences_and_leave_the_answer_out(texts, start, sort):
     facts = rows_of(texts, start, **{"made_up": 0, "unsaid": 0} | {sort: 1})._facts(3, Random(3))
     assert len(facts) == 3
@@ -306,6 +307,41 @@ def test_answers_in_json_have_the_asked_names_and_what_the_sentences_or_the_ques
                 assert name in fact.question
                 assert str(value) in fact.question or any(value in text for text in sentences)
     assert len(names) > 150
+
+
+@pytest.mark.usefixtures("recipe")
+def test_what_is_asked_of_a_table_stands_in_the_line_of_its_name(texts, start):
+    from tabled_facts import tabled_facts
+
+    words = rows_of(texts, start)._words
+    signs = set()
+    for number in range(150):
+        facts = tabled_facts(6, words, Random(number), unsaid=1)
+        assert len(facts) == 6
+        names = set()
+        for fact in facts:
+            lines = [re.split(r"\s*[,;|:\t]\s*", line.strip("| ")) for line in fact.text.splitlines()[1:]]
+            names |= {name for line in lines for name in (line[0], line[-1])}
+            if fact.answer != NO_ANSWER:
+                said = [line for line in fact.text.splitlines() if fact.answer in line]
+                beside = {name for line in said for name in re.split(r"\s*[,;|:\t]\s*", line.strip("| "))}
+                assert any(name and name in fact.question for name in beside)
+                signs |= {sign for sign in ",;|:\t" if sign in said[0]}
+        for fact in facts:
+            if fact.answer == NO_ANSWER:
+                assert not fact.text
+                assert not any(fact.question.rstrip("?.").endswith(name) for name in names if " " in name)
+    assert signs == set(",;|:\t")
+
+
+@pytest.mark.usefixtures("recipe")
+def test_questions_about_one_table_share_its_text_which_stands_in_their_documents_once(texts, start):
+    from rows import _texts
+
+    facts = rows_of(texts, start, tabled=1, made_up=0, unsaid=0)._facts(6, Random(1))
+    said = _texts(facts)
+    assert len(said) < len(facts)
+    assert {fact.text for fact in facts} == set(said)
 
 
 @pytest.mark.usefixtures("recipe")
