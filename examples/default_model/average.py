@@ -1,6 +1,6 @@
 """Weights between those of two runs: the second went on from the first, and both know what the other has less of.
 
-    python examples/default_model/average.py runs/look-ups-2/model runs/look-ups-3/model runs/average --second 0.75
+    python examples/default_model/average.py runs/look-ups-2/model runs/look-ups-5/model runs/average --second 0.75
 
 Every weight is (1 - s) of the first and s of the second. The method, and the tokenizer, are those of the second.
 """

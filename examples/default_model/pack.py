@@ -1,6 +1,6 @@
-"""Step 4 of the embedded model: into the package, in half precision, and with sharper attention in long documents.
+"""Step 5 of the embedded model: into the package, in half precision, and with sharper attention in long documents.
 
-python examples/default_model/pack.py runs/look-ups/model sharedllm_core/default_model
+python examples/default_model/pack.py runs/average sharedllm_core/default_model
 """
 
 import argparse
