@@ -12,7 +12,8 @@ class Sentences:
     Attributes:
         rows: of a batch.
         facts: in each.
-        written, made_up, framed, blank, tabled: shares of rows with facts of these sorts; others have the generator's kinds.
+        written, made_up, framed, blank, tabled: shares of rows with facts of these sorts; others have the generator's
+            kinds.
         unsaid: how often one question of a row asks in vain.
         alone: share of batches in which each question is asked alone, and not one after another in a conversation.
         several, chained, structured: shares of batches about things with several values, with questions that take two
