@@ -313,6 +313,9 @@ def test_answers_in_json_have_the_asked_names_and_what_the_sentences_or_the_ques
 def test_what_is_asked_of_a_table_stands_in_the_line_of_its_name(texts, start):
     from tabled_facts import tabled_facts
 
+    def cells(line):
+        return re.split(r"\s*[,;|:\t]\s*", line.strip("| "))
+
     words = rows_of(texts, start)._words
     signs = set()
     for number in range(150):
@@ -320,12 +323,11 @@ def test_what_is_asked_of_a_table_stands_in_the_line_of_its_name(texts, start):
         assert len(facts) == 6
         names = set()
         for fact in facts:
-            lines = [re.split(r"\s*[,;|:\t]\s*", line.strip("| ")) for line in fact.text.splitlines()[1:]]
-            names |= {name for line in lines for name in (line[0], line[-1])}
+            rows = map(cells, fact.text.splitlines()[1:])
+            names |= {name for row in rows for name in (row[0], row[-1])}
             if fact.answer != NO_ANSWER:
                 said = [line for line in fact.text.splitlines() if fact.answer in line]
-                beside = {name for line in said for name in re.split(r"\s*[,;|:\t]\s*", line.strip("| "))}
-                assert any(name and name in fact.question for name in beside)
+                assert any(name and name in fact.question for line in said for name in cells(line))
                 signs |= {sign for sign in ",;|:\t" if sign in said[0]}
         for fact in facts:
             if fact.answer == NO_ANSWER:
