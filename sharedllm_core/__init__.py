@@ -10,13 +10,8 @@ answer.text, answer.evidence
 Below the engine, ids in and ids out, is `SharedLLMForCausalLM`.
 """
 
-from .answer import Answer, Evidence, Usage
-from .answer_settings import AnswerOptions, AnswerSettings
-from .answer_stream import AnswerStream, AsyncAnswerStream
-from .config import SharedLLMConfig
-from .constraint import Constraint
-from .documents import Document
-from .engine import SharedLLMEngine
+from .engine.engine import SharedLLMEngine
+from .engine.streaming import AnswerStream, AsyncAnswerStream
 from .errors import (
     CacheWarning,
     CheckpointError,
@@ -32,12 +27,17 @@ from .errors import (
     UntrainedInjectionError,
     WindowError,
 )
-from .library import Library
-from .model_config import SharedLLMModelConfig
-from .modeling import SharedLLMForCausalLM
-from .node_states import NodeStates
-from .past_context import PastContext, PastContextBatch
-from .tools import ToolCall
+from .generation.answer import Answer, Evidence, Usage
+from .generation.constraints.constraint import Constraint
+from .generation.settings import AnswerOptions, AnswerSettings
+from .generation.tools import ToolCall
+from .method.config import SharedLLMConfig
+from .model.configuration import SharedLLMModelConfig
+from .model.modeling import SharedLLMForCausalLM
+from .model.node_states import NodeStates
+from .model.past_context import PastContext, PastContextBatch
+from .text.documents import Document
+from .text.library import Library
 from .tree_cache import TreeCache
 from .version import __version__
 

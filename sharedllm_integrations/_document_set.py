@@ -8,7 +8,7 @@ from threading import RLock
 from typing import Any, Self
 
 from sharedllm_core import Document, DocumentError, Library, SharedLLMEngine
-from sharedllm_core.documents import read_documents as read_files
+from sharedllm_core.text.documents import read_documents as read_files
 
 from ._known_texts import KnownTexts
 

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from sharedllm_core import Document, Library, SharedLLMEngine
-from sharedllm_core.library import LibraryChunk, make_library
+from sharedllm_core.text.library import LibraryChunk, make_library
 
 __all__ = ["KnownTexts"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sharedllm_core.config import known_policies
 from sharedllm_core.evaluation import cache_speed
 from sharedllm_core.evaluation.efficiency import tables
+from sharedllm_core.method.config import known_policies
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core.errors import InputError, WindowError
-from sharedllm_core.prompting import build_prompt, query_text
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.generation.prompting import build_prompt, query_text
+from sharedllm_core.text.tokenization import TextTokenizer
 from tests.test_tokenization import tokenizer
 
 PLAIN = TextTokenizer(tokenizer("llama3"))

@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import SharedLLMConfig
 from sharedllm_core.errors import TokenizerError
-from sharedllm_core.node_choice import sentence_starts
-from sharedllm_core.tokenization import TextTokenizer, TokenizedText, sentence_borders
+from sharedllm_core.selection.choice import sentence_starts
+from sharedllm_core.text.tokenization import TextTokenizer, TokenizedText, sentence_borders
 from tests import tiny_engine
 
 CORPUS = ["The notice period is 90 days, isn't it?", "def f(x):\n    return x ** 2", "Größe naïve 漢字"] * 20

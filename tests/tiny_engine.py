@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sharedllm_core import Document, SharedLLMConfig, SharedLLMEngine, SharedLLMForCausalLM, TreeCache
-from sharedllm_core.progress import Progress
+from sharedllm_core.engine.progress import Progress
 from sharedllm_core.tree_cache import MemoryTier
 from tests import tiny
 

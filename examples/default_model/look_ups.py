@@ -27,8 +27,8 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import SharedLLMForCausalLM
-from sharedllm_core.cpu_dtype import multiplies
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.engine.cpu_dtype import multiplies
+from sharedllm_core.text.tokenization import TextTokenizer
 
 
 @dataclass(frozen=True)

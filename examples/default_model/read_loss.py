@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, rms_norm, scaled_dot_product_attention
 
 from sharedllm_core import SharedLLMForCausalLM
-from sharedllm_core.rotary import angles
+from sharedllm_core.model.rotary import angles
 
 __all__ = ["read_loss"]
 

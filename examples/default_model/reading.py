@@ -16,13 +16,12 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from sharedllm_core import Document, SharedLLMConfig
-from sharedllm_core.context_tree import Node
-from sharedllm_core.downsampling import kept_tokens, num_states
-from sharedllm_core.library import make_library
-from sharedllm_core.node_choice import choose_of_texts, tree_of
-from sharedllm_core.prompting import query_text
-from sharedllm_core.selection import Query, load_policy
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.generation.prompting import query_text
+from sharedllm_core.method.context_tree import Node, kept_tokens, num_states
+from sharedllm_core.selection.choice import choose_of_texts, tree_of
+from sharedllm_core.selection.policy import Query, load_policy
+from sharedllm_core.text.library import make_library
+from sharedllm_core.text.tokenization import TextTokenizer
 from sharedllm_core.training.items import NO_LOSS, Turn, conversation_item
 from sharedllm_core.training.tasks import Evidence
 

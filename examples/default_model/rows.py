@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 from written_kinds import written_kinds
 
 from sharedllm_core import ConfigError, SharedLLMConfig
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.text.tokenization import TextTokenizer
 from sharedllm_core.training.items import Turn
 from sharedllm_core.training.tasks import KINDS, NO_ANSWER, TaskSettings, generate_tasks, read_texts
 from sharedllm_core.training.tasks.forms.reasoning import linked

@@ -36,7 +36,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sharedllm_core import SharedLLMConfig, SharedLLMForCausalLM
-from sharedllm_core.tokenization import sentence_borders
+from sharedllm_core.text.tokenization import sentence_borders
 
 HEADS = 4
 ROPE_THETA = 1e10

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..library import Library
+from ..text.library import Library
 from . import options
 from .session import Session
 from .sources import load_documents

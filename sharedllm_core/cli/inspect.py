@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..engine.inspection import InspectedDocument, Inspection
 from ..errors import SharedLLMError
-from ..inspection import InspectedDocument, Inspection
 from . import options
 from .inspect_page import page
 from .output import answer_json, print_evidence, print_json, say

@@ -7,8 +7,8 @@ from bisect import bisect_right
 from html import escape
 from itertools import pairwise
 
-from ..answer import Evidence
-from ..inspection import InspectedDocument, InspectedNode, Inspection
+from ..engine.inspection import InspectedDocument, InspectedNode, Inspection
+from ..generation.answer import Evidence
 
 __all__ = ["page"]
 

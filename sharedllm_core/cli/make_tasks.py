@@ -76,7 +76,7 @@ def make_tasks(
 def _counter(name: str) -> Callable[[str], int]:
     from transformers import AutoTokenizer
 
-    from ..tokenization import TextTokenizer
+    from ..text.tokenization import TextTokenizer
 
     try:
         return TextTokenizer(AutoTokenizer.from_pretrained(name)).count

@@ -10,10 +10,10 @@ import torch
 import typer
 from transformers.utils import logging as transformers_logging
 
-from ..config import known_policies
-from ..documents.reading import MAX_FILE_BYTES
-from ..engine import SharedLLMEngine
+from ..engine.engine import SharedLLMEngine
 from ..errors import InputError
+from ..method.config import known_policies
+from ..text.documents.reading import MAX_FILE_BYTES
 from ..tree_cache import TreeCache
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..answer import Answer, Evidence
+from ..generation.answer import Answer, Evidence
 from .wording import visible
 
 __all__ = ["answer_json", "counted", "human_bytes", "print_evidence", "print_json", "print_usage", "say"]

@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..config import SharedLLMConfig, known_policies
 from ..errors import ConfigError
+from ..method.config import SharedLLMConfig, known_policies
 from ..planning import MACHINES, MODELS, HostedPrices, Machine, ModelShape, Plan, bytes_of_dtype, read_model
 from ..planning import plan as make_plan
 from . import options

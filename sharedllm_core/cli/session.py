@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import typer
 
-from ..answer_settings import AnswerOptions
-from ..answering import Question
-from ..engine import SharedLLMEngine
+from ..engine.answering import Question
+from ..engine.engine import SharedLLMEngine
 from ..errors import SharedLLMError
-from ..library import Library
+from ..generation.settings import AnswerOptions
+from ..text.library import Library
 from .output import answer_json, print_evidence, print_json, print_usage, say
 from .wording import in_options, visible
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import typer
 
-from ..documents.reading import ReadResult, read_documents
 from ..errors import DocumentError
+from ..text.documents.reading import ReadResult, read_documents
 from .output import counted, say
 
 __all__ = ["load_documents"]

@@ -6,7 +6,7 @@ It needs no answer: where the selection sends the fact to a coarse node, no answ
 from collections.abc import Iterator, Sequence
 
 from .. import InputError, Library, PastContext, SharedLLMEngine
-from ..context_tree import Node
+from ..method.context_tree import Node
 from ..training.tasks import TaskSettings, generate_tasks
 from .lookup import item_of_tasks
 from .measurement import Item, Measurement, Question, Result, Scores

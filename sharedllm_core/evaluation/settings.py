@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from .. import ConfigError
-from ..tokenization import TextTokenizer
+from ..text.tokenization import TextTokenizer
 from ..training.tasks import FillerTexts, TaskSettings, Text, TextFiles, read_texts
 
 __all__ = ["MIN_LENGTH", "EvaluationSettings"]

@@ -1,6 +1,6 @@
 """What a plan rests on, in sentences: printed with its numbers, so that nobody takes them for measurements."""
 
-from ..config import SharedLLMConfig
+from ..method.config import SharedLLMConfig
 from .machines import Machine
 from .results import Assumptions, HostedPrices
 

@@ -5,7 +5,7 @@ its elements. Norms, RoPE, softmax and sampling are not counted. Causal attentio
 masked, as fused kernels compute it; `skips_masked=False` counts whole squares, as eager attention does.
 """
 
-from ..config import SharedLLMConfig
+from ..method.config import SharedLLMConfig
 from .shapes import ModelShape
 from .trees import TreeCounts
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ..config import SharedLLMConfig
 from ..errors import CheckpointError, ConfigError
+from ..method.config import SharedLLMConfig
 from .shapes import ModelShape, read_json
 
 __all__ = ["MODELS", "read_model"]

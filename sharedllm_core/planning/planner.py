@@ -2,8 +2,8 @@
 
 from math import ceil
 
-from ..config import SharedLLMConfig
 from ..errors import WindowError
+from ..method.config import SharedLLMConfig
 from . import formulas
 from .assumptions import assumptions_of
 from .checks import check_whole

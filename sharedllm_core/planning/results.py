@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..config import SharedLLMConfig
+from ..method.config import SharedLLMConfig
 from .checks import check_number
 from .machines import Machine
 from .shapes import ModelShape

@@ -1,6 +1,6 @@
 """How many nodes, tokens and states the context trees of a past context have (paper, section 3.2).
 
-Counted with `context_tree` and `downsampling` themselves, a full chunk once. Where the nodes of a chunk share a run,
+Counted with `context_tree` itself, a full chunk once. Where the nodes of a chunk share a run,
 that run counts as one node with the states of all of them. Only the last chunk may be shorter; where its length is odd
 the right half is the longer one, and right halves are taken to be selected. Policy `right` is thus counted exactly, and
 another policy may retain a few states more or fewer, in the last chunk alone.
@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..best_first import best_nodes
-from ..config import SharedLLMConfig
-from ..context_tree import Node, WholeTree, all_nodes, retained_nodes, whole_chunk, whole_tree
-from ..downsampling import num_states
+from ..method.best_first import best_nodes
+from ..method.config import SharedLLMConfig
+from ..method.context_tree import Node, WholeTree, all_nodes, num_states, retained_nodes, whole_chunk, whole_tree
 
 __all__ = ["TreeCounts", "count_all", "count_retained"]
 

@@ -8,8 +8,8 @@ from typing import Any, Literal, Self, get_args
 
 import yaml
 
-from ..config import SharedLLMConfig
 from ..errors import ConfigError
+from ..method.config import SharedLLMConfig
 
 __all__ = ["Phase", "Trained", "TrainingConfig"]
 

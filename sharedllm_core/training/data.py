@@ -9,9 +9,9 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from ..config import SharedLLMConfig
 from ..errors import ConfigError, InputError
-from ..tokenization import TextTokenizer
+from ..method.config import SharedLLMConfig
+from ..text.tokenization import TextTokenizer
 from .items import NO_LOSS, Item, Turn, conversation_item, count_running_tokens
 from .rows import JsonRows
 from .tasks import TaskSettings, generate_tasks

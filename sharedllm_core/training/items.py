@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..config import SharedLLMConfig
-from ..documents import Document
 from ..errors import InputError
-from ..library import make_library
-from ..prompting import build_prompt, query_text, rendered, rendered_ids
-from ..tokenization import TextTokenizer
+from ..generation.prompting import build_prompt, query_text, rendered, rendered_ids
+from ..method.config import SharedLLMConfig
+from ..text.documents import Document
+from ..text.library import make_library
+from ..text.tokenization import TextTokenizer
 
 __all__ = ["NO_LOSS", "Item", "Turn", "conversation_item", "count_running_tokens"]
 

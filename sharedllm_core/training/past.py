@@ -12,17 +12,16 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from ..config import SharedLLMConfig
-from ..context_tree import Node, retained_nodes, whole_chunk
-from ..downsampling import num_states
-from ..library import shared_positions
-from ..lower_model import LowerModel, PastTokens
-from ..node_choice import borders_of, choose_of_texts
-from ..node_states import StateOrigin
-from ..past_context import PastContext, key_rotation, state_positions
-from ..past_encoding import encode_in_place, read_query
-from ..rotary import rotate
-from ..selection import Halves, Query, load_policy
+from ..method.config import SharedLLMConfig
+from ..method.context_tree import Node, num_states, retained_nodes, whole_chunk
+from ..model.encoding import encode_in_place, read_query
+from ..model.lower_model import LowerModel, PastTokens
+from ..model.node_states import StateOrigin
+from ..model.past_context import PastContext, key_rotation, state_positions
+from ..model.rotary import rotate
+from ..selection.choice import borders_of, choose_of_texts
+from ..selection.policy import Halves, Query, load_policy
+from ..text.library import shared_positions
 from .batch import PastBatch
 
 __all__ = ["BatchStates", "encode_batch", "row_past"]

@@ -11,12 +11,12 @@ import torch
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import AutoConfig, Trainer, TrainerCallback, TrainingArguments
 
-from ..checkpoint import checkpoint_folder
-from ..config import SharedLLMConfig
-from ..engine_loading import load_tokenizer_from
+from ..engine.loading import load_tokenizer_from
 from ..errors import ConfigError
-from ..modeling import SharedLLMForCausalLM
-from ..tokenization import TextTokenizer
+from ..method.config import SharedLLMConfig
+from ..model.checkpoint import checkpoint_folder
+from ..model.modeling import SharedLLMForCausalLM
+from ..text.tokenization import TextTokenizer
 from . import sharding
 from .batch import collate
 from .config import TrainingConfig

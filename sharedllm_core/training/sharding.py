@@ -17,7 +17,7 @@ from torch.distributed.fsdp import fully_shard
 from transformers import Trainer
 
 from ..errors import ConfigError
-from ..modeling import SharedLLMForCausalLM
+from ..model.modeling import SharedLLMForCausalLM
 from .config import TrainingConfig
 
 __all__ = ["check_sharding", "gather", "shard", "start_sharding"]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from ..model_config import SharedLLMModelConfig
-from ..modeling import SharedLLMForCausalLM
-from ..past_context import PastContext
+from ..model.configuration import SharedLLMModelConfig
+from ..model.modeling import SharedLLMForCausalLM
+from ..model.past_context import PastContext
 from .batch import PastBatch
 from .config import Trained
 from .items import NO_LOSS

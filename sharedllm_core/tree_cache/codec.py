@@ -15,9 +15,9 @@ import xxhash
 from safetensors.torch import save
 from torch import Tensor
 
-from ..context_tree import Node
 from ..errors import DamagedEntryError
-from ..node_states import NodeStates, StateOrigin
+from ..method.context_tree import Node
+from ..model.node_states import NodeStates, StateOrigin
 
 __all__ = ["check", "decode", "encode"]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..config import SharedLLMConfig
-from ..lower_model import LowerModel
+from ..method.config import SharedLLMConfig
+from ..model.lower_model import LowerModel
 
 __all__ = ["TreeKeys", "lower_fingerprint"]
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
 
-from ..node_states import NodeStates
+from ..model.node_states import NodeStates
 from ._tier import Blob, Tier, TierStats
 
 __all__ = ["MemoryTier"]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from platformdirs import user_cache_path
 
 from ..errors import CacheWarning, DamagedEntryError, InputError, TreeCacheError
-from ..node_states import NodeStates, StateOrigin
+from ..model.node_states import NodeStates, StateOrigin
 from . import codec
 from ._tier import Blob, Tier, TierStats, Verification
 from .disk import DiskTier

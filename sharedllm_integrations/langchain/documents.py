@@ -8,7 +8,7 @@ from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document as LangChainDocument
 
 from sharedllm_core import Document, InputError
-from sharedllm_core.documents import read_documents as read_files
+from sharedllm_core.text.documents import read_documents as read_files
 
 from .. import _document_set
 

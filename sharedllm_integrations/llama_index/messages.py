@@ -18,7 +18,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from sharedllm_core import Document, InputError
-from sharedllm_core.documents import read_documents
+from sharedllm_core.text.documents import read_documents
 
 from .._document_set import free_name
 from .._found_documents import find_documents

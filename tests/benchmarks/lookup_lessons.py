@@ -17,10 +17,10 @@ from torch import nn
 from transformers import LlamaConfig
 
 from sharedllm_core import SharedLLMConfig
-from sharedllm_core.base_families import INJECTED_LAYERS
-from sharedllm_core.injection import Inject
-from sharedllm_core.model_config import SharedLLMModelConfig
-from sharedllm_core.past_context import PastContextBatch
+from sharedllm_core.model.base_families import INJECTED_LAYERS
+from sharedllm_core.model.configuration import SharedLLMModelConfig
+from sharedllm_core.model.injection import Inject
+from sharedllm_core.model.past_context import PastContextBatch
 from sharedllm_core.training.batch import collate
 from sharedllm_core.training.config import Trained
 from sharedllm_core.training.items import NO_LOSS, Item

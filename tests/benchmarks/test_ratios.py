@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from sharedllm_core import SharedLLMConfig
-from sharedllm_core.context_tree import all_nodes, whole_chunk
 from sharedllm_core.evaluation.baselines.reading import TextReader
 from sharedllm_core.evaluation.efficiency import EfficiencySettings
 from sharedllm_core.evaluation.efficiency.systems import make_systems
 from sharedllm_core.evaluation.efficiency.weights import load_measured, text_ids, with_method
-from sharedllm_core.lower_model import PastTokens
-from sharedllm_core.past_encoding import encode_nodes
+from sharedllm_core.method.context_tree import all_nodes, whole_chunk
+from sharedllm_core.model.encoding import encode_nodes
+from sharedllm_core.model.lower_model import PastTokens
 
 ROUNDS = 5
 SETTINGS = EfficiencySettings(systems=("sharedllm", "full_attention"))

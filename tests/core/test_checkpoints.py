@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from sharedllm_core import CheckpointError, SharedLLMConfig, SharedLLMForCausalLM, SharedLLMModelConfig
-from sharedllm_core.checkpoint import weights_fingerprint
+from sharedllm_core.model.checkpoint import weights_fingerprint
 from tests import tiny
 
 FAMILIES = pytest.mark.parametrize("name", tiny.BASES)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import ConfigError, SharedLLMConfig
-from sharedllm_core.config import known_policies
+from sharedllm_core.method.config import known_policies
 
 WRONG = {
     "chunk_tokens=1000 cannot be halved 4 times; use a multiple of 16 or tree_depth=3": {

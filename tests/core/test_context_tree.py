@@ -6,9 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import SharedLLMConfig
-from sharedllm_core.best_first import best_nodes
-from sharedllm_core.context_tree import Node, all_nodes, retained_nodes, split, whole_chunk, whole_tree
-from sharedllm_core.downsampling import kept_tokens, num_states
+from sharedllm_core.method.best_first import best_nodes
+from sharedllm_core.method.context_tree import (
+    Node,
+    all_nodes,
+    kept_tokens,
+    num_states,
+    retained_nodes,
+    split,
+    whole_chunk,
+    whole_tree,
+)
 
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=6)
 depths = st.integers(0, 6)

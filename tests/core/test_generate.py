@@ -14,8 +14,8 @@ from transformers import (
 )
 
 from sharedllm_core import PastContext, WindowError
-from sharedllm_core.context_tree import whole_chunk
-from sharedllm_core.lower_model import PastTokens
+from sharedllm_core.method.context_tree import whole_chunk
+from sharedllm_core.model.lower_model import PastTokens
 from tests import tiny
 
 PROMPT = tiny.ids(7, seed=3)[None]

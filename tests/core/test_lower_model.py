@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from sharedllm_core import DeviceMemoryError, PastContext, PastContextError, SharedLLMConfig
-from sharedllm_core.context_tree import whole_chunk
-from sharedllm_core.lower_model import PastTokens
+from sharedllm_core.method.context_tree import whole_chunk
+from sharedllm_core.model.lower_model import PastTokens
 from tests import tiny
 
 

@@ -13,8 +13,8 @@ from safetensors import safe_open
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from sharedllm_core import SharedLLMConfig, SharedLLMForCausalLM
-from sharedllm_core.downsampling import kept_tokens
-from sharedllm_core.rotary import angles, rotate
+from sharedllm_core.method.context_tree import kept_tokens
+from sharedllm_core.model.rotary import angles, rotate
 
 BESIDE = Path(__file__).parents[3] / "shared" / "fixtures"
 FOLDER = Path(os.environ.get("SHAREDLLM_FIXTURES", BESIDE)) / "paper_forward"

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import PastContext
-from sharedllm_core.config import known_policies
-from sharedllm_core.node_choice import nodes_of
-from sharedllm_core.past_encoding import encode_nodes, read_query
-from sharedllm_core.retention import choose_nodes, encode_retained, is_complete
+from sharedllm_core.method.config import known_policies
+from sharedllm_core.model.encoding import encode_nodes, read_query
+from sharedllm_core.model.retention import choose_nodes, encode_retained, is_complete
+from sharedllm_core.selection.choice import nodes_of
 from tests import tiny
 
 LENGTHS = st.lists(st.integers(1, 32), min_size=1, max_size=4)

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharedllm_core import ConfigError, PastContext, SharedLLMConfig
-from sharedllm_core.node_choice import choose_of_texts, nodes_of, sentence_starts
-from sharedllm_core.selection import load_policy
-from sharedllm_core.selection._policy import Query
+from sharedllm_core.selection.choice import choose_of_texts, nodes_of, sentence_starts
+from sharedllm_core.selection.policy import Query, load_policy
 from tests import tiny
 
 METHOD = replace(tiny.METHOD, policy="lexical", scope="past", finest_compression_ratio=1, min_injected_states=40)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import PastContextError
-from sharedllm_core.config import known_policies
-from sharedllm_core.context_tree import Node, split, whole_chunk
-from sharedllm_core.lower_model import PastTokens
-from sharedllm_core.selection import Halves, Query, SelectionPolicy, load_policy
+from sharedllm_core.method.config import known_policies
+from sharedllm_core.method.context_tree import Node, split, whole_chunk
+from sharedllm_core.model.lower_model import PastTokens
+from sharedllm_core.selection.policy import Halves, Query, SelectionPolicy, load_policy
 from tests import tiny
 
 PAIRS = [split(whole_chunk(i, 8)) for i in range(5)]

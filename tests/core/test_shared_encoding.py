@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import ConfigError, PastContextError, SharedLLMConfig
-from sharedllm_core.context_tree import whole_chunk
-from sharedllm_core.downsampling import kept_tokens
-from sharedllm_core.lower_model import PastTokens
+from sharedllm_core.method.context_tree import kept_tokens, whole_chunk
+from sharedllm_core.model.lower_model import PastTokens
 from sharedllm_core.planning.trees import count_all, count_retained
 from tests import tiny
 

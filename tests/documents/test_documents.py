@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sharedllm_core.documents import Document, read_documents
 from sharedllm_core.errors import DocumentError
+from sharedllm_core.text.documents import Document, read_documents
 
 
 def texts(*sources, **options):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sharedllm_core import Document
-from sharedllm_core.evidence import state_scores
+from sharedllm_core.engine.evidence import state_scores
 from tests import tiny_engine
 
 QUESTIONS = ["Who signed the lease?", "When is the rent of the warehouse paid?", "Deposit?"]
@@ -404,7 +404,7 @@ def test_documents_keep_their_metadata(engine):
 
 
 def test_threads_are_served_in_the_order_in_which_they_came():
-    from sharedllm_core.fair_lock import FairLock
+    from sharedllm_core.engine.fair_lock import FairLock
 
     lock, order, threads = FairLock(), [], []
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 
 from sharedllm_core import Constraint, InputError
-from sharedllm_core.constrained import Grammar, GrammarTokens
+from sharedllm_core.generation.constraints.processors import Grammar, GrammarTokens
 from tests import tiny_engine
 
 PERSON = {

@@ -1,12 +1,14 @@
 """An engine on a CPU computes in a dtype that the CPU can multiply in, unless it is told another."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 
-from sharedllm_core import SharedLLMEngine, SharedLLMForCausalLM, cpu_dtype
-from sharedllm_core.engine_loading import load_model
+from sharedllm_core import SharedLLMEngine, SharedLLMForCausalLM
+from sharedllm_core.engine import cpu_dtype
+from sharedllm_core.engine.loading import load_model
 from tests import tiny_engine
 
 
@@ -29,7 +31,7 @@ def test_the_packaged_model_computes_in_what_this_cpu_multiplies():
 @pytest.mark.usefixtures("without_half_precision")
 def test_without_half_precision_the_same_weights_compute_in_float32():
     wide = load_model(None, None, None, None, {})
-    saved = SharedLLMForCausalLM.from_pretrained(cpu_dtype.__file__.replace("cpu_dtype.py", "default_model"))
+    saved = SharedLLMForCausalLM.from_pretrained(Path(cpu_dtype.__file__).parents[1] / "default_model")
     assert wide.dtype == torch.float32
     assert saved.dtype == torch.bfloat16
     assert all(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sharedllm_core.decoding import Written
-from sharedllm_core.tokenization import GrowingText, TextTokenizer
+from sharedllm_core.generation.decoding import Written
+from sharedllm_core.text.tokenization import GrowingText, TextTokenizer
 from tests import tiny_engine
 
 TOKENIZER = TextTokenizer(tiny_engine.tokenizer())

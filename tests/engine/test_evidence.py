@@ -5,11 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import Document, PastContext
-from sharedllm_core.context_tree import retained_nodes, whole_chunk
-from sharedllm_core.downsampling import num_states
-from sharedllm_core.evidence import evidence_spans, token_scores
-from sharedllm_core.library import make_library
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.engine.evidence import evidence_spans, token_scores
+from sharedllm_core.method.context_tree import num_states, retained_nodes, whole_chunk
+from sharedllm_core.text.library import make_library
+from sharedllm_core.text.tokenization import TextTokenizer
 from tests import tiny_engine
 
 TOKENIZER = TextTokenizer(tiny_engine.tokenizer())

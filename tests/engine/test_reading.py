@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core import CacheWarning, Document, SharedLLMEngine, TreeCache
-from sharedllm_core.library import shared_positions
+from sharedllm_core.text.library import shared_positions
 from sharedllm_core.tree_cache import DiskTier, MemoryTier, RemoteTier
 from tests import tiny_engine
 

@@ -5,9 +5,9 @@ from jsonschema import Draft202012Validator
 from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import Constraint, InputError, SharedLLMEngine, ToolCall, WindowError
-from sharedllm_core.prompting import rendered
-from sharedllm_core.tokenization import TextTokenizer
-from sharedllm_core.tools import ToolNotation, Tools
+from sharedllm_core.generation.prompting import rendered
+from sharedllm_core.generation.tools import ToolNotation, Tools
+from sharedllm_core.text.tokenization import TextTokenizer
 from tests import tiny_engine
 
 LOOK_UP = {

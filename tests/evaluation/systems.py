@@ -16,7 +16,7 @@ from sharedllm_core.evaluation.report import write_report
 from sharedllm_core.evaluation.run import run
 from sharedllm_core.evaluation.settings import EvaluationSettings
 from sharedllm_core.evaluation.system import System
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.text.tokenization import TextTokenizer
 from tests import tiny_engine
 
 TOKENIZER = TextTokenizer(tiny_engine.tokenizer())

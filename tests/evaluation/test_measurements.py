@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from sharedllm_core import ConfigError, Document, DocumentError, InputError, SharedLLMEngine
-from sharedllm_core.context_tree import retained_nodes, whole_chunk
 from sharedllm_core.evaluation.baselines import make_system
 from sharedllm_core.evaluation.baselines.shared_llm import SharedLLM
 from sharedllm_core.evaluation.infinitebench import InfiniteBench
@@ -21,6 +20,7 @@ from sharedllm_core.evaluation.needle import Needle
 from sharedllm_core.evaluation.perplexity import Perplexity
 from sharedllm_core.evaluation.ruler import Ruler
 from sharedllm_core.evaluation.squad import Squad, read_articles
+from sharedllm_core.method.context_tree import retained_nodes, whole_chunk
 from tests import tiny_engine
 from tests.evaluation.systems import (
     TOKENIZER,

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from sharedllm_core import Document, SharedLLMEngine, SharedLLMForCausalLM
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.text.tokenization import TextTokenizer
 from sharedllm_core.training.batch import collate
 from sharedllm_core.training.items import Turn, conversation_item
 from sharedllm_core.training.tasks import KINDS, NO_ANSWER, FillerTexts, TaskSettings, generate_tasks

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import DynamicCache
 
 from sharedllm_core import SharedLLMConfig
-from sharedllm_core.context_tree import all_nodes, whole_chunk
+from sharedllm_core.method.context_tree import all_nodes, whole_chunk
 from sharedllm_core.planning import ModelShape, formulas
 from sharedllm_core.planning.trees import count_all, count_retained
 from sharedllm_core.tree_cache import codec

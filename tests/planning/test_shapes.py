@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen3Config
 
 from sharedllm_core import CheckpointError, ConfigError, SharedLLMConfig, UnsupportedBaseError
-from sharedllm_core.base_families import INJECTED_LAYERS
+from sharedllm_core.model.base_families import INJECTED_LAYERS
 from sharedllm_core.planning import MODELS, ModelShape, bytes_of_dtype, read_model
 from sharedllm_core.planning.shapes import _FAMILY_DEFAULTS
 from tests import tiny

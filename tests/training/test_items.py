@@ -8,8 +8,8 @@ import torch
 
 from sharedllm_core import SharedLLMConfig
 from sharedllm_core.errors import InputError
-from sharedllm_core.prompting import build_prompt
-from sharedllm_core.tokenization import TextTokenizer
+from sharedllm_core.generation.prompting import build_prompt
+from sharedllm_core.text.tokenization import TextTokenizer
 from sharedllm_core.training.data import InstructionDataset, TaskDataset, task_settings
 from sharedllm_core.training.items import NO_LOSS, Turn, conversation_item
 from sharedllm_core.training.tasks import TaskSettings, generate_tasks

@@ -5,9 +5,8 @@ import hashlib
 import torch
 
 from sharedllm_core import NodeStates, SharedLLMConfig
-from sharedllm_core.context_tree import all_nodes, whole_chunk
-from sharedllm_core.downsampling import num_states
-from sharedllm_core.node_states import StateOrigin
+from sharedllm_core.method.context_tree import all_nodes, num_states, whole_chunk
+from sharedllm_core.model.node_states import StateOrigin
 from sharedllm_core.tree_cache import codec
 
 METHOD = SharedLLMConfig(injection_layers=2, chunk_tokens=64)

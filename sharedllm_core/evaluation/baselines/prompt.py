@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ... import Document, InputError, TokenizerError, WindowError
-from ...prompting import rendered, rendered_ids
-from ...tokenization import TextTokenizer
+from ...generation.prompting import rendered, rendered_ids
+from ...text.tokenization import TextTokenizer
 
 __all__ = ["SEPARATOR", "PromptLayout", "document_ids", "joined"]
 

@@ -14,9 +14,9 @@ from torch.nn.functional import cross_entropy
 from transformers import DynamicCache
 
 from ... import DeviceMemoryError, Document, InputError, SharedLLMEngine, WindowError
-from ...checks import Ids, read_ids
-from ...decoding import Written, eos_token_ids
-from ...lower_model import is_out_of_memory
+from ...generation.decoding import Written, eos_token_ids
+from ...model.inputs import Ids, read_ids
+from ...model.lower_model import is_out_of_memory
 from ..system import System
 from .prompt import PromptLayout, document_ids
 

@@ -18,8 +18,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, DynamicCache
 
 from ... import InputError, SharedLLMEngine, SharedLLMForCausalLM, UnsupportedBaseError
-from ...base_families import sliding_window
-from ...rotary import angles, rotate
+from ...model.base_families import sliding_window
+from ...model.rotary import angles, rotate
 from .base_model import base_model
 from .reading import BlockwiseSystem, TextReader, window_of
 

@@ -6,7 +6,7 @@ from threading import Event
 from torch import Tensor
 
 from ... import AnswerSettings, Document, SharedLLMEngine
-from ...decoding import write
+from ...generation.decoding import write
 from ..system import System
 from .prompt import document_ids
 from .reading import checked_texts, memory_is_a_result, questions_of, window_losses, window_of

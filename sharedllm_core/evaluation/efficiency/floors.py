@@ -13,7 +13,7 @@ from statistics import median
 
 import torch
 
-from ...config import SharedLLMConfig
+from ...method.config import SharedLLMConfig
 from ...planning import ModelShape, formulas
 from ...planning.trees import TreeCounts, count_all, count_retained
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ... import __version__
 from ...errors import SharedLLMError
-from ...lower_model import says_out_of_memory
+from ...model.lower_model import says_out_of_memory
 from ..machine import machine
 from .settings import EfficiencySettings
 from .worker import OUT_OF_MEMORY

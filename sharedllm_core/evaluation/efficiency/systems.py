@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from ... import PastContext, SharedLLMConfig, SharedLLMForCausalLM, TreeCache
-from ...fair_lock import FairLock
-from ...library import Library, LibraryChunk
+from ...engine.fair_lock import FairLock
+from ...engine.progress import Progress
+from ...engine.reading import TreeReader
 from ...planning import ModelShape, formulas
 from ...planning.trees import count_all
-from ...progress import Progress
-from ...tokenization import TokenizedText
+from ...text.library import Library, LibraryChunk
+from ...text.tokenization import TokenizedText
 from ...tree_cache import DiskTier, MemoryTier
-from ...tree_reader import TreeReader
 from ..baselines.base_model import base_model
 from ..baselines.reading import TextReader
 from ..baselines.streaming import stream_reader

@@ -6,12 +6,12 @@ import torch
 from transformers import LlamaConfig, PreTrainedConfig, Qwen3Config
 
 from ... import SharedLLMConfig, SharedLLMForCausalLM
-from ...engine_loading import load_model, load_tokenizer
+from ...engine.loading import load_model, load_tokenizer
 from ...errors import TokenizerError
-from ...injection import Injection
-from ...model_config import SharedLLMModelConfig
+from ...model.configuration import SharedLLMModelConfig
+from ...model.injection import Injection
 from ...planning import MODELS, ModelShape
-from ...tokenization import TextTokenizer
+from ...text.tokenization import TextTokenizer
 from ..demo_model import standard_library
 from .settings import EfficiencySettings
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ... import DeviceMemoryError, SharedLLMError, SharedLLMForCausalLM
-from ...lower_model import is_out_of_memory
+from ...model.lower_model import is_out_of_memory
 from . import floors
 from .floors import Sizes, Work, floors_of, measure_rates, now
 from .settings import EfficiencySettings

@@ -12,8 +12,8 @@ from langchain_core.globals import set_llm_cache
 from langchain_core.messages import HumanMessage
 
 from sharedllm_core import Document, WindowError
-from sharedllm_core.answer_fingerprint import answer_fingerprint
-from sharedllm_core.documents import read_documents
+from sharedllm_core.engine.fingerprint import answer_fingerprint
+from sharedllm_core.text.documents import read_documents
 from sharedllm_integrations import _document_set
 from sharedllm_integrations._batching import Ask, Batcher
 from sharedllm_integrations._document_set import known_set
@@ -165,7 +165,7 @@ async def test_documents_and_weights_are_read_and_hashed_beside_the_event_loop(
         return noting
 
     monkeypatch.setattr(_document_set, "read_files", noted(read_documents))
-    monkeypatch.setattr("sharedllm_core.engine.answer_fingerprint", noted(answer_fingerprint))
+    monkeypatch.setattr("sharedllm_core.engine.engine.answer_fingerprint", noted(answer_fingerprint))
     given = {"documents": str(tmp_path / "a.txt")}
     llm = ChatSharedLLM(engine=engine, max_tokens=2, **(given if place == "the model" else {}))
     set_llm_cache(InMemoryCache() if with_cache else None)

@@ -1,0 +1,64 @@
+"""`SharedLLMModelConfig`: a base model's configuration and the numbers of the method, as transformers saves them."""
+
+from typing import Any
+
+from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
+
+from ..method.config import SharedLLMConfig
+
+__all__ = ["SharedLLMModelConfig"]
+
+# transformers looks for these at the top of a configuration and not in the base model's. A tied base model whose tie
+# is not repeated here comes apart in silence.
+_MIRRORED = (
+    "tie_word_embeddings",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "vocab_size",
+    "max_position_embeddings",
+)
+
+
+class SharedLLMModelConfig(PreTrainedConfig):
+    """Configuration of a `SharedLLMForCausalLM`.
+
+    Args:
+        text_config: the base model's configuration, or its dictionary.
+        method: the numbers of the method, or their dictionary.
+        base: folder or hub id of the base model that the injection was added to, if known.
+        base_revision: of the hub id, if one was asked for.
+    """
+
+    model_type = "sharedllm"
+    sub_configs = {"text_config": AutoConfig}
+    text_config: PreTrainedConfig
+    method: SharedLLMConfig
+    base: str | None
+    base_revision: str | None
+
+    def __init__(
+        self,
+        text_config: PreTrainedConfig | dict[str, Any] | None = None,
+        method: SharedLLMConfig | dict[str, Any] | None = None,
+        base: str | None = None,
+        base_revision: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        base_config: Any = text_config or LlamaConfig()
+        if isinstance(base_config, dict):
+            base_config = AutoConfig.for_model(**base_config)
+        if method is None:
+            method = SharedLLMConfig.instruction(base_config.num_hidden_layers)
+        elif isinstance(method, dict):
+            method = SharedLLMConfig.from_dict(method)
+        self.text_config = base_config
+        self.method = method
+        self.base = base
+        self.base_revision = base_revision
+        kwargs.setdefault("dtype", getattr(base_config, "dtype", None))
+        super().__init__(**{name: getattr(base_config, name, None) for name in _MIRRORED} | kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return super().to_dict() | {"method": self.method.to_dict()}

@@ -1,0 +1,172 @@
+"""Reading and checking what callers hand to the model: token ids, chunks, queries, lengths."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, TokenIdError, WindowError
+from ..method.config import SharedLLMConfig
+
+__all__ = [
+    "Ids",
+    "check_chunks",
+    "check_ids",
+    "check_length",
+    "check_prompt",
+    "check_window",
+    "left_padding",
+    "read_chunk",
+    "read_ids",
+    "read_query",
+]
+
+#: Token ids of one text: a 1-D integer tensor (or [1, tokens]), or a sequence of whole numbers.
+Ids = Tensor | Sequence[int]
+
+
+def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
+    """`ids` as a 1-D tensor of int64.
+
+    Raises:
+        InputError: not whole numbers, or not one-dimensional.
+        TokenIdError: ids outside the vocabulary.
+    """
+    try:
+        tensor = ids if isinstance(ids, Tensor) else torch.tensor(list(ids), dtype=None if len(ids) else torch.long)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{what} is a {type(ids).__name__} and not token ids; tokenise the text first") from error
+    if tensor.dim() == 2 and len(tensor) == 1:
+        tensor = tensor[0]
+    if tensor.dim() != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool:
+        raise InputError(
+            f"{what} is a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}; give 1-D whole token ids"
+        )
+    tensor = tensor.long()
+    check_ids(tensor, vocab_size, what)
+    return tensor
+
+
+def check_chunks(chunks: object) -> None:
+    """Check that `chunks` is a list of chunks, and not what is easily taken for one.
+
+    Raises:
+        InputError: it is a text, a tensor, or a list of ids.
+    """
+    if isinstance(chunks, Sequence) and not isinstance(chunks, str) and not any(isinstance(c, int) for c in chunks):
+        return
+    kind = (
+        f"a tensor of shape {tuple(chunks.shape)}" if isinstance(chunks, Tensor) else f"of type {type(chunks).__name__}"
+    )
+    raise InputError(
+        f"chunks is {kind} and no list of chunks; give ids.split(model.method.chunk_tokens) of a 1-D tensor of ids"
+    )
+
+
+def check_prompt(prompt: object, attention_mask: Tensor | None) -> None:
+    """Check what `generate` is to go on from: [B, T] ids or [B, T, E] embeddings, padded on the left if at all.
+
+    Raises:
+        InputError: it is no such tensor, or a row is padded on the right, after which no token can follow.
+    """
+    if not isinstance(prompt, Tensor) or prompt.dim() not in (2, 3):
+        given = (
+            f"a tensor of shape {tuple(prompt.shape)}" if isinstance(prompt, Tensor) else f"a {type(prompt).__name__}"
+        )
+        raise InputError(f"the running text is {given}; give ids of shape [rows, tokens], such as ids[None]")
+    if attention_mask is not None and attention_mask.dim() == 2 and not bool(attention_mask[:, -1].all()):
+        row = int((attention_mask[:, -1] == 0).nonzero()[0])
+        raise InputError(f"row {row} of the running text is padded on the right; pad on the left (padding_side='left')")
+
+
+def check_ids(ids: Tensor, vocab_size: int, what: str) -> None:
+    """Check that ids lie in the vocabulary.
+
+    Raises:
+        TokenIdError: one does not.
+    """
+    if not ids.numel():
+        return
+    smallest, largest = (int(bound) for bound in torch.aminmax(ids))
+    if smallest < 0 or largest >= vocab_size:
+        wrong = smallest if smallest < 0 else largest
+        raise TokenIdError(
+            f"{what} holds token id {wrong}, but the vocabulary has ids 0 to {vocab_size - 1}; "
+            "tokenise with the base model's own tokenizer"
+        )
+
+
+def read_chunk(ids: Ids, number: int, vocab_size: int, method: SharedLLMConfig, window_tokens: int) -> Tensor:
+    """The ids of chunk number `number` as a 1-D tensor; it may be empty.
+
+    Raises:
+        InputError: not ids, more than `chunk_tokens`, or so many that a node is longer than the window.
+    """
+    chunk = read_ids(ids, vocab_size, f"chunk {number}")
+    if len(chunk) > method.chunk_tokens:
+        raise InputError(
+            f"chunk {number} has {len(chunk)} tokens and a chunk holds chunk_tokens={method.chunk_tokens}; "
+            "cut the text into more chunks"
+        )
+    if (longest := method.longest_node_tokens(len(chunk))) > window_tokens:
+        raise WindowError(
+            f"chunk {number} of {len(chunk)} tokens has a node of {longest}, and the base model's window is "
+            f"{window_tokens}; use a smaller chunk_tokens"
+        )
+    return chunk
+
+
+def read_query(query_ids: Ids | None, vocab_size: int, window_tokens: int, policy: str) -> Tensor:
+    """The query's ids as a 1-D tensor.
+
+    Raises:
+        InputError: missing, empty, or not ids.
+        WindowError: longer than the window.
+    """
+    read = None if query_ids is None else read_ids(query_ids, vocab_size, "query_ids")
+    if read is None or not len(read):
+        fault = "missing" if read is None else "empty"
+        raise InputError(
+            f"policy {policy!r} compares nodes with the query, and query_ids is {fault}; "
+            "give the question's ids, or use policy='right'"
+        )
+    if len(read) > window_tokens:
+        raise WindowError(
+            f"the query has {len(read)} tokens and the base model's window {window_tokens}; give the question alone"
+        )
+    return read
+
+
+def check_window(running_text: Tensor, seen: int, attention_mask: Tensor | None, window_tokens: int) -> None:
+    """Check that running text [B, T, …] after `seen` cached tokens fits the window, padding not counted.
+
+    Raises:
+        WindowError: it does not.
+    """
+    tokens = seen + running_text.shape[1]
+    if tokens > window_tokens:  # looked at only then: the mask may be on another device
+        check_length(tokens - left_padding(attention_mask), 0, window_tokens)
+
+
+def check_length(tokens: int, new_tokens: int, window_tokens: int) -> None:
+    """Check that so many tokens of running text, and so many to generate, fit the window.
+
+    Raises:
+        WindowError: they do not.
+    """
+    if tokens + new_tokens <= window_tokens:
+        return
+    asked = f" and {new_tokens} tokens to generate" if new_tokens else ""
+    room = window_tokens - tokens
+    less = f"ask for at most {room} new tokens, or " if new_tokens and room > 0 else ""
+    raise WindowError(
+        f"{tokens} tokens of running text{asked} do not fit the base model's window of {window_tokens}; "
+        f"{less}move older text to the past context"
+    )
+
+
+def left_padding(attention_mask: Tensor | None) -> int:
+    """Tokens of padding that every row of a mask [B, T] has."""
+    if attention_mask is None or attention_mask.dim() != 2:
+        return 0
+    return attention_mask.shape[1] - int(attention_mask.sum(dim=1).max())

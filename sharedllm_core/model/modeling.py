@@ -1,0 +1,340 @@
+"""`SharedLLMForCausalLM`: a base model with self-injection, as a transformers model. Ids in, ids out.
+
+It knows neither text nor caches of trees. The upper model is the base model, layer for layer; the lower model is its
+bottom layers (`lower_model.py`); what stands between them is a `PastContext`.
+"""
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.utils.generic import can_return_tuple
+
+from ..errors import ConfigError, InputError, PastContextError
+from ..method.config import SharedLLMConfig
+from . import encoding, retention
+from .base_families import INJECTED_LAYERS, UNSPLIT_LAYERS, check_base
+from .configuration import SharedLLMModelConfig
+from .injection import Inject, Injection
+from .inputs import (
+    Ids,
+    check_chunks,
+    check_ids,
+    check_length,
+    check_prompt,
+    check_window,
+    left_padding,
+    read_chunk,
+    read_query,
+)
+from .lower_model import LowerModel
+from .node_states import NodeStates
+from .past_context import PastContext, PastContextBatch, check_chunk_positions
+from .pretrained import PretrainedMixin
+
+__all__ = ["SharedLLMForCausalLM"]
+
+
+#: Tokens of padding that all rows of the prompt have, while `generate` runs.
+_left_padding: ContextVar[int] = ContextVar("left_padding", default=0)
+
+
+class _Accepted(WeakSet[PastContext]):
+    """Past contexts whose origin was checked; a copy of the model has checked none."""
+
+    def __reduce__(self) -> Any:
+        return _Accepted, ()
+
+
+class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
+    """A Llama, Mistral, Qwen2 or Qwen3 model whose bottom M layers can be injected with past context.
+
+    Make one with `from_base` (adds an injection that changes nothing until it is trained) or `from_pretrained`.
+
+    Args:
+        config: the base model's configuration and the numbers of the method.
+
+    Raises:
+        UnsupportedBaseError: the base's family or kind of RoPE is not supported.
+        ConfigError: the method's numbers do not fit the base.
+    """
+
+    config_class = SharedLLMModelConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["Injection", *UNSPLIT_LAYERS]
+    _skip_keys_device_placement = ["past_key_values", "past_context", "inject", "views"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+
+    def __init__(self, config: SharedLLMModelConfig) -> None:
+        super().__init__(config)
+        base, self.method = config.text_config, config.method
+        check_base(base)
+        self.method.check_fits(base.num_hidden_layers)
+        self.vocab_size = base.vocab_size
+        self.model = AutoModel.from_config(base)
+        for number in range(self.method.injection_layers):
+            self.model.layers[number] = INJECTED_LAYERS[base.model_type](self.model.config, number)
+        self.lm_head = nn.Linear(base.hidden_size, base.vocab_size, bias=False)
+        self.lower_model = LowerModel(self.model, self.method)
+        self.injection = nn.ModuleList(Injection(layer, self.model.config) for layer in self.lower_model.layers)
+        self._accepted = _Accepted()
+        self.post_init()
+        self.reset_injection()
+
+    # ---------------------------------------------------------------------------------------------- past context
+
+    def encode_past_context(
+        self,
+        chunks: Sequence[Ids],
+        query_ids: Ids | None = None,
+        chunk_positions: Sequence[int] | None = None,
+    ) -> PastContext:
+        """Compress chunks of past context to the states that a query retains (paper, section 3.2).
+
+        In training mode the split points are noisy, and gradients flow through the states where the weights ask.
+
+        Args:
+            chunks: 1-D ids of at most `chunk_tokens` each. An empty chunk changes nothing.
+            query_ids: 1-D ids that the selection policy looks at. `right` needs none.
+            chunk_positions: the position of each chunk; 0 … n−1 by default (empty chunks not counted).
+
+        Raises:
+            InputError: chunks or query that are not 1-D ids, too long, missing or outside the vocabulary.
+            PastContextError: a wrong number of positions.
+            DeviceMemoryError: not even a single node fits into the device's memory.
+        """
+        read = self._read_chunks(chunks)
+        filled = [number for number, chunk in enumerate(read) if len(chunk)]
+        if chunk_positions is not None:
+            given = check_chunk_positions(len(read), chunk_positions)
+            chunk_positions = [given[number] for number in filled]
+        positions = check_chunk_positions(len(filled), chunk_positions)
+        if not filled:
+            return PastContext.empty()
+        encoded = [read[number] for number in filled]
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            past = encoding.encode_past_context(
+                self.lower_model,
+                encoded,
+                encoding.read_query(self.lower_model, self._query(query_ids), encoded),
+                positions,
+                noisy=self.training and self.method.split_noise_tokens > 0,
+            )
+        self._accepted.add(past)
+        return past
+
+    @torch.no_grad()
+    def encode_nodes(self, chunks: Sequence[Ids]) -> list[NodeStates]:
+        """The states of every node of every chunk, whatever the query: what a cache keeps, one entry per chunk.
+
+        Raises:
+            InputError: chunks that are empty, too long, not 1-D ids or outside the vocabulary.
+            DeviceMemoryError: not even a single node fits into the device's memory.
+        """
+        read = self._read_chunks(chunks)
+        if (empty := next((number for number, chunk in enumerate(read) if not len(chunk)), None)) is not None:
+            raise InputError(f"chunk {empty} is empty and has no nodes; leave it out")
+        return encoding.encode_nodes(self.lower_model, read)
+
+    @torch.no_grad()
+    def select_nodes(self, states: Sequence[NodeStates], query_ids: Ids | None = None) -> list[NodeStates]:
+        """Of fully encoded chunks, the nodes that a query retains; `PastContext.from_nodes` joins them.
+
+        Raises:
+            InputError: a query that is missing though the policy needs one, or cannot be read.
+            PastContextError: an entry lacks a node or a selection vector that the query asks for.
+        """
+        return retention.select_nodes(self.lower_model, states, self._query(query_ids)) if states else []
+
+    def set_policy(self, policy: str) -> None:
+        """Select by another policy from now on than the one that the checkpoint was trained with.
+
+        A policy that cannot compare nodes of different chunks retains one path of each chunk (scope `"chunk"`).
+
+        Raises:
+            ConfigError: there is no such policy.
+        """
+        self.set_method(self.method.with_policy(policy))
+
+    def set_method(self, method: SharedLLMConfig) -> None:
+        """Go on with other numbers of the method; the weights fit all that have as many injection layers.
+
+        States and past contexts made before are of the old numbers. A model answers best with those it trained with.
+
+        Raises:
+            ConfigError: another number of injection layers.
+        """
+        if method.injection_layers != self.method.injection_layers:
+            raise ConfigError(
+                f"injection_layers={method.injection_layers}, and the model has {self.method.injection_layers}; "
+                "add an injection to its base anew with from_base"
+            )
+        self.method = self.config.method = self.lower_model.method = method
+
+    def _read_chunks(self, chunks: Sequence[Ids]) -> list[Tensor]:
+        check_chunks(chunks)
+        limits = (self.vocab_size, self.method, self._window_tokens)
+        return [read_chunk(ids, number, *limits) for number, ids in enumerate(chunks)]
+
+    @property
+    def _window_tokens(self) -> int:
+        window: int = self.config.text_config.max_position_embeddings
+        return window
+
+    def _query(self, query_ids: Ids | None) -> Tensor | None:
+        if not encoding.needs_query(self.method):
+            return None
+        return read_query(query_ids, self.vocab_size, self._window_tokens, self.method.policy)
+
+    # ---------------------------------------------------------------------------------------------- upper model
+
+    @can_return_tuple  # type: ignore[untyped-decorator]
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        past_context: PastContext | PastContextBatch | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Logits [B, T, vocabulary] of running text that sees a past context; arguments as transformers' models have.
+
+        Args:
+            input_ids: [B, T]; rows of different lengths are padded on the left, with an `attention_mask`.
+            past_context: one for all rows, or a batch of `PastContext.stack` with one or `None` per row.
+            labels: [B, T], −100 where there is no loss.
+
+        Raises:
+            WindowError: more running text than the base model's window.
+            TokenIdError: ids outside the vocabulary.
+            PastContextError: a past context of another model or for another number of rows.
+        """
+        outputs = self._read_running_text(
+            past_context,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        logits = self.lm_head(outputs.last_hidden_state[:, kept])
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.vocab_size, **kwargs)
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _read_running_text(
+        self,
+        past_context: PastContext | PastContextBatch | None,
+        *,
+        input_ids: Tensor | None,
+        attention_mask: Tensor | None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """Hidden states of running text, before the output head; arguments as `forward` has."""
+        running_text = input_ids if input_ids is not None else inputs_embeds
+        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if isinstance(seen, int) and running_text is not None:
+            check_window(running_text, seen, attention_mask, self._window_tokens)
+            if input_ids is not None and (seen == 0 or input_ids.shape[1] > 1):
+                check_ids(input_ids, self.vocab_size, "input_ids")
+        if past_context is not None and running_text is not None:
+            batch = PastContextBatch.of(past_context, len(running_text))
+            kwargs["inject"] = self._inject(batch, running_text.device)
+        outputs: BaseModelOutputWithPast = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
+        return outputs
+
+    def _inject(self, batch: PastContextBatch, device: torch.device) -> Inject | None:
+        views = batch.views(self.method, device, self.dtype)
+        for entry in batch.entries:
+            self._check_origin(entry)
+        if not views:
+            return None
+
+        def inject(layer: int, hidden: Tensor) -> Tensor | None:
+            return self.injection[layer](hidden, views=views) if layer < len(self.injection) else None
+
+        return inject
+
+    def _check_origin(self, past: PastContext) -> None:
+        if past in self._accepted or past.origin is None:
+            return
+        if why := past.origin.differs_from(self.lower_model.origin()):
+            raise PastContextError(f"the past context was made by another model: {why}; encode it with this model")
+        self._accepted.add(past)
+
+    # ---------------------------------------------------------------------------------------------- generation
+
+    def generate(self, inputs: Tensor | None = None, generation_config: Any = None, **kwargs: Any) -> Any:
+        """As transformers' `generate`, with `past_context` as for `forward`.
+
+        Raises:
+            WindowError: the running text and the tokens asked for are more than the base model's window. Said before
+                anything is generated, so that no text is lost.
+            InputError: the running text is not [rows, tokens], or a row is padded on the right.
+        """
+        prompts = (inputs, kwargs.get("input_ids"), kwargs.get("inputs_embeds"))
+        if (prompt := next((p for p in prompts if p is not None), None)) is not None:
+            check_prompt(prompt, kwargs.get("attention_mask"))
+        padding = _left_padding.set(left_padding(kwargs.get("attention_mask")))
+        try:
+            return super().generate(inputs, generation_config, **kwargs)
+        finally:
+            _left_padding.reset(padding)
+
+    def _prepare_generated_length(self, **kwargs: Any) -> Any:
+        # Here transformers has made up its mind how long the text may become, and has generated nothing yet.
+        config = super()._prepare_generated_length(**kwargs)
+        prompt_tokens = kwargs["inputs_tensor"].shape[1] - _left_padding.get()
+        new_tokens = config.max_length - kwargs["input_ids_length"]
+        check_length(prompt_tokens, new_tokens, self._window_tokens)
+        return config
+
+    def _expand_inputs_for_generation(self, expand_size: int = 1, **kwargs: Any) -> Any:
+        # transformers repeats tensors for beams and samples, and nothing else.
+        past = kwargs.get("past_context")
+        if isinstance(past, PastContextBatch) and expand_size > 1:
+            kwargs["past_context"] = past.repeat_interleave(expand_size)
+        return super()._expand_inputs_for_generation(expand_size=expand_size, **kwargs)
+
+    def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> Any:
+        """As transformers' own; keeps the vocabulary size that is said at the top of the configuration true."""
+        embeddings = super().resize_token_embeddings(*args, **kwargs)
+        self.vocab_size = self.config.vocab_size = self.config.text_config.vocab_size = len(embeddings.weight)
+        return embeddings
+
+
+AutoConfig.register(SharedLLMModelConfig.model_type, SharedLLMModelConfig)
+AutoModelForCausalLM.register(SharedLLMModelConfig, SharedLLMForCausalLM)

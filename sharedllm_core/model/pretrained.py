@@ -1,0 +1,253 @@
+"""Loading and saving a model with injection: from a base, an adapter or a full checkpoint, and back.
+
+`checkpoint.py` knows the files; this knows the model's side of them.
+"""
+
+import copy
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoConfig, PreTrainedModel
+
+from ..errors import CheckpointError, ConfigError, SharedLLMError
+from ..method.config import SharedLLMConfig
+from . import checkpoint
+from .base_families import check_base, check_base_type
+from .configuration import SharedLLMModelConfig
+from .lower_model import LowerModel
+
+__all__ = ["Preset", "PretrainedMixin"]
+
+_OFFLOADED = (
+    "device_map keeps injected layers off the devices, and they are needed to read past context; "
+    "place embeddings, the injected layers and injection on devices"
+)
+
+Preset = Literal["language_modelling", "instruction"]
+
+
+class PretrainedMixin(PreTrainedModel):
+    """`from_base`, `from_pretrained` and `save_adapter`; a full checkpoint is saved by `save_pretrained`."""
+
+    # `from_base` adds it; that a full checkpoint lacks none of it is checked before loading.
+    _keys_to_ignore_on_load_missing = [r"^injection\."]
+
+    injection: nn.ModuleList
+    lower_model: LowerModel
+
+    def reset_injection(self) -> None:
+        """Set the injection to its starting values: copies of the layers' weights and a zero output projection."""
+        injections: Any = self.injection
+        for injection, layer in zip(injections, self.lower_model.layers, strict=True):
+            injection.reset(layer)
+
+    # ---------------------------------------------------------------------------------------------- loading
+
+    @classmethod
+    def from_base(cls, base: str | Path, config: SharedLLMConfig | Preset = "instruction", **kwargs: Any) -> Self:
+        """Add an untrained injection to a base model: until it is trained, it changes nothing.
+
+        Args:
+            base: folder or hub id of a Llama, Mistral, Qwen2 or Qwen3 checkpoint in safetensors.
+            config: the numbers of the method, or the name of a preset, scaled to the base's depth.
+            kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
+
+        Raises:
+            CheckpointError: not a checkpoint, or one that has an injection already.
+            UnsupportedBaseError: a family or kind of RoPE that is not supported.
+            ConfigError: numbers that do not fit the base.
+        """
+        return _returned(*cls._load_base(base, config, **kwargs), kwargs)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, *args: Any, base: str | Path | None = None, **kwargs: Any) -> Self:
+        """Load a full checkpoint or an adapter.
+
+        Args:
+            name: folder or hub id.
+            base: for an adapter, where its base model is now, if not where it was when the adapter was saved.
+            args, kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
+
+        Raises:
+            CheckpointError: not a checkpoint of this library, an incomplete or damaged one, or a base model with other
+                weights than the adapter's.
+        """
+        folder = checkpoint.checkpoint_folder(name, **kwargs)
+        if (kind := checkpoint.model_type(folder)) != SharedLLMModelConfig.model_type:
+            raise CheckpointError(f"{name} is a {kind!r} model without injection; add one with from_base")
+        saved = _saved_config(folder)
+        if checkpoint.has_adapter(folder):
+            return _returned(*cls._load_adapter(folder, saved, base, **kwargs), kwargs)
+        if base is not None:
+            raise CheckpointError(f"{name} is a full checkpoint and needs no base; leave base={str(base)!r} out")
+        model, info = cls._load(folder, *args, **kwargs)
+        checkpoint.check_names(folder, [name for name in model.state_dict() if name.startswith("injection.")])
+        return _returned(model, info, kwargs)
+
+    @classmethod
+    def _load_base(
+        cls, base: str | Path, config: SharedLLMConfig | Preset, **kwargs: Any
+    ) -> tuple[Self, dict[str, Any]]:
+        folder = checkpoint.checkpoint_folder(base, **kwargs)
+        kind = checkpoint.model_type(folder)
+        if kind == SharedLLMModelConfig.model_type:
+            raise CheckpointError(f"{base} has an injection already; load it with from_pretrained")
+        check_base_type(kind)
+        text_config = AutoConfig.from_pretrained(folder)
+        check_base(text_config)
+        method = _preset(config, text_config.num_hidden_layers) if isinstance(config, str) else config
+        method.check_fits(text_config.num_hidden_layers)
+        model_config = SharedLLMModelConfig(
+            text_config=text_config,
+            method=method,
+            base=str(Path(base).resolve() if Path(base).is_dir() else base),
+            base_revision=kwargs.get("revision"),
+        )
+        model, info = cls._load(folder, config=model_config, **kwargs)
+        model.reset_injection()
+        return model, info
+
+    @classmethod
+    def _load_adapter(
+        cls, folder: Path, saved: SharedLLMModelConfig, base: str | Path | None, **kwargs: Any
+    ) -> tuple[Self, dict[str, Any]]:
+        adapter = checkpoint.read_adapter(folder)
+        given = kwargs.pop("config", None) or saved  # AutoModelForCausalLM puts what it was asked for into `config`
+        where = str(base or given.base)
+        loading = checkpoint.for_another_repository(kwargs)
+        if where == saved.base and saved.base_revision:
+            loading["revision"] = saved.base_revision
+        try:
+            base_folder = checkpoint.checkpoint_folder(where, **loading)
+        except CheckpointError as error:
+            raise CheckpointError(f"the adapter's base model: {error}; or say where it is now with base=…") from error
+        if (fingerprint := checkpoint.weights_fingerprint(base_folder)) != adapter.base_fingerprint:
+            raise CheckpointError(
+                f"the adapter in {folder} belongs to a base model with weights {adapter.base_fingerprint}, and {where} "
+                f"has {fingerprint}; give that base model with base=…"
+            )
+        tensors = checkpoint.read_adapter_tensors(folder, adapter)
+        loading.setdefault("dtype", saved.dtype)
+        if given._attn_implementation:
+            loading.setdefault("attn_implementation", given._attn_implementation)
+        model, info = cls._load_base(where, saved.method, **loading)
+        own = model.state_dict()
+        for name, tensor in tensors.items():
+            if name not in own or own[name].shape != tensor.shape:
+                raise CheckpointError(
+                    f"{name} of the adapter in {folder} does not fit the model; copy the adapter again"
+                )
+            with torch.no_grad():
+                own[name].copy_(tensor)
+        return model, info
+
+    @classmethod
+    def _load(cls, folder: Path, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
+        checkpoint.check_weights(folder)
+        if isinstance(devices := kwargs.get("device_map"), dict):
+            injected = [f"model.layers.{i}" for i in range(_num_injected(folder, kwargs))]
+            if any(
+                devices.get(name) == "disk"
+                for name in ("", "model", "model.embed_tokens", "model.layers", "injection", *injected)
+            ):
+                raise CheckpointError(_OFFLOADED)
+        kwargs = checkpoint.without_hub_arguments(kwargs) | {
+            "output_loading_info": True,
+            "use_safetensors": True,
+            "ignore_mismatched_sizes": True,  # said below, in our words
+        }
+        try:
+            model, info = super().from_pretrained(folder, *args, **kwargs)
+        except SafetensorError as error:
+            raise CheckpointError(
+                f"the weights in {folder} are damaged ({error}); copy the checkpoint again"
+            ) from error
+        if missing := sorted(info["missing_keys"]):
+            raise CheckpointError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them; copy all its files")
+        if mismatched := sorted(str(key) for key in info["mismatched_keys"]):
+            raise CheckpointError(
+                f"{len(mismatched)} tensors in {folder} have other shapes than its config.json says, {mismatched[0]} "
+                "among them; copy the checkpoint again"
+            )
+        if any(weight.is_meta for part in (model.injection, *model.lower_model.layers) for weight in part.parameters()):
+            raise CheckpointError(_OFFLOADED)
+        return model, info
+
+    # ---------------------------------------------------------------------------------------------- saving
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        """Save a full checkpoint, as transformers does. An adapter that was there would shadow it, and is removed."""
+        super().save_pretrained(save_directory, **kwargs)
+        checkpoint.remove_adapter(Path(save_directory))
+
+    def save_adapter(
+        self, folder: str | Path, base: str | Path | None = None, max_shard_size: str = "5GB", **kwargs: Any
+    ) -> None:
+        """Save what was added to the base model: the injection, and upper layers that differ from the base's.
+
+        Args:
+            folder: where to; made if it is not there.
+            base: the base model, if not where `from_base` found it.
+            max_shard_size: of a file of weights.
+            kwargs: of the hub (`cache_dir`, `token`, …), where the base is a hub id.
+
+        Raises:
+            CheckpointError: the base model cannot be found, bottom layers, embeddings or head were trained too, or the
+                folder holds another checkpoint.
+        """
+        where = base or self.config.base
+        if where is None:
+            raise CheckpointError("an adapter needs its base model, which is not known here; give base=…")
+        if base is None and self.config.base_revision:
+            kwargs.setdefault("revision", self.config.base_revision)
+        base_folder = checkpoint.checkpoint_folder(where, **kwargs)
+        state = self.state_dict()
+        tuned = set(checkpoint.tensors_that_differ(state, base_folder))
+        layers = range(len(self.injection), self.config.text_config.num_hidden_layers)
+        upper = tuple(f"model.layers.{layer}." for layer in layers)
+        if outside := sorted(name for name in tuned if not name.startswith(upper)):
+            raise CheckpointError(
+                f"{outside[0]} differs from the base model in {where}, and an adapter holds only the injection and "
+                "upper layers; save everything with save_pretrained"
+            )
+        tensors = {name: state[name] for name in state if name.startswith("injection.") or name in tuned}
+        config = copy.deepcopy(self.config)
+        config.base = str(Path(where).resolve() if Path(where).is_dir() else where)
+        config.base_revision = kwargs.get("revision")
+        config.dtype = self.dtype
+        fingerprint = checkpoint.weights_fingerprint(base_folder)
+        checkpoint.write_adapter(Path(folder), config, tensors, fingerprint, max_shard_size)
+
+
+def _num_injected(folder: Path, kwargs: dict[str, Any]) -> int:
+    config = kwargs.get("config") or SharedLLMModelConfig.from_pretrained(folder)
+    injected: int = config.method.injection_layers
+    return injected
+
+
+def _returned(model: Any, info: dict[str, Any], kwargs: dict[str, Any]) -> Any:
+    return (model, info) if kwargs.get("output_loading_info") else model
+
+
+def _saved_config(folder: Path) -> SharedLLMModelConfig:
+    checkpoint.check_config(folder, ["method", "text_config"])
+    try:
+        config: SharedLLMModelConfig = SharedLLMModelConfig.from_pretrained(folder)
+    except SharedLLMError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder / 'config.json'} cannot be used ({error}); copy the checkpoint again"
+        ) from error
+    return config
+
+
+def _preset(name: str, num_layers: int) -> SharedLLMConfig:
+    if name == "language_modelling":
+        return SharedLLMConfig.language_modelling(num_layers)
+    if name == "instruction":
+        return SharedLLMConfig.instruction(num_layers)
+    raise ConfigError(f"config={name!r} is no preset; use 'language_modelling', 'instruction' or a SharedLLMConfig")

@@ -1,0 +1,24 @@
+"""The half that is more similar to the query on the whole, not by its last token alone (beyond the paper).
+
+As `similarity`, but v(x) is the mean over all tokens of x, of their hidden states after the first decoder layer and the
+final norm. The last token of a half is often a word in the middle of a sentence; the mean knows all of them.
+"""
+
+from collections.abc import Sequence
+
+from ...method.context_tree import Node
+from ..policy import Halves, Query, SelectionPolicy
+from ._cosine import closer_is_right
+
+__all__ = ["Policy"]
+
+
+class Policy(SelectionPolicy):
+    """`pooled`."""
+
+    needs_query = True
+    pooling = "mean"
+
+    def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
+        """See `SelectionPolicy`. Ties go left."""
+        return closer_is_right(pairs, halves, query)

@@ -1,0 +1,35 @@
+"""`Document`: text with an id."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import DocumentError
+
+__all__ = ["Document"]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text to read.
+
+    Attributes:
+        text: all of it.
+        id: what evidence names; by default a hash of the text, so that the same text has the same id everywhere.
+        metadata: whatever the caller wants to find again beside the evidence; the model does not see it.
+
+    Raises:
+        DocumentError: `text` is no text.
+    """
+
+    text: str
+    id: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise DocumentError(f"a document's text is a {type(self.text).__name__}; give a string")
+        if not self.id:
+            digest = hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+            object.__setattr__(self, "id", f"text-{digest[:16]}")

@@ -1,0 +1,154 @@
+"""Paths, globs and folders to documents.
+
+A folder is walked in sorted order. Left out are hidden files and folders, what is never documents (`node_modules`,
+`__pycache__`, …), and what a `.gitignore` in the folder leaves out. A file that cannot be read is an error that names
+it, or, with `on_error="skip"`, reported in the result.
+"""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pathspec
+
+from ...errors import DocumentError
+from .document import Document
+from .formats import text_of_file
+
+__all__ = ["ReadResult", "Source", "Unreadable", "read_documents"]
+
+Source = str | Path | Document
+
+MAX_FILE_BYTES = 100_000_000
+_NEVER = ("node_modules", "__pycache__", "site-packages", "dist-info")
+_MAGIC = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """Documents in the order of their sources, and the files that were skipped."""
+
+    documents: list[Document]
+    skipped: list[Unreadable]
+
+
+def read_documents(
+    sources: Source | Iterable[Source],
+    *,
+    on_error: Literal["raise", "skip"] = "raise",
+    max_file_bytes: int = MAX_FILE_BYTES,
+) -> ReadResult:
+    """Read files, folders and globs.
+
+    Args:
+        sources: paths, globs (`docs/**/*.md`) and `Document`s. A string is a path or a glob, never text.
+        on_error: what to do with a file that cannot be read.
+        max_file_bytes: the largest file that is read.
+
+    Returns:
+        Documents whose ids are their paths as given, with `/` between parts. A file that is named twice is read once.
+
+    Raises:
+        DocumentError: a path that does not exist, a glob that matches nothing, two documents with one id and different
+            texts, or a file that cannot be read.
+    """
+    if isinstance(sources, str | Path | Document):
+        sources = [sources]
+    documents: dict[str, Document] = {}
+    skipped: list[Unreadable] = []
+    for source in sources:
+        for document in _documents_of(source, on_error, max_file_bytes, skipped):
+            known = documents.setdefault(document.id, document)
+            if known.text != document.text:
+                raise DocumentError(
+                    f"two documents have the id {document.id!r} and different texts; give each an id of its own"
+                )
+    return ReadResult(list(documents.values()), skipped)
+
+
+def _documents_of(source: Source, on_error: str, max_file_bytes: int, skipped: list[Unreadable]) -> Iterator[Document]:
+    if isinstance(source, Document):
+        yield source
+        return
+    for path in _files_of(source):
+        try:
+            if not path.is_file():
+                path.stat()  # a link that leads nowhere says so itself
+                raise DocumentError("it is neither a file nor a folder")
+            size = path.stat().st_size
+            if size > max_file_bytes:
+                raise DocumentError(
+                    f"it has {size:,} bytes and the limit is {max_file_bytes:,}; split it, or raise max_file_bytes"
+                )
+            text = text_of_file(path)
+        except (DocumentError, OSError) as error:
+            if on_error == "skip":
+                skipped.append(Unreadable(path.as_posix(), str(error)))
+                continue
+            raise DocumentError(f"{path} cannot be read: {error}; mend it, or skip it with on_error='skip'") from error
+        yield Document(text=text, id=path.as_posix(), metadata={"path": str(path), "bytes": size})
+
+
+def _files_of(source: str | Path) -> Iterator[Path]:
+    if not isinstance(source, str | Path):
+        raise DocumentError(f"{source!r:.80} is a {type(source).__name__}; give paths, globs or Documents")
+    try:
+        path = Path(source).expanduser()
+        path.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # a text that is no path: too long, or with a null in it
+        why = getattr(error, "strerror", None) or error
+        raise DocumentError(f"{str(source)!r:.80} … is no path ({why}); text goes into Document(text=…)") from error
+    if path.is_dir():
+        yield from _walk(path)
+    elif path.exists():
+        yield path
+    elif _MAGIC & set(str(source)):
+        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+        if not matches:
+            raise DocumentError(f"{source} matches no file; check the pattern (** crosses folders)")
+        yield from (match for match in matches if match.is_file())
+    elif os.path.lexists(path):
+        raise DocumentError(f"{source} is a link that leads nowhere or in a circle; mend it")
+    else:
+        raise DocumentError(f"{source} does not exist; give a path or a glob (text goes into Document(text=…))")
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    ignored = _ignored(folder)
+    # Links to folders are not followed, so none leads in a circle; a folder that cannot be listed is not passed over.
+    for current, folders, files in os.walk(folder, onerror=_refuse):
+        here = Path(current)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not _hidden(name) and not ignored.match_file(f"{(here / name).relative_to(folder).as_posix()}/")
+        )
+        for name in sorted(files):
+            path = here / name
+            if not _hidden(name) and not ignored.match_file(path.relative_to(folder).as_posix()):
+                yield path
+
+
+def _refuse(error: OSError) -> None:
+    raise DocumentError(f"{error.filename} cannot be listed: {error.strerror}; mend its permissions, or ignore it")
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in _NEVER
+
+
+def _ignored(folder: Path) -> pathspec.GitIgnoreSpec:
+    rules = folder / ".gitignore"
+    lines = rules.read_text(encoding="utf-8", errors="replace").splitlines() if rules.is_file() else []
+    return pathspec.GitIgnoreSpec.from_lines(lines)

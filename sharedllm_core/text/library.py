@@ -1,0 +1,127 @@
+"""`Library`: a set of documents, tokenised and cut into chunks; what an engine reads and answers from.
+
+It holds text and ids, no states: those are in the tree cache, and can be made again at any time.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from torch import Tensor
+
+from ..method.config import SharedLLMConfig
+from ..selection.choice import borders_of
+from .documents import Document, Unreadable
+from .tokenization import TextTokenizer, TokenizedText
+
+__all__ = ["Library", "LibraryChunk", "make_library"]
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryChunk:
+    """At most `chunk_tokens` tokens of one document.
+
+    Attributes:
+        document: the number of the document in its library.
+        text: ids and character offsets.
+    """
+
+    document: int
+    text: TokenizedText
+
+    @property
+    def ids(self) -> Tensor:
+        """Token ids [n]."""
+        return self.text.ids
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """Documents, ready to be asked. Made by `SharedLLMEngine.read` or `SharedLLMEngine.library`.
+
+    Attributes:
+        documents: in the order in which they were given.
+        skipped: files that could not be read, where that was allowed.
+        chunks: of all documents; none crosses two.
+        chunk_tokens: the most tokens in a chunk.
+        tokenizer: names the tokenizer that made the ids.
+    """
+
+    documents: tuple[Document, ...]
+    skipped: tuple[Unreadable, ...] = ()
+    chunks: tuple[LibraryChunk, ...] = field(repr=False, default=())
+    chunk_tokens: int = field(repr=False, default=0)
+    tokenizer: str = field(repr=False, default="")
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self.documents)
+
+    def __repr__(self) -> str:
+        return (
+            f"Library({len(self.documents)} documents, {self.num_tokens:,} tokens in {len(self.chunks)} chunks, "
+            f"fingerprint {self.fingerprint})"
+        )
+
+    @cached_property
+    def num_tokens(self) -> int:
+        """Tokens of all documents."""
+        return sum(len(chunk.ids) for chunk in self.chunks)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short stable hash of the documents' ids and texts in their order: what caches of answers must key on."""
+        whole = hashlib.sha256()
+        for document in self.documents:
+            for part in (document.id, document.text):
+                data = part.encode("utf-8", "surrogatepass")
+                whole.update(len(data).to_bytes(8, "little") + data)
+        return whole.hexdigest()[:24]
+
+    @cached_property
+    def chunk_positions(self) -> tuple[int, ...]:
+        """The position of each chunk. Short neighbours share one, so that positions measure text and not files."""
+        return shared_positions([len(chunk.ids) for chunk in self.chunks], self.chunk_tokens)
+
+    def joined(self, other: "Library") -> "Library":
+        """These documents and then those of `other`, which the same engine tokenised."""
+        shift = len(self.documents)
+        moved = tuple(replace(chunk, document=chunk.document + shift) for chunk in other.chunks)
+        return replace(
+            self,
+            documents=self.documents + other.documents,
+            skipped=self.skipped + other.skipped,
+            chunks=self.chunks + moved,
+        )
+
+
+def make_library(
+    documents: Sequence[Document],
+    tokenizer: TextTokenizer,
+    method: SharedLLMConfig,
+    skipped: Iterable[Unreadable] = (),
+) -> Library:
+    """Tokenise documents and cut each into chunks."""
+    texts = tokenizer.encode_all([document.text for document in documents])
+    borders = borders_of([text.ids for text in texts], method) or [()] * len(texts)
+    chunks = tuple(
+        LibraryChunk(i, part)
+        for i, (text, places) in enumerate(zip(texts, borders, strict=True))
+        for part in text.chunks(method.chunk_tokens, places)
+    )
+    return Library(tuple(documents), tuple(skipped), chunks, method.chunk_tokens, tokenizer.fingerprint)
+
+
+def shared_positions(lengths: Sequence[int], chunk_tokens: int) -> tuple[int, ...]:
+    """A position for each chunk: consecutive ones share it as long as together they have at most `chunk_tokens`."""
+    positions: list[int] = []
+    position, filled = 0, 0
+    for length in lengths:
+        if filled and filled + length > chunk_tokens:
+            position, filled = position + 1, 0
+        filled += length
+        positions.append(position)
+    return tuple(positions)
