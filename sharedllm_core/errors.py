@@ -1,4 +1,6 @@
-"""Every error of the library. A message says what was given, which limit it met, and what to do about it.
+"""Every error of the library, and its message as data: what was given, the limit it met, and the remedy.
+
+Settings are named by `setting(…)`, so that the command line and each integration show the name that exists there.
 
 SharedLLMError
 ├── ConfigError             a number of the method is wrong, or does not fit the base model
@@ -17,7 +19,12 @@ SharedLLMError
     └── CacheUnavailableError   a store cannot be reached for now
 """
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 __all__ = [
+    "PYTHON",
     "CacheUnavailableError",
     "CacheWarning",
     "CheckpointError",
@@ -34,11 +41,94 @@ __all__ = [
     "UnsupportedBaseError",
     "UntrainedInjectionError",
     "WindowError",
+    "Wording",
+    "setting",
 ]
 
+#: Encloses a setting in a message until it is shown; documents and file names hold no such character.
+_MARK = "\x1f"
+_SETTING = re.compile(f"{_MARK}([a-z0-9_]+)(?:=([^{_MARK}]*))?{_MARK}")
 
-class SharedLLMError(Exception):
-    """Anything that this library refuses or cannot do."""
+
+def setting(name: str, value: object = None) -> str:
+    """A setting in a message, by its Python name; with a value, as it is given."""
+    return f"{_MARK}{name}{'' if value is None else f'={value!r}'}{_MARK}"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How settings are written where a message shows.
+
+    Attributes:
+        names: of each setting that exists there, by its Python name; `None` where all exist and keep it.
+        assigned: a setting with a value.
+        switched_on: a setting that is `True`.
+    """
+
+    names: Mapping[str, str] | None = None
+    assigned: str = "{name}={value}"
+    switched_on: str = "{name}=True"
+
+    def has_all_of(self, text: str) -> bool:
+        """Whether every setting in `text` exists there."""
+        return self.names is None or all(found[1] in self.names for found in _SETTING.finditer(text))
+
+    def text(self, text: str) -> str:
+        """`text` with its settings written out; those that do not exist there keep their Python names."""
+        return _SETTING.sub(self._written, text)
+
+    def _written(self, found: re.Match[str]) -> str:
+        name, value = found[1], found[2]
+        if self.names is not None and name not in self.names:
+            return PYTHON.text(found[0])
+        own = name if self.names is None else self.names[name]
+        if value is None:
+            return own
+        return (self.switched_on if value == "True" else self.assigned).format(name=own, value=value)
+
+
+PYTHON = Wording()
+
+
+class _Message(BaseException):
+    """A message with its parts; shared by errors and warnings.
+
+    Args:
+        what: what was given, or what happened.
+        limit: the limit that it met; continues the sentence of `what`.
+        remedy: what to do about it, or several ways, the best first. Where the message shows, ways that name a setting
+            that does not exist there are left out.
+    """
+
+    wording = PYTHON
+
+    def __init__(self, what: str = "", *, limit: str = "", remedy: str | Sequence[str] = ()) -> None:
+        super().__init__(what)
+        self.what = what
+        self.limit = limit
+        self.remedies = tuple(way for way in ((remedy,) if isinstance(remedy, str) else remedy) if way)
+
+    @property
+    def remedy(self) -> str:
+        """The ways that exist where the message shows, in one sentence; empty where there are none."""
+        *first, last = [self.wording.text(way) for way in self.remedies if self.wording.has_all_of(way)] or [""]
+        return f"{', '.join(first)}, or {last}" if first else last
+
+    def __str__(self) -> str:
+        sentence = f"{self.what}, {self.limit}" if self.limit else self.what
+        remedy = self.remedy
+        return self.wording.text(f"{sentence}; {remedy}" if remedy else sentence)
+
+
+class SharedLLMError(_Message, Exception):
+    """Anything that this library refuses or cannot do.
+
+    Attributes:
+        what: what was given, or what happened.
+        limit: the limit that it met; may be empty.
+        remedies: ways to go on, the best first.
+        wording: how settings are named in the message; integrations and the command line set theirs.
+    """
 
 
 class ConfigError(SharedLLMError, ValueError):
@@ -97,5 +187,5 @@ class CacheUnavailableError(TreeCacheError):
     """A store of the tree cache cannot be reached for now."""
 
 
-class CacheWarning(UserWarning):
+class CacheWarning(_Message, UserWarning):
     """A tier of the tree cache failed; what it should have given is computed instead."""

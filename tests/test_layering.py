@@ -1,7 +1,6 @@
 """The folders show the architecture: each imports only from ranks below its own, so that data flows one way."""
 
 import ast
-from pathlib import Path
 
 import pytest
 

@@ -1,6 +1,7 @@
 """An engine whose weights are the same on every machine, and the text of the trees in `kept/`.
 
-The trees were written by version 0.1.0 of the library, before its folders; `python -m tests.tree_cache.kept_engine FOLDER` writes such a cache.
+The trees were written by version 0.1.0 of the library, when all modules stood in one folder.
+`python -m tests.tree_cache.kept_engine FOLDER` writes such a cache.
 """
 
 import sys
