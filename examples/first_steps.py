@@ -44,7 +44,7 @@ def main() -> None:
         begin = time.perf_counter()
         past = model.encode_past_context(chunks, question)
         seconds = time.perf_counter() - begin
-        print(f"   {len(chunks)} chunks, {len(past.nodes)} retained nodes, {past.num_states:,} states per layer")
+        print(f"   {len(chunks)} chunks, {past.num_nodes} retained nodes, {past.num_states:,} states per layer")
         print(f"   {past.nbytes / 1e6:.1f} MB, {options.tokens / seconds:,.0f} tokens/s\n")
 
         print("3. Until it is trained, the injection changes nothing")

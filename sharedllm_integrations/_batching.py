@@ -116,7 +116,7 @@ class Batcher:
     def _side_by_side(self, group: list[Ask]) -> None:
         answers = self._engine.ask_batch(
             [ask.messages for ask in group],
-            [ask.library for ask in group],
+            libraries=[ask.library for ask in group],
             cancelled=_AllGivenUp(group),
             **group[0].options,
         )

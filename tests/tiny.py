@@ -97,3 +97,12 @@ def relative(a, b):
     """‖a − b‖ / ‖b‖ in float32."""
     a, b = a.detach().float(), b.detach().float()
     return float((a - b).norm() / b.norm())
+
+
+def rows(past):
+    """(chunk, level, start, end, states) of each retained node, in the order of the states."""
+    return [
+        (chunk, *node, states)
+        for chunk, (nodes, counts) in enumerate(zip(past.nodes, past.states_per_node, strict=True))
+        for node, states in zip(nodes, counts, strict=True)
+    ]

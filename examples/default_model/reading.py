@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from sharedllm_core import Document, SharedLLMConfig
 from sharedllm_core.generation.prompting import query_text
 from sharedllm_core.method.context_tree import Node, kept_tokens, num_states
-from sharedllm_core.selection.choice import choose_of_texts, tree_of
+from sharedllm_core.selection.choice import select, tree_of
 from sharedllm_core.selection.policy import Query, load_policy
 from sharedllm_core.text.library import make_library
 from sharedllm_core.text.tokenization import TextTokenizer
@@ -139,7 +139,7 @@ def selected(
     views: list[tuple[Sequence[int], list[Text]]] = []
     for turn, facts in zip(turns, evidence, strict=True):
         query = Query(None, policy.weights(tokenizer.encode(query_text(turn.question)).ids, chunks))
-        chosen = [(i, node) for i, nodes in enumerate(choose_of_texts(method, chunks, query)) for node in nodes]
+        chosen = [(i, node) for i, nodes in enumerate(select(method, chunks, query)) for node in nodes]
         is_open = [torch.zeros(len(chunk), dtype=torch.bool) for chunk in chunks]
         for i, node in chosen:
             if num_states(node.length, node.level, method) == node.length:

@@ -1,58 +1,57 @@
 """`SharedLLMEngine`: text in, text out. Joins the model, the tree cache and text."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from threading import Event, Lock
-from typing import Any, Literal, Self, TypeVar, Unpack
+from threading import Event
+from types import TracebackType
+from typing import Any, Literal, Self, Unpack
 
 from transformers import PreTrainedTokenizerBase
 
-from ..errors import DocumentError, InputError
+from ..errors import InputError, setting
 from ..generation.answer import Answer
 from ..generation.prompting import query_text
 from ..generation.settings import AnswerOptions, AnswerSettings
+from ..method.config import SharedLLMConfig
 from ..model.modeling import SharedLLMForCausalLM
 from ..model.past_context import PastContext
-from ..text.documents import read_documents
 from ..text.documents.reading import MAX_FILE_BYTES, Source
-from ..text.library import Library, make_library
+from ..text.library import Library
 from ..text.tokenization import TextTokenizer
-from ..tree_cache import TreeCache, lower_fingerprint
+from ..tree_cache import TreeCache
 from .answering import Answering, Prepared, Question
-from .fair_lock import FairLock
-from .fingerprint import answer_fingerprint
+from .async_forms import AsyncForms
 from .inspection import Inspection
+from .libraries import Documents, LibraryMaker
+from .lifetime import Lifetime
 from .loading import load_model, load_tokenizer
 from .progress import Progress
 from .reading import TreeReader
-from .streaming import AnswerStream, AsyncAnswerStream
+from .shared_model import SharedModel
+from .streaming import AnswerStream
 
 __all__ = ["Documents", "Question", "SharedLLMEngine"]
 
-#: What to answer from: a library, or paths, globs and documents that are not read yet; `None` for nothing.
-Documents = Library | Source | Iterable[Source] | None
-
-_T = TypeVar("_T")
 _BATCH_ROWS = 8
-_THREADS = 32  # that async calls wait in
 
 
-class SharedLLMEngine:
+class SharedLLMEngine(AsyncForms):
     """Reads documents once and answers questions from them.
 
     All methods may be called from any number of threads. The model serves them in the order in which they came; an
-    `async` form never blocks the event loop.
+    `async` form never blocks the event loop. The method (policy, compression …) is fixed: `with_policy` makes another
+    engine on the same weights. Close the engine, or use it in a `with` block, to end its threads.
 
     Args:
-        model: in evaluation mode.
+        model: set to evaluation mode. The engine answers with a view of it that shares its weights; later changes of
+            the model's method do not reach the engine.
         tokenizer: the base model's, a fast one.
         cache: where trees are kept; by default memory and the user's cache folder.
         allow_untrained: answer also with an injection that was never trained, which ignores the documents.
+        shared: what engines on the same weights share; from another engine.
 
     Raises:
-        TokenizerError: a tokenizer that knows no character offsets.
+        TokenizerError: a tokenizer without character offsets.
     """
 
     def __init__(
@@ -62,17 +61,19 @@ class SharedLLMEngine:
         *,
         cache: TreeCache | None = None,
         allow_untrained: bool = False,
+        shared: SharedModel | None = None,
     ) -> None:
-        self.model = model.eval()
+        model.eval()
+        self.model = model.with_method(model.method, frozen=True)
         self.tokenizer = tokenizer if isinstance(tokenizer, TextTokenizer) else TextTokenizer(tokenizer)
         self.cache = TreeCache.default() if cache is None else cache
-        self._lock = FairLock()
-        self._fingerprint = lower_fingerprint(model.lower_model)
-        self._digests: list[str] = []  # shared with engines of other caches
-        self._digests_lock = Lock()
-        self._reader = TreeReader(model, self.cache, self._lock, self._fingerprint)
-        self._answering = Answering(self.model, self.tokenizer, self._reader, self._lock, allow_untrained)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sharedllm-engine")
+        self.allow_untrained = allow_untrained
+        self._shared = SharedModel(self.model) if shared is None else shared
+        self._libraries = LibraryMaker(self.tokenizer, model.method)
+        self._lock = lock = self._shared.lock
+        self._reader = TreeReader(self.model.lower_model, self.cache, lock, self._shared.lower_fingerprint)
+        self._answering = Answering(self.model, self.tokenizer, self._reader, lock, allow_untrained)
+        self._lifetime = Lifetime()
 
     @classmethod
     def from_pretrained(
@@ -108,31 +109,54 @@ class SharedLLMEngine:
         return cls(model, load_tokenizer(tokenizer, name, model), cache=cache, allow_untrained=allow_untrained)
 
     @property
+    def method(self) -> SharedLLMConfig:
+        """The numbers of the method that this engine reads and answers with."""
+        return self.model.method
+
+    @property
     def fingerprint(self) -> str:
         """A hash of the weights that read documents: the same for engines that share trees."""
-        return self._fingerprint
+        return self._shared.lower_fingerprint
 
     @property
     def answer_fingerprint(self) -> str:
         """A hash of what decides about answers: all weights, the method with its policy, and the tokenizer.
 
-        Caches of answers must key on it. Made at first use, and then every weight is read, so not on an event loop.
+        Caches of answers must key on it. Computed at first use, when every weight is read, so not on an event loop.
         """
-        with self._digests_lock:
-            if not self._digests:
-                self._digests.append(answer_fingerprint(self.model, self.tokenizer))
-        return self._digests[0]
+        return self._shared.answer_fingerprints.of(self.model, self.tokenizer)
 
     def with_cache(self, cache: TreeCache) -> Self:
-        """An engine for another tenant: the same model, which both wait for in one line, and another cache."""
-        other = object.__new__(type(self))
-        other.__dict__ |= self.__dict__
-        other.cache = cache
-        other._reader = TreeReader(self.model, cache, self._lock, self._fingerprint)
-        other._answering = Answering(
-            self.model, self.tokenizer, other._reader, self._lock, self._answering.allow_untrained
-        )
-        return other
+        """An engine with another cache, for another tenant. Both share the model, and wait for it in one queue."""
+        return self._with(self.model, cache)
+
+    def with_policy(self, policy: str) -> Self:
+        """An engine that selects by another policy. Both share the model, and wait for it in one queue.
+
+        A policy that cannot compare nodes of different chunks retains one path of each chunk (scope `"chunk"`).
+
+        Raises:
+            ConfigError: there is no such policy.
+        """
+        return self._with(self.model.with_method(self.method.with_policy(policy)), self.cache)
+
+    def _with(self, model: SharedLLMForCausalLM, cache: TreeCache) -> Self:
+        return type(self)(model, self.tokenizer, cache=cache, allow_untrained=self.allow_untrained, shared=self._shared)
+
+    # ---------------------------------------------------------------------------------------------- closing
+
+    def close(self) -> None:
+        """Cancel what still runs, and end the engine's threads. Engines that share the model go on; so does the cache.
+
+        A closed engine refuses questions and documents. Closing it again does nothing.
+        """
+        self._lifetime.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
     # ---------------------------------------------------------------------------------------------- documents
 
@@ -147,15 +171,8 @@ class SharedLLMEngine:
 
         Args and errors are those of `read`.
         """
-        found = read_documents(sources, on_error=on_error, max_file_bytes=max_file_bytes)
-        if not found.documents:
-            first = f"{found.skipped[0].path}: {found.skipped[0].reason}" if found.skipped else ""
-            why = f"; {len(found.skipped)} files were skipped, the first: {first}" if first else ""
-            raise DocumentError(f"there are no documents in {_shown(sources)}{why}; give files, folders or Documents")
-        made = make_library(found.documents, self.tokenizer, self.model.method, found.skipped)
-        if not made.num_tokens:
-            raise DocumentError(f"the {len(made)} documents hold no text; give some that do")
-        return made
+        self._lifetime.check_open()
+        return self._libraries.load(sources, on_error, max_file_bytes)
 
     def read(
         self,
@@ -178,22 +195,23 @@ class SharedLLMEngine:
         Raises:
             DocumentError: a path that does not exist, a file that cannot be read, or no text at all.
         """
-        library = self._known(sources) if isinstance(sources, Library) else None
+        self._lifetime.check_open()
+        library = self._libraries.checked(sources) if isinstance(sources, Library) else None
         library = library or self.library(sources, on_error=on_error, max_file_bytes=max_file_bytes)
         with Progress(progress) as shown:
-            self._reader.read(library, shown, cancelled or Event())
+            self._reader.read(library, shown, self._lifetime.cancellation(cancelled))
         return library
 
     def cached_tokens(self, library: Library) -> int:
         """How many tokens of a library the cache has complete trees of."""
-        return self._reader.cached_tokens(self._known(library))
+        return self._reader.cached_tokens(self._libraries.checked(library))
 
     def forget(self, documents: Library | Source | Iterable[Source]) -> int:
         """Delete the trees of documents from every tier of the cache; how many trees there were.
 
         Where another document has an equal chunk, that one's tree goes too, and is made again when it is needed.
         """
-        library = self._known(documents) if isinstance(documents, Library) else self.library(documents)
+        library = self._libraries.checked(documents) if isinstance(documents, Library) else self.library(documents)
         return self.cache.forget(list(dict.fromkeys(self._reader.keys(library))))
 
     # ---------------------------------------------------------------------------------------------- questions
@@ -222,43 +240,46 @@ class SharedLLMEngine:
             DocumentError: see `read`.
             UntrainedInjectionError: the model would ignore the documents.
         """
-        prepared = self._prepared([question], [documents], options)
-        return prepared.write([_ignore], cancelled or Event())[0].answer()
+        event = self._lifetime.cancellation(cancelled)
+        return self._prepared([question], [documents], options).write([_ignore], event)[0].answer()
 
     def ask_batch(
         self,
         questions: Sequence[Question],
-        documents: Documents | Sequence[Library | None] = None,
+        documents: Documents = None,
         *,
+        libraries: Sequence[Library | None] | None = None,
         batch_size: int = _BATCH_ROWS,
         cancelled: Event | None = None,
         **options: Unpack[AnswerOptions],
     ) -> list[Answer]:
-        """Answer several questions side by side; each as it would be answered alone.
+        """Answer several questions in batches; each as it would be answered alone.
 
         Args:
             questions: as for `ask`.
-            documents: for all questions; or a list with one library, or `None`, for each.
+            documents: for all questions, as for `ask`.
+            libraries: one library, or `None`, for each question, instead of `documents`.
             batch_size: how many to generate at once.
             cancelled, options: as for `ask`.
+
+        Raises:
+            InputError: also for both `documents` and `libraries`, or a wrong number of libraries.
         """
         if isinstance(questions, str):
-            raise InputError("questions is one string; give a list of questions")
+            raise InputError("questions is one string", remedy="give a list of questions")
         if batch_size < 1:
-            raise InputError(f"batch_size={batch_size} is not allowed; it must be at least 1")
-        if (
-            isinstance(documents, Sequence)
-            and documents
-            and all(d is None or isinstance(d, Library) for d in documents)
-        ):
-            per_question: list[Any] = list(documents)
-        else:
-            per_question = [self._opened(documents)] * len(questions)  # type: ignore[arg-type]
-        if len(per_question) != len(questions):
-            raise InputError(f"{len(per_question)} libraries for {len(questions)} questions; give one for each, or one")
+            raise InputError(f"{setting('batch_size', batch_size)} is not allowed", remedy="give at least 1")
+        if libraries is not None and documents is not None:
+            raise InputError("documents and libraries are both given", remedy="give one of them")
+        of_each = [self._opened(documents)] * len(questions) if libraries is None else list(libraries)
+        if len(of_each) != len(questions):
+            raise InputError(
+                f"{len(of_each)} libraries for {len(questions)} questions",
+                remedy="give one for each question, or one library for all as documents",
+            )
         groups = [slice(first, first + batch_size) for first in range(0, len(questions), batch_size)]
-        prepared = [self._prepared(questions[group], per_question[group], options) for group in groups]
-        event = cancelled or Event()
+        prepared = [self._prepared(questions[group], of_each[group], options) for group in groups]
+        event = self._lifetime.cancellation(cancelled)
         return [row.answer() for part in prepared for row in part.write([_ignore] * len(part.prompts), event)]
 
     def stream(self, question: Question, documents: Documents = None, **options: Unpack[AnswerOptions]) -> AnswerStream:
@@ -267,10 +288,16 @@ class SharedLLMEngine:
         Wrong input raises here, not at the first piece.
         """
         prepared = self._prepared([question], [documents], options)
-        return AnswerStream(lambda sink, cancelled: prepared.write([sink], cancelled)[0].answer())
+        stream = AnswerStream(lambda sink, cancelled: prepared.write([sink], cancelled)[0].answer())
+        self._lifetime.add(stream)
+        return stream
 
-    def past_context(self, question: str, documents: Documents) -> PastContext:
+    def past_context(self, question: Question, documents: Documents) -> PastContext:
         """What a question retains of documents, as `SharedLLMForCausalLM.generate` takes it.
+
+        Args:
+            question: a string, or messages of which the last question counts.
+            documents: as for `ask`.
 
         Raises:
             InputError: there are no documents, or no question.
@@ -291,50 +318,8 @@ class SharedLLMEngine:
         """
         if documents is None:
             raise InputError("there are no documents to inspect; give some")
-        return self._prepared([question], [documents], options).write([_ignore], Event())[0].inspection()
-
-    # ---------------------------------------------------------------------------------------------- async forms
-
-    async def aread(self, sources: Source | Iterable[Source] | Library, **kwargs: Any) -> Library:
-        """`read` for asyncio; cancelling the task stops reading."""
-        return await self._in_thread(lambda cancelled: self.read(sources, cancelled=cancelled, **kwargs))
-
-    async def aask(self, question: Question, documents: Documents = None, **options: Unpack[AnswerOptions]) -> Answer:
-        """`ask` for asyncio; cancelling the task stops the model within one token."""
-        return await self._in_thread(lambda cancelled: self.ask(question, documents, cancelled=cancelled, **options))
-
-    async def aask_batch(
-        self,
-        questions: Sequence[Question],
-        documents: Documents | Sequence[Library | None] = None,
-        *,
-        batch_size: int = _BATCH_ROWS,
-        **options: Unpack[AnswerOptions],
-    ) -> list[Answer]:
-        """`ask_batch` for asyncio."""
-        return await self._in_thread(
-            lambda cancelled: self.ask_batch(
-                questions, documents, batch_size=batch_size, cancelled=cancelled, **options
-            )
-        )
-
-    def astream(
-        self, question: Question, documents: Documents = None, **options: Unpack[AnswerOptions]
-    ) -> AsyncAnswerStream:
-        """`stream` for asyncio. Wrong input raises at the first piece, since loading documents may take long."""
-        return AsyncAnswerStream(
-            lambda sink, cancelled: (
-                self._prepared([question], [documents], options).write([sink], cancelled)[0].answer()
-            )
-        )
-
-    async def _in_thread(self, call: Callable[[Event], _T]) -> _T:
-        cancelled = Event()
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call, cancelled)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
+        event = self._lifetime.cancellation(None)
+        return self._prepared([question], [documents], options).write([_ignore], event)[0].inspection()
 
     # ---------------------------------------------------------------------------------------------- inside
 
@@ -342,28 +327,12 @@ class SharedLLMEngine:
         self, questions: Sequence[Question], documents: Sequence[Documents], options: AnswerOptions
     ) -> Prepared:
         """Check everything that can be wrong, before the model runs."""
-        settings = AnswerSettings.of(options)
-        return self._answering.prepare(questions, [self._opened(of) for of in documents], settings)
+        return self._answering.prepare(questions, [self._opened(one) for one in documents], AnswerSettings.of(options))
 
     def _opened(self, documents: Documents) -> Library | None:
-        if documents is None:
-            return None
-        return self._known(documents) if isinstance(documents, Library) else self.library(documents)
-
-    def _known(self, library: Library) -> Library:
-        """`library`, if its chunks are of this engine's kind."""
-        own = (self.tokenizer.fingerprint, self.model.method.chunk_tokens)
-        if (library.tokenizer, library.chunk_tokens) != own:
-            raise InputError(
-                f"the library was made by an engine with another tokenizer or chunk_tokens={library.chunk_tokens} "
-                f"(this one has {own[1]}); read its documents with this engine: engine.read(library.documents)"
-            )
-        return library
+        self._lifetime.check_open()
+        return self._libraries.open(documents, MAX_FILE_BYTES)
 
 
 def _ignore(piece: str) -> None:
     pass
-
-
-def _shown(sources: object) -> str:
-    return f"{sources!r:.200}"

@@ -99,11 +99,12 @@ def token_scores(library: Library, past: PastContext, score_S: Tensor) -> list[T
     per_chunk = [torch.zeros(len(chunk.ids)) for chunk in library.chunks]
     at = 0
     sample_at = "interval_end" if past.origin is None else past.origin.method.sample_at
-    for node, count in zip(past.nodes, past.states_per_node, strict=True):
-        kept = kept_tokens(node.length, count, sample_at)
-        for (before, token), score in zip(pairwise([-1, *kept]), positive_S[at : at + count].tolist(), strict=True):
-            per_chunk[node.chunk][node.start + before + 1 : node.start + token + 1] = score / (token - before)
-        at += count
+    for of_chunk, nodes, counts in zip(per_chunk, past.nodes, past.states_per_node, strict=True):
+        for node, count in zip(nodes, counts, strict=True):
+            kept = kept_tokens(node.length, count, sample_at)
+            for (before, token), score in zip(pairwise([-1, *kept]), positive_S[at : at + count].tolist(), strict=True):
+                of_chunk[node.start + before + 1 : node.start + token + 1] = score / (token - before)
+            at += count
     documents: list[list[Tensor]] = [[] for _ in library.documents]
     for chunk, scores in zip(library.chunks, per_chunk, strict=True):
         documents[chunk.document].append(scores)

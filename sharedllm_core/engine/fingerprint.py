@@ -1,8 +1,10 @@
-"""What answers depend on beside what was asked: all weights, the settings, the tokenizer."""
+"""What answers depend on beside the question: all weights, the method, the generation settings, the tokenizer."""
 
 import hashlib
 import json
 from itertools import chain
+from threading import Lock
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,34 +12,50 @@ from torch import Tensor
 from ..model.modeling import SharedLLMForCausalLM
 from ..text.tokenization import TextTokenizer
 
-__all__ = ["answer_fingerprint"]
+__all__ = ["AnswerFingerprints"]
 
 _SAMPLES = 4_096  # values of each tensor
 _WHOLE_NUMBERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _ELSEWHERE = {"_name_or_path", "transformers_version"}  # where a model was, and what wrote it, change no answer
 
 
-def answer_fingerprint(model: SharedLLMForCausalLM, tokenizer: TextTokenizer) -> str:
-    """A short hash that two engines share if they answer every question in the same way.
+class AnswerFingerprints:
+    """Fingerprints of the engines on one model's weights, which are hashed once, at first use."""
 
-    Of each weight it holds a checksum of all values, which tells any change apart, and evenly spaced values: far
-    quicker than hashing all of them, and it leaves them on their device.
+    def __init__(self) -> None:
+        self._weights: Any = None
+        self._lock = Lock()
+
+    def of(self, model: SharedLLMForCausalLM, tokenizer: TextTokenizer) -> str:
+        """A short hash that two engines share if they answer every question in the same way."""
+        with self._lock:
+            if self._weights is None:
+                self._weights = _hash_weights(model)
+        whole = self._weights.copy()
+        config = {name: value for name, value in model.config.to_dict().items() if name not in _ELSEWHERE}
+        settings = {
+            "config": config,
+            "method": model.method.to_dict(),
+            "generation": None if model.generation_config is None else model.generation_config.eos_token_id,
+            "tokenizer": tokenizer.fingerprint,
+            "chat_template": getattr(tokenizer.tokenizer, "chat_template", None),
+            "eos": tokenizer.tokenizer.eos_token_id,
+        }
+        whole.update(json.dumps(settings, sort_keys=True, default=str).encode())
+        fingerprint: str = whole.hexdigest()[:24]
+        return fingerprint
+
+
+def _hash_weights(model: SharedLLMForCausalLM) -> Any:
+    """A SHA-256 of each weight's checksum, which any change alters, and of evenly spaced values.
+
+    Much faster than hashing all values, and the weights stay on their device.
     """
     whole = hashlib.sha256()
     for name, weight in sorted(chain(model.named_parameters(), model.named_buffers())):
         whole.update(f"{name} {tuple(weight.shape)} {weight.dtype} {_checksum(weight)}".encode())
         whole.update(_sample(weight).numpy().tobytes())
-    config = {name: value for name, value in model.config.to_dict().items() if name not in _ELSEWHERE}
-    settings = {
-        "config": config,
-        "method": model.method.to_dict(),
-        "generation": None if model.generation_config is None else model.generation_config.eos_token_id,
-        "tokenizer": tokenizer.fingerprint,
-        "chat_template": getattr(tokenizer.tokenizer, "chat_template", None),
-        "eos": tokenizer.tokenizer.eos_token_id,
-    }
-    whole.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    return whole.hexdigest()[:24]
+    return whole
 
 
 def _checksum(weight: Tensor) -> int:

@@ -61,26 +61,23 @@ class Inspection:
 
 def inspected(answer: Answer, library: Library, past: PastContext, scores: Sequence[Tensor]) -> Inspection:
     """Sort a past context's nodes by document and place; `scores` are those of each document's tokens."""
-    first_token, numbers = [], []  # of each chunk, in its document
-    tokens_of, chunks_of = [0] * len(library), [0] * len(library)
-    for chunk in library.chunks:
-        first_token.append(tokens_of[chunk.document])
-        numbers.append(chunks_of[chunk.document])
-        tokens_of[chunk.document] += len(chunk.ids)
-        chunks_of[chunk.document] += 1
     nodes: list[list[InspectedNode]] = [[] for _ in library.documents]
-    for node, states in zip(past.nodes, past.states_per_node, strict=True):
-        chunk = library.chunks[node.chunk]
-        start, end = chunk.text.characters(node.start, node.end)
-        first = first_token[node.chunk] + node.start
-        score = float(scores[chunk.document][first : first + node.length].sum())
-        nodes[chunk.document].append(
-            InspectedNode(numbers[node.chunk], node.level, node.length, states, start, end, round(score, 4))
-        )
+    tokens_before, chunks_before = [0] * len(library), [0] * len(library)  # in each chunk's document
+    for chunk, retained, counts in zip(library.chunks, past.nodes, past.states_per_node, strict=True):
+        number = chunk.document
+        for node, states in zip(retained, counts, strict=True):
+            start, end = chunk.text.characters(node.start, node.end)
+            first = tokens_before[number] + node.start
+            score = round(float(scores[number][first : first + node.length].sum()), 4)
+            nodes[number].append(
+                InspectedNode(chunks_before[number], node.level, node.length, states, start, end, score)
+            )
+        tokens_before[number] += len(chunk.ids)
+        chunks_before[number] += 1
     depth = 0 if past.origin is None else past.origin.method.tree_depth
     documents = tuple(
         InspectedDocument(document, tuple(sorted(of, key=lambda node: node.start)))
         for document, of in zip(library.documents, nodes, strict=True)
     )
-    left_out = len(library.chunks) - len({node.chunk for node in past.nodes})
+    left_out = sum(not retained for retained in past.nodes)
     return Inspection(answer, documents, depth, left_out)

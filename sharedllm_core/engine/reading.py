@@ -1,11 +1,11 @@
-"""Reading documents with the lower model, through the tree cache.
+"""Documents through the lower model and the tree cache.
 
-Two ways, as the method has: `read` encodes every node of every chunk, ahead of any question. `past_context` takes what
-the cache has, encodes what a question retains beside that, and keeps it.
+`read` encodes every node of every chunk, ahead of any question. `past_context` reads for one question, in the four
+steps of the pipeline: select → fetch → encode → assemble.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Semaphore
@@ -15,14 +15,15 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ..errors import CacheWarning
+from ..errors import CacheWarning, setting
 from ..method.context_tree import Node
-from ..model.encoding import encode_nodes, read_query
-from ..model.modeling import SharedLLMForCausalLM
+from ..model.encoding import encode_missing, encode_nodes, is_complete, read_query, select
+from ..model.lower_model import LowerModel
 from ..model.node_states import NodeStates
+from ..model.node_vectors import NodeVectors
 from ..model.past_context import PastContext
-from ..model.retention import choose_nodes, encode_retained, is_complete
-from ..selection.choice import choose_of_texts
+from ..selection.choice import nodes_of
+from ..selection.policy import Query
 from ..text.library import Library
 from ..tree_cache import TreeCache, TreeKeys
 from .fair_lock import FairLock
@@ -42,23 +43,34 @@ class ReadPast:
     cached_tokens: int
 
 
+@dataclass(frozen=True)
+class _Encoded:
+    """The trees of some chunks and the nodes that a question retains of them, by the number of the chunk."""
+
+    trees: dict[int, NodeStates]
+    nodes: dict[int, Sequence[Node]]
+    cached_tokens: int
+
+
 class TreeReader:
-    """Reads libraries with one model and one cache.
+    """Reads libraries with one lower model, one method and one cache.
 
     Args:
-        model: of whose lower model the trees are.
+        lower: the lower model, whose method is fixed.
         cache: where trees are kept.
         lock: held while the model runs.
         fingerprint: of the lower model's weights.
     """
 
-    def __init__(self, model: SharedLLMForCausalLM, cache: TreeCache, lock: FairLock, fingerprint: str) -> None:
-        self.model = model
+    def __init__(self, lower: LowerModel, cache: TreeCache, lock: FairLock, fingerprint: str) -> None:
+        self._lower = lower
         self.cache = cache
         self._lock = lock
         cache_dtype = "int8" if cache.int8 else "model"
-        self._keys = TreeKeys(model.lower_model, cache.namespace, cache_dtype, fingerprint=fingerprint)
-        self._origin = model.lower_model.origin()
+        self._keys = TreeKeys(lower, cache.namespace, cache_dtype, fingerprint=fingerprint)
+        self._origin = lower.origin()
+
+    # ---------------------------------------------------------------------------------------------- ahead of questions
 
     def read(self, library: Library, progress: Progress, cancelled: Event) -> None:
         """Encode every chunk whose tree is not in the cache yet."""
@@ -74,68 +86,17 @@ class TreeReader:
                     return
                 new = [number for number in turn if not self.cache.contains(keys[number])]  # another may have read it
                 with self._lock, torch.no_grad():
-                    encoded = encode_nodes(self.model.lower_model, [library.chunks[number].ids for number in new])
+                    encoded = encode_nodes(self._lower, [library.chunks[number].ids for number in new])
                 for number, states in zip(new, encoded, strict=True):
                     writer.put(keys[number], states, complete=True)
                 progress.add(_num_tokens(library, turn))
         if lost := sum(not self.cache.contains(keys[number]) for number in todo):
-            warnings.warn(
-                f"of {len(todo)} trees just made the tree cache has lost {lost}, and each question makes them again; "
-                "raise its max_bytes, or mend what it warned of",
-                CacheWarning,
-                stacklevel=3,
+            warning = CacheWarning(
+                f"the tree cache has lost {lost} of {len(todo)} trees that were just made",
+                limit="and each question makes them again",
+                remedy=f"raise its {setting('max_bytes')}, or fix what it warned of",
             )
-
-    def past_context(
-        self, library: Library, query_ids: Tensor, progress: Progress, cancelled: Event
-    ) -> ReadPast | None:
-        """The past context that a question retains of a library; `None` when it is no longer wanted."""
-        lower = self.model.lower_model
-        with self._lock, torch.no_grad():
-            query = read_query(lower, query_ids, [chunk.ids for chunk in library.chunks])
-        # Where no vectors are compared, the texts decide at once for all chunks, which may share a budget. Under a
-        # limit, chunks in which the question finds least are left out; nothing of them is looked up or read.
-        chosen: list[list[Node]] | None = None
-        if not lower.method.compares_vectors:
-            chosen = choose_of_texts(lower.method, [chunk.ids for chunk in library.chunks], query)
-        left_out = {number for number, nodes in enumerate(chosen or ()) if not nodes}
-        keys = self.keys(library)
-        wanted = [number for number in range(len(keys)) if number not in left_out]
-        found = self.cache.get_many([keys[number] for number in wanted], self._origin, complete=False)
-        known = dict(zip(wanted, found, strict=True))
-        states = {i: entry for i, entry in known.items() if entry is not None and is_complete(entry, lower.method)}
-        if chosen is None:
-            retained = dict(zip(states, choose_nodes(lower, list(states.values()), query), strict=True))
-        else:
-            retained = {number: chosen[number] for number in states}
-        rest = [number for number in known if number not in states]
-        cached_tokens = library.num_tokens - _num_tokens(library, rest)
-        if any(known[number] is None for number in rest):
-            progress.begin(library.num_tokens, cached_tokens)
-        with _Writer(self.cache) as writer:
-            for turn in self._turns(library, rest):
-                if cancelled.is_set():
-                    return None
-                ids = [library.chunks[number].ids for number in turn]
-                with self._lock, torch.no_grad():
-                    of_turn = None if chosen is None else [chosen[number] for number in turn]
-                    encoded, nodes = encode_retained(lower, ids, [known[number] for number in turn], query, of_turn)
-                for number, entry, of_chunk in zip(turn, encoded, nodes, strict=True):
-                    states[number], retained[number] = entry, of_chunk
-                    if entry is known[number]:
-                        cached_tokens += _num_tokens(library, [number])
-                    else:
-                        writer.put(keys[number], entry, complete=is_complete(entry, lower.method))
-                progress.add(_num_tokens(library, turn))
-        a_chunk = next(iter(states.values()), None)
-        for number in left_out:
-            assert a_chunk is not None, "one chunk is always retained"
-            states[number], retained[number] = a_chunk.nothing_of(library.chunks[number].ids), []
-        order = sorted(states)
-        past = PastContext.from_nodes(
-            [states[number] for number in order], library.chunk_positions, [retained[number] for number in order]
-        )
-        return ReadPast(past.to(lower.device), cached_tokens)
+            warnings.warn(warning, stacklevel=3)
 
     def cached_tokens(self, library: Library) -> int:
         """Tokens of the chunks whose complete trees the cache has."""
@@ -146,13 +107,124 @@ class TreeReader:
         """The keys of the trees of a library's chunks."""
         return [self._keys.of_chunk(chunk.ids) for chunk in library.chunks]
 
+    # ---------------------------------------------------------------------------------------------- for one question
+
+    def past_context(
+        self, library: Library, query_ids: Tensor, progress: Progress, cancelled: Event
+    ) -> ReadPast | None:
+        """Read what a question retains of a library; `None` if it was cancelled."""
+        chunks = [chunk.ids for chunk in library.chunks]
+        with self._lock, torch.no_grad():
+            query = read_query(self._lower, query_ids, chunks)
+        selected = self._select(chunks, query)
+        fetched = self._fetch(library, selected)
+        encoded = self._encode(library, query, selected, fetched, progress, cancelled)
+        return None if encoded is None else self._assemble(library, encoded)
+
+    def _select(self, chunks: Sequence[Tensor], query: Query | None) -> list[list[Node]] | None:
+        """Select for all chunks by their token ids; `None` for a policy over vectors, which selects as trees arrive."""
+        if self._lower.method.compares_vectors:
+            return None
+        return select(self._lower, chunks, [query] * len(chunks))
+
+    def _fetch(self, library: Library, selected: Sequence[Sequence[Node]] | None) -> dict[int, NodeStates | None]:
+        """Fetch the trees of the chunks that retain something from the cache, by the number of the chunk."""
+        wanted = [number for number in range(len(library.chunks)) if selected is None or selected[number]]
+        keys = [self._keys.of_chunk(library.chunks[number].ids) for number in wanted]
+        found = self.cache.get_many(keys, self._origin, complete=False)
+        return dict(zip(wanted, found, strict=True))
+
+    def _encode(
+        self,
+        library: Library,
+        query: Query | None,
+        selected: Sequence[Sequence[Node]] | None,
+        fetched: Mapping[int, NodeStates | None],
+        progress: Progress,
+        cancelled: Event,
+    ) -> _Encoded | None:
+        """Encode the retained nodes that were not fetched, in turns, and put them into the cache."""
+        method = self._lower.method
+        ready = [number for number, tree in fetched.items() if tree is not None and is_complete(tree, method)]
+        encoded = _Encoded({}, {}, 0)
+        self._encode_turn(library, query, selected, fetched, ready, encoded)
+        rest = [number for number in fetched if number not in encoded.trees]
+        cached_tokens = library.num_tokens - _num_tokens(library, rest)
+        if any(fetched[number] is None for number in rest):
+            progress.begin(library.num_tokens, cached_tokens)
+        with _Writer(self.cache) as writer:
+            for turn in self._turns(library, rest):
+                if cancelled.is_set():
+                    return None
+                with self._lock:
+                    self._encode_turn(library, query, selected, fetched, turn, encoded)
+                for number in turn:
+                    tree = encoded.trees[number]
+                    if tree is fetched[number]:
+                        cached_tokens += _num_tokens(library, [number])
+                    else:
+                        key = self._keys.of_chunk(library.chunks[number].ids)
+                        writer.put(key, tree, complete=is_complete(tree, method))
+                progress.add(_num_tokens(library, turn))
+        return _Encoded(encoded.trees, encoded.nodes, cached_tokens)
+
+    @torch.no_grad()
+    def _encode_turn(
+        self,
+        library: Library,
+        query: Query | None,
+        selected: Sequence[Sequence[Node]] | None,
+        fetched: Mapping[int, NodeStates | None],
+        numbers: Sequence[int],
+        encoded: _Encoded,
+    ) -> None:
+        """Add the trees and retained nodes of some chunks to `encoded`; the lower model runs for missing nodes only."""
+        method = self._lower.method
+        chunks = [library.chunks[number].ids for number in numbers]
+        known = [fetched[number] for number in numbers]
+        vectors: NodeVectors | None = None
+        nodes: Sequence[Sequence[Node]]
+        if selected is not None:
+            nodes = [selected[number] for number in numbers]
+        else:
+            vectors = self._known_vectors(chunks, known)
+            nodes = select(self._lower, chunks, [query] * len(chunks), vectors=vectors)
+        # Where nodes share a run of their chunk, all of them cost no more than the retained ones.
+        wanted = [nodes_of(chunk, method) for chunk in chunks] if method.node_encoding == "shared" else nodes
+        trees = encode_missing(self._lower, chunks, known, wanted)
+        for place, (number, tree) in enumerate(zip(numbers, trees, strict=True)):
+            encoded.trees[number] = tree if vectors is None else tree.with_vectors(vectors.of_chunk(place))
+            encoded.nodes[number] = nodes[place]
+
+    def _known_vectors(self, chunks: Sequence[Tensor], known: Sequence[NodeStates | None]) -> NodeVectors:
+        """The fetched selection vectors. A tree that was read for a policy without vectors gets all of its own now."""
+        method = self._lower.method
+        vectors = NodeVectors(self._lower, chunks, known)
+        without: dict[int, list[Node]] = {}
+        for place, (chunk, tree) in enumerate(zip(chunks, known, strict=True)):
+            nodes = nodes_of(chunk, method)
+            if tree is not None and tree.has(nodes) and not is_complete(tree, method):
+                without[place] = [node for node in nodes if method.compares(node.level)]
+        vectors.compute(without)
+        return vectors
+
+    def _assemble(self, library: Library, encoded: _Encoded) -> ReadPast:
+        """Join the retained states of all chunks; a chunk that was left out under a limit has none."""
+        any_tree = next(iter(encoded.trees.values()))  # one chunk is always retained
+        trees, nodes = [], []
+        for number, chunk in enumerate(library.chunks):
+            trees.append(encoded.trees[number] if number in encoded.trees else any_tree.empty(chunk.ids))
+            nodes.append(encoded.nodes.get(number, ()))
+        past = PastContext.from_nodes(trees, library.chunk_positions, nodes)
+        return ReadPast(past.to(self._lower.device), encoded.cached_tokens)
+
     def _turns(self, library: Library, numbers: Sequence[int]) -> Iterator[list[int]]:
-        """Chunks in groups that the lower model reads without letting go of it."""
+        """Chunks in groups that the lower model reads without releasing the lock."""
         turn: list[int] = []
         tokens = 0
         for number in numbers:
             length = len(library.chunks[number].ids)
-            if turn and tokens + length > _BATCHES_A_TURN * self.model.lower_model.batch_tokens:
+            if turn and tokens + length > _BATCHES_A_TURN * self._lower.batch_tokens:
                 yield turn
                 turn, tokens = [], 0
             turn.append(number)
@@ -166,7 +238,7 @@ def _num_tokens(library: Library, numbers: Sequence[int]) -> int:
 
 
 class _Writer:
-    """Puts trees into a cache while the model goes on; leaving it waits until all are there."""
+    """Puts trees into a cache in a thread, while the model continues; leaving it waits until all are written."""
 
     def __init__(self, cache: TreeCache) -> None:
         self._cache = cache

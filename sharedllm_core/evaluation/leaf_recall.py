@@ -74,7 +74,7 @@ def _scores(question: Question, library: Library, past: PastContext, depth: int)
     return scores | {f"level {level}": levels.count(level) / len(levels) for level in range(1, depth + 1)}
 
 
-def _levels_of_tokens(fact: tuple[str, int, int], library: Library, nodes: Sequence[Node]) -> list[int]:
+def _levels_of_tokens(fact: tuple[str, int, int], library: Library, nodes: Sequence[Sequence[Node]]) -> list[int]:
     """The level at which each token of a fact is retained."""
     document, start, end = fact
     levels = []
@@ -83,6 +83,5 @@ def _levels_of_tokens(fact: tuple[str, int, int], library: Library, nodes: Seque
             continue
         first, last = chunk.text.offsets[:, 0], chunk.text.offsets[:, 1]
         inside = ((first < end) & (last > start)).nonzero().flatten().tolist()
-        own = [node for node in nodes if node.chunk == number] if inside else []
-        levels += [node.level for token in inside for node in own if node.start <= token < node.end]
+        levels += [node.level for token in inside for node in nodes[number] if node.start <= token < node.end]
     return levels

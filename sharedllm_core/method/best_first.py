@@ -1,6 +1,6 @@
 """Best-first search over the trees of all chunks, which share one budget of states (beyond the paper).
 
-Pure arithmetic, no torch: what a leaf has to say, and what a node costs, are functions of the caller's.
+Pure arithmetic, no torch: the score of a leaf and the cost of a node are functions that the caller passes.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from .context_tree import Node, WholeTree
 
 __all__ = ["Scores", "best_nodes"]
 
-#: Of a chunk, by its number, how much each of some nodes has to say: numbers of 0 or more.
+#: Given a chunk's number and some of its nodes, returns the score of each: 0 or more.
 Scores = Callable[[int, Sequence[Node]], Sequence[float]]
 
 
@@ -20,23 +20,23 @@ def best_nodes(
     scores: Scores,
     size: Callable[[Node], int],
     budget: int,
-    worth: float = 0.0,
+    min_score_share: float = 0.0,
     limit: int | None = None,
 ) -> list[list[Node]]:
-    """Nodes to retain of each tree; they tile its chunk, or there are none.
+    """The nodes to retain of each tree; they tile its chunk, or there are none.
 
-    Every chunk begins as one node. The node above the best leaf is replaced by what is finer, again and again, down to
-    that leaf and then to the next best one, as long as all retained nodes together keep within the budget. A leaf that
-    scores 0 is never looked for.
+    Every chunk begins as one node. The node above the best leaf is replaced by its finer nodes, level by level, down to
+    that leaf, then towards the next best one, as long as all retained nodes together stay within the budget. Leaves
+    that score 0 are never opened.
 
     Args:
         trees: of all chunks.
-        scores: how much leaves have to say.
-        size: what retaining a node costs.
-        budget: what all retained nodes may cost. The roots are retained even where they cost more.
-        worth: the share of the best leaf's score that a leaf must have to be looked for.
-        limit: what all retained nodes may cost for certain. Half of it is for roots: where all of them cost more, those
-            of the trees that score least are left out, of equal ones the last. One tree's is always retained.
+        scores: scores leaves.
+        size: the states that retaining a node costs.
+        budget: the states of all retained nodes. The roots are retained even if they cost more.
+        min_score_share: the share of the best leaf's score that a leaf must have to be opened.
+        limit: a hard limit on the states of all retained nodes. Half of it is for roots: if all of them cost more, the
+            trees with the lowest scores are left out (of equal ones the last). One tree is always retained.
     """
     roots = [tree.nodes[0] for tree in trees]
     of_leaves = [scores(number, tree.leaves) for number, tree in enumerate(trees)]
@@ -46,12 +46,12 @@ def best_nodes(
         kept = _best_that_fit(best_of_tree, [size(root) for root in roots], limit // 2)
     retained: list[set[Node]] = [{root} if number in kept else set() for number, root in enumerate(roots)]
     left = budget - sum(size(roots[number]) for number in kept)
-    enough = worth * max(best_of_tree, default=0.0)
-    # Most trees hold nothing that is looked for, and are never opened.
-    looked_for = [number for number in sorted(kept) if best_of_tree[number] > 0 and best_of_tree[number] >= enough]
-    below = {number: _best_below(trees[number], of_leaves[number]) for number in looked_for}
-    # Of equal scores the deeper node first: a path that was begun is gone to its end before another one begins.
-    waiting = [(-best_of_tree[number], 0, number, roots[number]) for number in looked_for]
+    enough = min_score_share * max(best_of_tree, default=0.0)
+    # Most trees have no leaf worth opening, and are skipped.
+    opened = [number for number in sorted(kept) if best_of_tree[number] > 0 and best_of_tree[number] >= enough]
+    below = {number: _best_below(trees[number], of_leaves[number]) for number in opened}
+    # Of equal scores the deeper node first, so that a path is followed to its leaf before the next one begins.
+    waiting = [(-best_of_tree[number], 0, number, roots[number]) for number in opened]
     heapify(waiting)
     while waiting:
         negative, _, number, node = heappop(waiting)
@@ -71,7 +71,7 @@ def best_nodes(
 
 
 def _best_that_fit(scores: Sequence[float], costs: Sequence[int], room: int) -> set[int]:
-    """The numbers of those that score best, of equal ones the first, as many as there is room for; at least one."""
+    """The numbers of the best-scoring entries (of equal ones the first) that fit into `room`; at least one."""
     order = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
     together = accumulate(costs[number] for number in order)
     return {number for number, cost in zip(order, together, strict=True) if cost <= room or number == order[0]}

@@ -1,14 +1,15 @@
-"""Context trees: how a chunk is split, and which nodes are retained (paper, section 3.2). Pure arithmetic, no torch.
+"""Context trees: splits, retained nodes, and downsampling (paper, section 3.2). Pure arithmetic, no torch.
 
-Nodes are spans of tokens inside their chunk. The model enters only as a function: `select` is asked, once per level
-and for all chunks together, which half of each split node is split further.
+A node is a span of tokens inside its chunk. Which chunk that is, the node does not know: lists and mappings by chunk
+number do. The model enters only as a function: `select` is called once per level, for all chunks together, and returns
+which half of each split node is split further.
 
-Beyond the paper, a chunk may have borders, places where it is good to split (ends of sentences), and a budget may be
-shared by all chunks (`best_first.py`).
+Beyond the paper, a chunk may have borders, preferred split points (ends of sentences), and one budget may be shared by
+all chunks (`best_first.py`).
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from .config import SampleAt, SharedLLMConfig
 __all__ = [
     "Borders",
     "Node",
+    "Pair",
     "Select",
     "WholeTree",
     "all_nodes",
@@ -29,14 +31,13 @@ __all__ = [
     "whole_tree",
 ]
 
-#: Of each chunk the places where it is good to split, ascending: tokens that begin a sentence.
-Borders = Sequence[Sequence[int]]
+#: Preferred split points of one chunk, ascending: tokens that begin a sentence.
+Borders = Sequence[int]
 
 
 class Node(NamedTuple):
-    """Tokens `start` to `end` (exclusive) of chunk number `chunk`, at `level` of its tree (0 is the whole chunk)."""
+    """Tokens `start` to `end` (exclusive) of a chunk, at `level` of its tree (0 is the whole chunk)."""
 
-    chunk: int
     level: int
     start: int
     end: int
@@ -47,44 +48,44 @@ class Node(NamedTuple):
         return self.end - self.start
 
 
-#: Given (left, right) pairs, says for each whether the right half is split further.
-Select = Callable[[Sequence[tuple[Node, Node]]], Sequence[bool]]
+#: The left and the right half of one node.
+Pair = tuple[Node, Node]
+
+#: Given pairs by the number of their chunk, returns for each, in the same order, whether the right half is selected.
+Select = Callable[[Mapping[int, Pair]], Sequence[bool]]
 
 
-def whole_chunk(chunk: int, length: int) -> Node:
-    """The root of the tree of chunk number `chunk`, `length` tokens long."""
-    return Node(chunk, 0, 0, length)
+def whole_chunk(length: int) -> Node:
+    """The root of the tree of a chunk of `length` tokens."""
+    return Node(0, 0, length)
 
 
-def split(node: Node, noise_tokens: float = 0.0, borders: Borders = ()) -> tuple[Node, Node]:
-    """Split a node of m ≥ 2 tokens at ⌊m/2 − ε⌋, both halves keeping at least one token.
+def split(node: Node, noise_tokens: float = 0.0, borders: Borders = ()) -> Pair:
+    """Split a node of m ≥ 2 tokens at ⌊m/2 − ε⌋; both halves keep at least one token.
 
     Args:
         node: the node to split.
         noise_tokens: ε, in tokens; 0 when answering.
-        borders: of all chunks. The border nearest to that place is taken instead of it, where one is at most a quarter
-            of the node away; of two equally near the first.
+        borders: of the node's chunk. The border nearest to that point is used instead if it is at most a quarter of the
+            node away; of two equally near, the first.
     """
     assert node.length >= 2, "a node of fewer than two tokens is never split"
     at = min(max(floor(node.length / 2 - noise_tokens), 1), node.length - 1)
-    middle = node.start + at
-    if borders:
-        middle = _nearest(borders[node.chunk], middle, node.length // 4, node)
-    child = node._replace(level=node.level + 1)
-    return child._replace(end=middle), child._replace(start=middle)
+    middle = _nearest(borders, node.start + at, node.length // 4, node)
+    return Node(node.level + 1, node.start, middle), Node(node.level + 1, middle, node.end)
 
 
 def finer(node: Node, least: int = 1, borders: Borders = ()) -> tuple[Node, ...]:
-    """What stands for a node one level deeper: its halves, or itself if they would have fewer than `least` tokens."""
+    """The node one level deeper: its halves, or the node itself if those would have fewer than `least` tokens."""
     if node.length >= 2 * least:
         return split(node, borders=borders)
     return (node._replace(level=node.level + 1),)
 
 
-def _nearest(places: Sequence[int], middle: int, reach: int, node: Node) -> int:
-    low = bisect_left(places, max(middle - reach, node.start + 1))
-    high = bisect_right(places, min(middle + reach, node.end - 1))
-    return min(places[low:high], key=lambda place: (abs(place - middle), place), default=middle)
+def _nearest(borders: Borders, middle: int, reach: int, node: Node) -> int:
+    low = bisect_left(borders, max(middle - reach, node.start + 1))
+    high = bisect_right(borders, min(middle + reach, node.end - 1))
+    return min(borders[low:high], key=lambda border: (abs(border - middle), border), default=middle)
 
 
 def retained_nodes(
@@ -92,7 +93,7 @@ def retained_nodes(
     depth: int,
     select: Select,
     noise: Callable[[], float] | None = None,
-    borders: Borders = (),
+    borders: Sequence[Borders] = (),
 ) -> list[list[Node]]:
     """The retained nodes of each chunk, from coarse to fine; they tile the chunk exactly.
 
@@ -101,21 +102,25 @@ def retained_nodes(
         depth: h, the number of levels below the root.
         select: the selection policy, called at most once per level with the pairs of all chunks.
         noise: draws ε, in tokens, for all splits of a level; `None` splits in the middle. Chunks share it so that their
-            nodes are of equal length and the lower model reads them together.
-        borders: see `split`.
+            nodes are of equal length and the lower model batches them.
+        borders: of each chunk; empty for none.
     """
     retained: list[list[Node]] = [[] for _ in chunks]
     current: dict[int, Node] = dict(enumerate(chunks))
     for level in range(1, depth + 1):
         noise_tokens = noise() if noise else 0.0
-        halves = {i: split(node, noise_tokens, borders) for i, node in current.items() if node.length >= 2}
+        pairs = {
+            i: split(node, noise_tokens, borders[i] if borders else ())
+            for i, node in current.items()
+            if node.length >= 2
+        }
         if level == depth:
-            current = {i: node for i, node in current.items() if i not in halves}
-            for i, pair in halves.items():
+            current = {i: node for i, node in current.items() if i not in pairs}
+            for i, pair in pairs.items():
                 retained[i] += pair
             break
-        selects_right = select(list(halves.values())) if halves else []
-        for (i, (left, right)), is_right in zip(halves.items(), selects_right, strict=True):
+        selects_right = select(pairs) if pairs else []
+        for (i, (left, right)), is_right in zip(pairs.items(), selects_right, strict=True):
             current[i], other = (right, left) if is_right else (left, right)
             retained[i].append(other)
     for i, node in current.items():  # too short to be split to the last level
@@ -124,12 +129,12 @@ def retained_nodes(
 
 
 class WholeTree(NamedTuple):
-    """Every node of a chunk that some choice retains, the root among them. It depends on no question.
+    """Every node of a chunk that some question may retain, including the root. The same for every question.
 
     Attributes:
         nodes: coarse levels first; the first is the root.
-        finer: of each node that can be split what stands for it one level deeper.
-        leaves: the nodes that cannot, in the order of the text.
+        finer: for each node that can be split, its nodes one level deeper.
+        leaves: the nodes that cannot be split, in the order of the text.
     """
 
     nodes: tuple[Node, ...]
@@ -137,7 +142,7 @@ class WholeTree(NamedTuple):
     leaves: tuple[Node, ...]
 
     def retainable(self, *, root: bool) -> tuple[Node, ...]:
-        """What some question retains: `nodes`, with the root only where a whole chunk may be retained, or is a leaf."""
+        """`nodes` without the root, unless whole chunks may be retained (`root`) or the root is the only node."""
         return self.nodes if root or len(self.nodes) == 1 else self.nodes[1:]
 
 
@@ -148,7 +153,7 @@ def whole_tree(root: Node, depth: int, least: int = 1, borders: Borders = ()) ->
         root: the chunk.
         depth: h, the number of levels below it.
         least: tokens; see `finer`.
-        borders: see `split`.
+        borders: of the chunk; see `split`.
     """
     nodes, parts_of = [root], dict[Node, tuple[Node, ...]]()
     level = [root]
@@ -170,7 +175,7 @@ def all_nodes(chunk: Node, depth: int, *, root: bool = False, least: int = 1, bo
         depth: h.
         root: whether the whole chunk may be retained, as best-first search does.
         least: tokens; see `finer`.
-        borders: see `split`.
+        borders: of the chunk; see `split`.
     """
     return list(whole_tree(chunk, depth, least, borders).retainable(root=root))
 

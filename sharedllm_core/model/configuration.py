@@ -4,6 +4,7 @@ from typing import Any
 
 from transformers import AutoConfig, LlamaConfig, PreTrainedConfig
 
+from ..errors import ConfigError
 from ..method.config import SharedLLMConfig
 
 __all__ = ["SharedLLMModelConfig"]
@@ -59,6 +60,20 @@ class SharedLLMModelConfig(PreTrainedConfig):
         kwargs.setdefault("dtype", getattr(base_config, "dtype", None))
         super().__init__(**{name: getattr(base_config, name, None) for name in _MIRRORED} | kwargs)
 
+    def freeze_method(self, frozen: bool) -> None:
+        """Refuse every later change of `method`, as the model of an engine needs; or allow it again."""
+        self._method_is_frozen = frozen
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "method" and self.__dict__.get("_method_is_frozen"):
+            raise ConfigError(
+                "the method of a model that belongs to an engine is fixed, since trees and questions depend on it",
+                remedy="use engine.with_policy(…): an engine with another policy that shares the model",
+            )
+        super().__setattr__(name, value)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return super().to_dict() | {"method": self.method.to_dict()}
+        values = super().to_dict() | {"method": self.method.to_dict()}
+        values.pop("_method_is_frozen", None)
+        return values

@@ -1,37 +1,41 @@
-"""From chunks of token ids to a `PastContext`, or to the `NodeStates` that a cache keeps.
+"""The steps of reading that run the lower model: read the query, select by vectors, encode states.
 
-Two ways lead to the same past context. `encode_past_context` selects first and encodes only what it retains: the
-shortest way to a first answer. `encode_nodes` encodes every node once; `retention.py` then picks the retained ones for
-each question without running the lower model again.
+Reading is one pipeline, *select → fetch → encode → assemble*, whoever reads:
+
+- select: `select` here, which hands selection vectors to `selection.choice`;
+- fetch: what the tree cache has (`engine/reading.py`); a model alone and training fetch nothing;
+- encode: `encode` for the nodes that a question retains, `encode_missing` for those that were not fetched,
+  `encode_nodes` for every node of every chunk;
+- assemble: `PastContext.from_nodes`.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate
 
 import torch
 from torch import Tensor
 
+from ..errors import PastContextError
 from ..method.config import SharedLLMConfig
 from ..method.context_tree import Node, num_states, whole_chunk
-from ..selection.choice import choose, nodes_of
+from ..selection.choice import nodes_of, select_for_rows
 from ..selection.policy import Query, load_policy
 from .lower_model import LowerModel, PastTokens
-from .node_states import NodeStates, StateOrigin
-from .past_context import PastContext, key_rotation, state_positions
-from .rotary import rotate
+from .node_states import NodeStates
+from .node_vectors import NodeVectors
 
 __all__ = [
-    "comparable_vectors",
-    "encode_in_place",
+    "encode",
+    "encode_missing",
     "encode_nodes",
-    "encode_past_context",
-    "encode_per_chunk",
+    "is_complete",
     "needs_query",
     "read_query",
+    "select",
+    "select_from",
 ]
 
-# Suffixes: M injection layers, K key/value heads, S states, D head size, E hidden size.
+# Suffixes: K key/value heads, S states, D head size, E hidden size.
 
 
 def needs_query(method: SharedLLMConfig) -> bool:
@@ -41,134 +45,183 @@ def needs_query(method: SharedLLMConfig) -> bool:
 
 @torch.no_grad()
 def read_query(lower: LowerModel, query_ids: Tensor | None, chunks: Sequence[Tensor]) -> Query | None:
-    """What the policy compares with, for all chunks of a past context; `None` for one that needs no query."""
+    """Read what the policy compares nodes with; `None` for a policy that needs no query.
+
+    Args:
+        lower: the lower model.
+        query_ids: ids of the question [l].
+        chunks: ids of all chunks of the past context.
+    """
     policy = load_policy(lower.method.policy)
     if not policy.needs_query:
         return None
     assert query_ids is not None, "the model has checked that there is a query"
     vector_E = None
     if policy.pooling is not None:
-        tokens = PastTokens([query_ids], lower.device)
-        vector_E = lower.selection_vectors(tokens, [whole_chunk(0, len(query_ids))])[0]
+        vector_E = lower.selection_vectors(PastTokens([query_ids], lower.device), [[whole_chunk(len(query_ids))]])[0]
     return Query(vector_E, policy.weights(query_ids, chunks))
 
 
-def encode_past_context(
-    lower: LowerModel, chunks: Sequence[Tensor], query: Query | None, positions: tuple[int, ...], noisy: bool
-) -> PastContext:
-    """Select, then run the lower model on the retained nodes alone. Arguments are checked; no chunk is empty."""
-    method = lower.method
-    tokens = PastTokens(chunks, lower.device)
-    with torch.no_grad():  # a choice has no gradient
-        per_chunk = choose(
-            method,
-            chunks,
-            lambda nodes: lower.selection_vectors(tokens, nodes),
-            query,
-            noise=(lambda: method.split_noise_tokens * float(torch.randn(()))) if noisy else None,
-        )
-    nodes = [node for of_chunk in per_chunk for node in of_chunk]
-    counts = [num_states(node.length, node.level, method) for node in nodes]
-    origin = lower.origin()
-    position_S = state_positions(nodes, counts, positions, origin)
-    keys, values = encode_in_place(lower, tokens, nodes, counts, origin, position_S)
-    return PastContext(tuple(nodes), tuple(counts), positions, tuple(keys), tuple(values), origin)
-
-
-def encode_in_place(
+@torch.no_grad()  # a choice has no gradient
+def select(
     lower: LowerModel,
-    tokens: PastTokens,
-    nodes: list[Node],
-    counts: list[int],
-    origin: StateOrigin,
-    position_S: Tensor | None = None,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """States of `nodes` in their order, per layer keys and values [K, S, D]; keys rotated when positions are given.
+    chunks: Sequence[Tensor],
+    queries: Sequence[Query | None],
+    *,
+    vectors: NodeVectors | None = None,
+    noisy: bool = False,
+) -> list[list[Node]]:
+    """Select the nodes to retain of each chunk.
 
-    Each batch is written where it belongs as soon as it is there, so that nothing is held twice.
+    Args:
+        lower: the lower model.
+        chunks: ids of each, none empty.
+        queries: the query of each chunk, see `select_for_rows`.
+        vectors: selection vectors that are known already; computed ones are added to it.
+        noisy: draw split points around the middle, as in training.
     """
-    starts = [0, *accumulate(counts)]
-    keys: list[Tensor] = []
-    values: list[Tensor] = []
-    for indices, batch in lower.states(tokens, nodes):
-        slots = torch.cat([torch.arange(starts[i], starts[i] + counts[i]) for i in indices])
-        rotation = None if position_S is None else key_rotation(position_S[slots], origin)
-        for layer, (key_KSD, value_KSD) in enumerate(zip(batch.keys, batch.values, strict=True)):
-            device = key_KSD.device
-            placed_KSD = key_KSD if rotation is None else rotate(key_KSD, *(part.to(device) for part in rotation))
-            if layer == len(keys):
-                shape = (len(value_KSD), sum(counts), value_KSD.shape[-1])
-                keys.append(value_KSD.new_empty(shape))
-                values.append(value_KSD.new_empty(shape))
-            # Under autocast a key norm gives keys another dtype than values have.
-            keys[layer].index_copy_(1, slots.to(device), placed_KSD.to(value_KSD.dtype))
-            values[layer].index_copy_(1, slots.to(device), value_KSD)
-    return keys, values
+    method = lower.method
+    noise = (lambda: method.split_noise_tokens * float(torch.randn(()))) if noisy else None
+    return select_for_rows(method, chunks, queries, vectors or NodeVectors(lower, chunks), noise)
+
+
+def select_from(lower: LowerModel, states: Sequence[NodeStates], query_ids: Tensor | None) -> list[NodeStates]:
+    """Select from entries that have all nodes; the lower model runs on the query alone.
+
+    Raises:
+        PastContextError: states or selection vectors of another model, or an entry without a node that is selected.
+    """
+    _check_origin(lower, states)
+    chunks = [entry.token_ids for entry in states]
+    query = read_query(lower, query_ids, chunks)
+    nodes = select(lower, chunks, [query] * len(chunks), vectors=NodeVectors(lower, chunks, states))
+    return [entry.keep(retained) for entry, retained in zip(states, nodes, strict=True)]
+
+
+def _check_origin(lower: LowerModel, states: Sequence[NodeStates]) -> None:
+    own, policy = lower.origin(), lower.method.policy
+    for number, entry in enumerate(states):
+        if (number == 0 or entry.origin is not states[0].origin) and (why := entry.origin.differs_from(own)):
+            raise PastContextError(
+                f"the states of chunk {number} were made by another model: {why}", remedy="encode them with this model"
+            )
+        theirs = entry.origin.method.policy
+        if policy != theirs and load_policy(theirs).pooling not in {None, lower.pooling}:
+            raise PastContextError(
+                f"the selection vectors of chunk {number} were made for policy={theirs!r}",
+                limit=f"and policy={policy!r} compares others",
+                remedy="encode the chunk with this model",
+            )
+
+
+def encode(lower: LowerModel, chunks: Sequence[Tensor], nodes: Sequence[Sequence[Node]]) -> list[NodeStates]:
+    """Encode some nodes of each chunk, all together; gradients flow where the weights ask for them.
+
+    Args:
+        lower: the lower model.
+        chunks: ids of each.
+        nodes: of each chunk; may be empty.
+
+    Returns:
+        One entry per chunk, without selection vectors.
+    """
+    counts = [[num_states(node.length, node.level, lower.method) for node in of_chunk] for of_chunk in nodes]
+    keys, values = _states_in_order(lower, chunks, nodes, [count for of_chunk in counts for count in of_chunk])
+    origin = lower.origin()
+    no_vectors = lower.backbone.norm.weight.new_empty(0, lower.backbone.config.hidden_size, device=lower.device)
+    ends = list(accumulate(sum(of_chunk) for of_chunk in counts))
+    entries: list[NodeStates] = []
+    for ids, of_chunk, own_counts, end in zip(chunks, nodes, counts, ends, strict=True):
+        own = slice(end - sum(own_counts), end)
+        entries.append(
+            NodeStates(
+                token_ids=ids.to("cpu", torch.int32),
+                nodes=tuple(of_chunk),
+                states_per_node=tuple(own_counts),
+                keys=torch.stack([key_KSD[:, own].to(lower.device) for key_KSD in keys]),
+                values=torch.stack([value_KSD[:, own].to(lower.device) for value_KSD in values]),
+                vector_nodes=(),
+                vectors=no_vectors,
+                origin=origin,
+            )
+        )
+    return entries
+
+
+def encode_missing(
+    lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | None], nodes: Sequence[Sequence[Node]]
+) -> list[NodeStates]:
+    """Encode those of some nodes that are not in `known`.
+
+    Args:
+        lower: the lower model.
+        chunks: ids of each.
+        known: what was fetched of each.
+        nodes: of each chunk.
+
+    Returns:
+        What was fetched and what was encoded, of each chunk; the same object as in `known` if nothing was missing.
+    """
+    missing = [
+        list(of_chunk) if entry is None else [node for node in of_chunk if not entry.has([node])]
+        for entry, of_chunk in zip(known, nodes, strict=True)
+    ]
+    if not any(missing):
+        return [entry for entry in known if entry is not None]
+    encoded = encode(lower, chunks, missing)
+    return [
+        new if entry is None else _on(entry, lower.device).joined(new) if new.nodes else entry
+        for entry, new in zip(known, encoded, strict=True)
+    ]
 
 
 def encode_nodes(lower: LowerModel, chunks: Sequence[Tensor]) -> list[NodeStates]:
-    """Every node of every chunk. Chunks are taken a few at a time, as many as fill a batch of the lower model."""
-    origin = lower.origin()
+    """Encode every node of every chunk with its selection vectors, as many chunks at once as fill a batch."""
     encoded: list[NodeStates] = []
     while len(encoded) < len(chunks):
         some: list[Tensor] = []
         tokens = 0
-        while len(encoded) + len(some) < len(chunks):
-            chunk = chunks[len(encoded) + len(some)]
+        for chunk in chunks[len(encoded) :]:
             tokens += len(chunk)
             if some and tokens > lower.batch_tokens:
                 break
             some.append(chunk)
-        encoded += _encode_some_nodes(lower, some, origin)
+        nodes = [nodes_of(chunk, lower.method) for chunk in some]
+        vectors = NodeVectors(lower, some)
+        vectors.compute({n: [node for node in of if lower.method.compares(node.level)] for n, of in enumerate(nodes)})
+        encoded += [entry.with_vectors(vectors.of_chunk(n)) for n, entry in enumerate(encode(lower, some, nodes))]
     return encoded
 
 
-def _encode_some_nodes(lower: LowerModel, chunks: Sequence[Tensor], origin: StateOrigin) -> list[NodeStates]:
-    method = lower.method
-    tokens = PastTokens(chunks, lower.device)
-    per_chunk = [nodes_of(chunk, method) for chunk in chunks]
-    encoded = encode_per_chunk(lower, tokens, per_chunk, origin)
-    comparable = [[node for node in nodes if method.compares(node.level)] for nodes in per_chunk]
-    flat = [node._replace(chunk=i) for i, nodes in enumerate(comparable) for node in nodes]
-    vectors_VE = comparable_vectors(lower, tokens, flat)
-    rows = vectors_VE.split([len(nodes) for nodes in comparable])
-    return [
-        replace(entry, vector_nodes=tuple(nodes), vectors=of_chunk.clone())
-        for entry, nodes, of_chunk in zip(encoded, comparable, rows, strict=True)
-    ]
+def is_complete(states: NodeStates, method: SharedLLMConfig) -> bool:
+    """Whether an entry has every node that some question retains, and the vectors that the policy compares."""
+    nodes = nodes_of(states.token_ids, method)
+    return states.has(nodes) and len(states.vector_nodes) >= sum(method.compares(node.level) for node in nodes)
 
 
-def encode_per_chunk(
-    lower: LowerModel, tokens: PastTokens, per_chunk: Sequence[Sequence[Node]], origin: StateOrigin
-) -> list[NodeStates]:
-    """The states of some nodes of each chunk, in one run of the lower model; without selection vectors."""
-    flat = [node._replace(chunk=i) for i, nodes in enumerate(per_chunk) for node in nodes]
-    counts = [num_states(node.length, node.level, lower.method) for node in flat]
-    keys, values = encode_in_place(lower, tokens, flat, counts, origin)
-    none = comparable_vectors(lower, tokens, [])
-    encoded: list[NodeStates] = []
-    node_at, state_at = 0, 0
-    for nodes in per_chunk:
-        own_counts = tuple(counts[node_at : node_at + len(nodes)])
-        own = slice(state_at, state_at + sum(own_counts))
-        encoded.append(
-            NodeStates(
-                token_ids=tokens.chunks[len(encoded)].to("cpu", torch.int32),
-                nodes=tuple(nodes),
-                states_per_node=own_counts,
-                keys=torch.stack([key_KSD[:, own].to(lower.device) for key_KSD in keys]),
-                values=torch.stack([value_KSD[:, own].to(lower.device) for value_KSD in values]),
-                vector_nodes=(),
-                vectors=none,
-                origin=origin,
-            )
-        )
-        node_at, state_at = node_at + len(nodes), own.stop
-    return encoded
+def _states_in_order(
+    lower: LowerModel, chunks: Sequence[Tensor], nodes: Sequence[Sequence[Node]], counts: Sequence[int]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Keys (before RoPE) and values of nodes in their order, per layer [K, S, D]; `counts` are the states of each.
+
+    Each batch is written to its place as soon as it is computed.
+    """
+    starts = [0, *accumulate(counts)]
+    keys: list[Tensor] = []
+    values: list[Tensor] = []
+    for indices, batch in lower.states(PastTokens(chunks, lower.device), nodes):
+        slots = torch.cat([torch.arange(starts[i], starts[i] + counts[i]) for i in indices])
+        for layer, (key_KSD, value_KSD) in enumerate(zip(batch.keys, batch.values, strict=True)):
+            if layer == len(keys):
+                shape = (len(value_KSD), starts[-1], value_KSD.shape[-1])
+                keys.append(value_KSD.new_empty(shape))
+                values.append(value_KSD.new_empty(shape))
+            at = slots.to(value_KSD.device)
+            # Under autocast a key norm gives keys another dtype than values have.
+            keys[layer].index_copy_(1, at, key_KSD.to(value_KSD.dtype))
+            values[layer].index_copy_(1, at, value_KSD)
+    return keys, values
 
 
-def comparable_vectors(lower: LowerModel, tokens: PastTokens, nodes: list[Node]) -> Tensor:
-    """Selection vectors [len(nodes), E] of nodes; there may be none."""
-    if not nodes:
-        return lower.backbone.norm.weight.new_empty(0, lower.backbone.config.hidden_size, device=lower.device)
-    return lower.selection_vectors(tokens, nodes)
+def _on(states: NodeStates, device: torch.device) -> NodeStates:
+    return states if states.keys.device == device else states.to(device)

@@ -1,37 +1,39 @@
 """The lower model: the upper model's own bottom M layers, run on nodes of past context (paper, section 3.1).
 
-It has no weights of its own. Nodes are run alone, positions from 0, in batches of equal length; with
-`node_encoding="shared"` whole chunks are, and the states of all their nodes are taken from that run. Where nodes are
-split at the ends of sentences, lengths are all different: there batches are of about equal length, and shorter nodes
-are filled up on the right with what nobody sees. A batch holds at most `batch_tokens` tokens: what the lower model
-needs beyond the states that are kept does not grow with the past context. When the device runs out of memory,
-`batch_tokens` is halved and the batch is tried again.
+It has no weights of its own. Each node is run alone, positions from 0, batched with nodes of equal length; with
+`node_encoding="shared"` whole chunks are run, and the states of all nodes are taken from that run. Nodes that are split
+at the ends of sentences differ in length: those of about equal length are batched, and shorter ones are padded on the
+right, where causal attention does not look. A batch holds at most `batch_tokens` tokens, so the memory beyond the kept
+states does not grow with the past context. When the device runs out of memory, `batch_tokens` is halved and the batch
+is retried.
 
-Two things are not computed because nobody reads them: the last of the M layers gives only keys and values, so its
-attention and MLP never run; a selection vector is a last token's, so the first layer's queries and MLP run for that
-token alone.
+Two things are skipped because nothing uses them: the last of the M layers yields only keys and values, so its attention
+and MLP never run; a selection vector is the last token's, so the first layer's queries and MLP run for that token only.
 """
 
+import copy
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-from ..errors import DeviceMemoryError
+from ..errors import ConfigError, DeviceMemoryError
 from ..method.config import SharedLLMConfig
 from ..method.context_tree import Node, kept_tokens, num_states, whole_chunk
 from ..selection.policy import Pooling, load_policy
-from .base_families import sliding_window
 from .node_attention import node_attention
 from .node_states import StateOrigin
-from .rotary import rotate
+from .projections import device_of, project_keys, project_values
+from .selection_vectors import last_vectors, mean_vectors
 
 __all__ = ["LowerModel", "PastTokens", "StateBatch", "is_out_of_memory", "says_out_of_memory"]
+
+#: A node and the number of its chunk.
+_Placed = tuple[int, Node]
 
 # Suffixes: N nodes of a batch, L tokens of a node, E hidden size, K key/value heads, G query heads per key/value head,
 # D head size, S kept states of a node.
@@ -59,12 +61,12 @@ class PastTokens:
         self._starts = [0, *accumulate(self.lengths)]
         self._ids = torch.cat(list(chunks)).to(device)
 
-    def of_nodes(self, nodes: Sequence[Node]) -> Tensor:
-        """Ids [N, L] of nodes; shorter ones than the longest repeat their last token."""
+    def of_nodes(self, nodes: Sequence[tuple[int, Node]]) -> Tensor:
+        """Ids [N, L] of nodes, each with the number of its chunk; nodes shorter than L repeat their last token."""
         device = self._ids.device
-        first_N = torch.tensor([self._starts[node.chunk] + node.start for node in nodes], device=device)
-        last_N = torch.tensor([node.length - 1 for node in nodes], device=device)
-        place_L = torch.arange(max(node.length for node in nodes), device=device)
+        first_N = torch.tensor([self._starts[chunk] + node.start for chunk, node in nodes], device=device)
+        last_N = torch.tensor([node.length - 1 for _, node in nodes], device=device)
+        place_L = torch.arange(max(node.length for _, node in nodes), device=device)
         return self._ids[first_N[:, None] + torch.minimum(place_L, last_N[:, None])]
 
 
@@ -86,8 +88,26 @@ class LowerModel:
 
     def __init__(self, backbone: Any, method: SharedLLMConfig) -> None:
         self.backbone = backbone
-        self.method = method
+        self._method = method
         self._batch_tokens: int | None = None
+
+    @property
+    def method(self) -> SharedLLMConfig:
+        """The numbers of the method; fixed."""
+        return self._method
+
+    @method.setter
+    def method(self, method: SharedLLMConfig) -> None:
+        raise ConfigError(
+            "the method of a lower model is fixed",
+            remedy="use model.with_method(…), or engine.with_policy(…) where the model belongs to an engine",
+        )
+
+    def with_method(self, method: SharedLLMConfig) -> Self:
+        """The same layers with other numbers of the method."""
+        other = copy.copy(self)
+        other._method = method
+        return other
 
     @property
     def batch_tokens(self) -> int:
@@ -133,42 +153,71 @@ class LowerModel:
             rotary = type(self.backbone.rotary_emb)(config=self.backbone.config)
         return rotary.original_inv_freq.float(), float(rotary.attention_scaling)
 
-    def states(self, tokens: PastTokens, nodes: Sequence[Node]) -> Iterator[tuple[list[int], StateBatch]]:
-        """The kept states of `nodes`, batch by batch: which of the nodes, and their states."""
+    def states(self, tokens: PastTokens, nodes: Sequence[Sequence[Node]]) -> Iterator[tuple[list[int], StateBatch]]:
+        """Yield the kept states of nodes, batch by batch.
+
+        Args:
+            tokens: of the chunks.
+            nodes: of each chunk.
+
+        Yields:
+            Which nodes, counted through all chunks in order, and their states.
+        """
+        placed = _placed(nodes)
         if self.method.node_encoding == "shared":
-            return self._states_of_chunks(tokens, nodes)
+            return self._states_of_chunks(tokens, placed)
 
         def shape(node: Node) -> Hashable:
             if self.method.split_after:
-                return _filled_up(node.length)
+                return _padded_length(node.length)
             return node.length, num_states(node.length, node.level, self.method)
 
-        def run(batch: list[Node]) -> StateBatch:
-            kept = [self._kept(node) for node in batch]
-            return self._states(tokens.of_nodes(batch), [node.length for node in batch], kept)
+        def run(batch: list[_Placed]) -> StateBatch:
+            kept = [self._kept(node) for _, node in batch]
+            return self._states(tokens.of_nodes(batch), [node.length for _, node in batch], kept)
 
-        return self._in_batches(nodes, shape, run)
+        return self._in_batches(placed, shape, run)
 
-    def _states_of_chunks(self, tokens: PastTokens, nodes: Sequence[Node]) -> Iterator[tuple[list[int], StateBatch]]:
-        """The same from one run of each chunk that the nodes belong to."""
-        of_chunk: dict[int, list[int]] = {}
-        for index, node in enumerate(nodes):
-            of_chunk.setdefault(node.chunk, []).append(index)
-        chunks = [whole_chunk(number, tokens.lengths[number]) for number in of_chunk]
+    def _states_of_chunks(
+        self, tokens: PastTokens, placed: Sequence[_Placed]
+    ) -> Iterator[tuple[list[int], StateBatch]]:
+        """`states`, from one run of each chunk that has nodes."""
+        indices_of: dict[int, list[int]] = {}
+        for index, (chunk, _) in enumerate(placed):
+            indices_of.setdefault(chunk, []).append(index)
+        chunks = [(number, whole_chunk(tokens.lengths[number])) for number in indices_of]
 
-        def run(batch: list[Node]) -> StateBatch:
-            own = [[nodes[index] for index in of_chunk[chunk.chunk]] for chunk in batch]
-            kept = [[node.start + at for node in of_one for at in self._kept(node)] for of_one in own]
-            return self._states(tokens.of_nodes(batch), [chunk.length for chunk in batch], kept)
+        def run(batch: list[_Placed]) -> StateBatch:
+            own = [[placed[index][1] for index in indices_of[number]] for number, _ in batch]
+            kept = [[node.start + at for node in nodes for at in self._kept(node)] for nodes in own]
+            return self._states(tokens.of_nodes(batch), [chunk.length for _, chunk in batch], kept)
 
-        for numbers, states in self._in_batches(chunks, lambda chunk: _filled_up(chunk.length), run):
-            yield [index for number in numbers for index in of_chunk[chunks[number].chunk]], states
+        for numbers, states in self._in_batches(chunks, lambda chunk: _padded_length(chunk.length), run):
+            yield [index for number in numbers for index in indices_of[chunks[number][0]]], states
 
-    def selection_vectors(self, tokens: PastTokens, nodes: Sequence[Node]) -> Tensor:
-        """v(x) of each node [len(nodes), E]: its last token, or mean, after the first layer and the final norm."""
-        rows: list[Tensor | None] = [None] * len(nodes)
-        pool = {"last": self._last_vectors, "mean": self._mean_vectors}[self.pooling]
-        batches = self._in_batches(nodes, lambda node: node.length, lambda batch: pool(tokens.of_nodes(batch)))
+    def selection_vectors(self, tokens: PastTokens, nodes: Sequence[Sequence[Node]]) -> Tensor:
+        """Compute v(x) of nodes: the hidden state of their last token, or the mean, after layer one and the final norm.
+
+        Args:
+            tokens: of the chunks.
+            nodes: of each chunk.
+
+        Returns:
+            [number of nodes, E], chunk after chunk.
+        """
+        placed = _placed(nodes)
+        rows: list[Tensor | None] = [None] * len(placed)
+        pooling, full = self.pooling, self.method.lower_attention == "full"
+
+        def run(batch: list[_Placed]) -> Tensor:
+            ids_NL = tokens.of_nodes(batch)
+            return (
+                last_vectors(self.backbone, ids_NL)
+                if pooling == "last"
+                else mean_vectors(self.backbone, ids_NL, full=full)
+            )
+
+        batches = self._in_batches(placed, lambda node: node.length, run)
         for indices, vectors_NE in batches:
             for index, vector_E in zip(indices, vectors_NE, strict=True):
                 rows[index] = vector_E
@@ -187,72 +236,38 @@ class LowerModel:
         hidden_NLE = self.backbone.embed_tokens(ids_NL)
         positions = torch.arange(length, device=hidden_NLE.device)[None]
         rotation = self.backbone.rotary_emb(hidden_NLE, positions)
+        full = self.method.lower_attention == "full"
         states = StateBatch([], [])
         for number, layer in enumerate(self.layers):
-            hidden_NLE = hidden_NLE.to(_device(layer))
+            hidden_NLE = hidden_NLE.to(device_of(layer))
             index = torch.tensor(places, device=hidden_NLE.device)
             kept_SE = layer.input_layernorm(hidden_NLE.flatten(0, 1).index_select(0, index))
-            states.keys.append(_keys(layer.self_attn, kept_SE).transpose(0, 1))
-            states.values.append(_heads(layer.self_attn, layer.self_attn.v_proj(kept_SE)).transpose(0, 1))
+            states.keys.append(project_keys(layer.self_attn, kept_SE).transpose(0, 1))
+            states.values.append(project_values(layer.self_attn, kept_SE).transpose(0, 1))
             if number + 1 < self.method.injection_layers:
-                attention = self._attention(number, hidden_NLE, lengths)
+                attention = node_attention(self.backbone.config, number, hidden_NLE, lengths, full=full)
                 hidden_NLE = layer(hidden_NLE, position_embeddings=rotation, **attention)
         return states
-
-    def _last_vectors(self, ids_NL: Tensor) -> Tensor:
-        layer = self.backbone.layers[0]
-        attention = layer.self_attn
-        hidden_NLE = self.backbone.embed_tokens(ids_NL).to(_device(layer))
-        length = ids_NL.shape[1]
-        cos, sin = self.backbone.rotary_emb(hidden_NLE, torch.arange(length, device=hidden_NLE.device)[None])
-        normed_NLE = layer.input_layernorm(hidden_NLE)
-        last_NE = hidden_NLE[:, -1]
-        query_NKGD = _queries(attention, normed_NLE[:, -1])
-        query_NKGD = rotate(query_NKGD, cos[0, -1], sin[0, -1])
-        key_NKLD = rotate(_keys(attention, normed_NLE).transpose(1, 2), cos[0], sin[0])
-        value_NKLD = _heads(attention, attention.v_proj(normed_NLE)).transpose(1, 2)
-        if (window := sliding_window(self.backbone.config, 0)) is not None:
-            key_NKLD, value_NKLD = key_NKLD[:, :, -window:], value_NKLD[:, :, -window:]
-        mixed_NKGD = scaled_dot_product_attention(query_NKGD, key_NKLD, value_NKLD, scale=attention.scaling)
-        last_NE = last_NE + attention.o_proj(mixed_NKGD.flatten(1))
-        last_NE = last_NE + layer.mlp(layer.post_attention_layernorm(last_NE))
-        norm = self.backbone.norm
-        vectors: Tensor = norm(last_NE.to(norm.weight.device))
-        return vectors
-
-    def _mean_vectors(self, ids_NL: Tensor) -> Tensor:
-        layer = self.backbone.layers[0]
-        hidden_NLE = self.backbone.embed_tokens(ids_NL).to(_device(layer))
-        positions = torch.arange(ids_NL.shape[1], device=hidden_NLE.device)[None]
-        rotation = self.backbone.rotary_emb(hidden_NLE, positions)
-        attention = self._attention(0, hidden_NLE, [ids_NL.shape[1]])
-        hidden_NLE = layer(hidden_NLE, position_embeddings=rotation, **attention)
-        norm = self.backbone.norm
-        normed_NLE: Tensor = norm(hidden_NLE.to(norm.weight.device))
-        return normed_NLE.mean(dim=1)
-
-    def _attention(self, layer: int, hidden_NLE: Tensor, lengths: Sequence[int]) -> dict[str, Any]:
-        full = self.method.lower_attention == "full"
-        return node_attention(self.backbone.config, layer, hidden_NLE, lengths, full=full)
 
     # ---------------------------------------------------------------------------------------------- batching
 
     def _in_batches(
-        self, nodes: Sequence[Node], shape: Callable[[Node], Hashable], run: Callable[[list[Node]], _T]
+        self, placed: Sequence[_Placed], shape: Callable[[Node], Hashable], run: Callable[[list[_Placed]], _T]
     ) -> Iterator[tuple[list[int], _T]]:
         groups: dict[Hashable, list[int]] = {}
-        for index, node in enumerate(nodes):
+        for index, (_, node) in enumerate(placed):
             groups.setdefault(shape(node), []).append(index)
         for members in groups.values():
+            node_tokens = placed[members[0]][1].length
             done = 0
             while done < len(members):
-                batch = members[done : done + max(1, self.batch_tokens // nodes[members[0]].length)]
+                batch = members[done : done + max(1, self.batch_tokens // node_tokens)]
                 try:
-                    result = run([nodes[i] for i in batch])
+                    result = run([placed[i] for i in batch])
                 except RuntimeError as error:
                     if not is_out_of_memory(error):
                         raise
-                    self._halve(len(batch), nodes[members[0]].length, error)
+                    self._halve(len(batch), node_tokens, error)
                     continue
                 yield batch, result
                 done += len(batch)
@@ -279,32 +294,14 @@ class LowerModel:
         return torch.stack(samples).cpu()
 
 
-def _filled_up(length: int) -> int:
-    """The length to which nodes of about this length are filled up: less than a quarter more."""
+def _placed(nodes: Sequence[Sequence[Node]]) -> list[_Placed]:
+    return [(chunk, node) for chunk, of_chunk in enumerate(nodes) for node in of_chunk]
+
+
+def _padded_length(length: int) -> int:
+    """The length to which nodes of about this length are padded: less than a quarter more."""
     step = max(1, 2 ** (length.bit_length() - 3))
     return -(-length // step) * step
-
-
-def _device(layer: nn.Module) -> torch.device:
-    return next(layer.parameters()).device
-
-
-def _heads(attention: Any, projected: Tensor) -> Tensor:
-    """[…, heads · D] → […, heads, D]."""
-    return projected.unflatten(-1, (-1, attention.head_dim))
-
-
-def _keys(attention: Any, normed: Tensor) -> Tensor:
-    """Keys before RoPE, […, K, D]."""
-    keys = _heads(attention, attention.k_proj(normed))
-    return attention.k_norm(keys) if hasattr(attention, "k_norm") else keys
-
-
-def _queries(attention: Any, normed_NE: Tensor) -> Tensor:
-    """Queries before RoPE of one token per node, [N, K, G, D]."""
-    queries = _heads(attention, attention.q_proj(normed_NE))
-    queries = attention.q_norm(queries) if hasattr(attention, "q_norm") else queries
-    return queries.unflatten(1, (-1, attention.num_key_value_groups))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

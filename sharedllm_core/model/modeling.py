@@ -7,7 +7,6 @@ bottom layers (`lower_model.py`); what stands between them is a `PastContext`.
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
-from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +15,8 @@ from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.utils.generic import can_return_tuple
 
-from ..errors import ConfigError, InputError, PastContextError
-from ..method.config import SharedLLMConfig
-from . import encoding, retention
+from ..errors import InputError, PastContextError
+from . import encoding
 from .base_families import INJECTED_LAYERS, UNSPLIT_LAYERS, check_base
 from .configuration import SharedLLMModelConfig
 from .injection import Inject, Injection
@@ -34,6 +32,7 @@ from .inputs import (
     read_query,
 )
 from .lower_model import LowerModel
+from .method_mixin import AcceptedPasts, MethodMixin
 from .node_states import NodeStates
 from .past_context import PastContext, PastContextBatch, check_chunk_positions
 from .pretrained import PretrainedMixin
@@ -45,14 +44,7 @@ __all__ = ["SharedLLMForCausalLM"]
 _left_padding: ContextVar[int] = ContextVar("left_padding", default=0)
 
 
-class _Accepted(WeakSet[PastContext]):
-    """Past contexts whose origin was checked; a copy of the model has checked none."""
-
-    def __reduce__(self) -> Any:
-        return _Accepted, ()
-
-
-class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
+class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
     """A Llama, Mistral, Qwen2 or Qwen3 model whose bottom M layers can be injected with past context.
 
     Make one with `from_base` (adds an injection that changes nothing until it is trained) or `from_pretrained`.
@@ -77,17 +69,17 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
 
     def __init__(self, config: SharedLLMModelConfig) -> None:
         super().__init__(config)
-        base, self.method = config.text_config, config.method
+        base, method = config.text_config, config.method
         check_base(base)
-        self.method.check_fits(base.num_hidden_layers)
+        method.check_fits(base.num_hidden_layers)
         self.vocab_size = base.vocab_size
         self.model = AutoModel.from_config(base)
-        for number in range(self.method.injection_layers):
+        for number in range(method.injection_layers):
             self.model.layers[number] = INJECTED_LAYERS[base.model_type](self.model.config, number)
         self.lm_head = nn.Linear(base.hidden_size, base.vocab_size, bias=False)
-        self.lower_model = LowerModel(self.model, self.method)
+        self.lower_model = LowerModel(self.model, method)
         self.injection = nn.ModuleList(Injection(layer, self.model.config) for layer in self.lower_model.layers)
-        self._accepted = _Accepted()
+        self._accepted = AcceptedPasts()
         self.post_init()
         self.reset_injection()
 
@@ -121,15 +113,12 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
         positions = check_chunk_positions(len(filled), chunk_positions)
         if not filled:
             return PastContext.empty()
-        encoded = [read[number] for number in filled]
+        texts = [read[number] for number in filled]
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            past = encoding.encode_past_context(
-                self.lower_model,
-                encoded,
-                encoding.read_query(self.lower_model, self._query(query_ids), encoded),
-                positions,
-                noisy=self.training and self.method.split_noise_tokens > 0,
-            )
+            query = encoding.read_query(self.lower_model, self._query(query_ids), texts)
+            noisy = self.training and self.method.split_noise_tokens > 0
+            nodes = encoding.select(self.lower_model, texts, [query] * len(texts), noisy=noisy)
+            past = PastContext.from_nodes(encoding.encode(self.lower_model, texts, nodes), positions)
         self._accepted.add(past)
         return past
 
@@ -154,32 +143,9 @@ class SharedLLMForCausalLM(PretrainedMixin, GenerationMixin):
             InputError: a query that is missing though the policy needs one, or cannot be read.
             PastContextError: an entry lacks a node or a selection vector that the query asks for.
         """
-        return retention.select_nodes(self.lower_model, states, self._query(query_ids)) if states else []
-
-    def set_policy(self, policy: str) -> None:
-        """Select by another policy from now on than the one that the checkpoint was trained with.
-
-        A policy that cannot compare nodes of different chunks retains one path of each chunk (scope `"chunk"`).
-
-        Raises:
-            ConfigError: there is no such policy.
-        """
-        self.set_method(self.method.with_policy(policy))
-
-    def set_method(self, method: SharedLLMConfig) -> None:
-        """Go on with other numbers of the method; the weights fit all that have as many injection layers.
-
-        States and past contexts made before are of the old numbers. A model answers best with those it trained with.
-
-        Raises:
-            ConfigError: another number of injection layers.
-        """
-        if method.injection_layers != self.method.injection_layers:
-            raise ConfigError(
-                f"injection_layers={method.injection_layers}, and the model has {self.method.injection_layers}; "
-                "add an injection to its base anew with from_base"
-            )
-        self.method = self.config.method = self.lower_model.method = method
+        if not states:
+            return []
+        return encoding.select_from(self.lower_model, states, self._query(query_ids))
 
     def _read_chunks(self, chunks: Sequence[Ids]) -> list[Tensor]:
         check_chunks(chunks)

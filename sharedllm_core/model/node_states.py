@@ -1,11 +1,10 @@
-"""What the lower model makes of one chunk: the states of its tree's nodes, and which model made them.
+"""The KV states of one chunk's nodes, as the lower model computes them and the tree cache stores them.
 
-States depend on the chunk's own tokens and on the weights, on nothing else: not on the question, the other chunks, or
-the place of the chunk. Keys are kept before any rotation, so that they can be placed at any chunk position with a
-single rounding.
+States depend only on the chunk's own tokens and on the weights: not on the question, the other chunks, or the position
+of the chunk. Keys are stored before any rotation, so that they can be placed at any chunk position with one rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -87,7 +86,7 @@ class NodeStates:
 
     Attributes:
         token_ids: the chunk's tokens, int32 [l], for policies that compare tokens.
-        nodes: the nodes (their `chunk` is 0), in the order of their states.
+        nodes: the nodes, in the order of their states.
         states_per_node: k of each of `nodes`.
         keys: [M, K, S, D], after the layer's key norm if it has one, before RoPE.
         values: [M, K, S, D].
@@ -137,11 +136,20 @@ class NodeStates:
             values=self.values.index_select(2, index),
         )
 
-    def nothing_of(self, token_ids: Tensor) -> Self:
-        """No state at all, of another chunk that the same model reads."""
-        return replace(
-            self.keep([]), token_ids=token_ids.to("cpu", torch.int32), vector_nodes=(), vectors=self.vectors[:0]
-        )
+    def empty(self, token_ids: Tensor) -> Self:
+        """No states, for a chunk of `token_ids` [l] that the same model reads."""
+        no_nodes = self.keep([])
+        return replace(no_nodes, token_ids=token_ids.to("cpu", torch.int32), vector_nodes=(), vectors=self.vectors[:0])
+
+    def detached(self) -> Self:
+        """The same states, without gradients."""
+        return replace(self, keys=self.keys.detach(), values=self.values.detach())
+
+    def with_vectors(self, vectors: Mapping[Node, Tensor]) -> Self:
+        """These states with the selection vectors [E] of `vectors`; `self` if it has as many already."""
+        if len(vectors) <= len(self.vector_nodes):
+            return self
+        return replace(self, vector_nodes=tuple(vectors), vectors=torch.stack(list(vectors.values())))
 
     def joined(self, others: "NodeStates") -> Self:
         """These states and those of other nodes of the same chunk."""

@@ -8,7 +8,7 @@ documents cost no copies.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import index
 from typing import Any, NamedTuple, Self
 
@@ -21,7 +21,7 @@ from ..method.context_tree import Node, kept_tokens
 from .node_states import NodeStates, StateOrigin
 from .rotary import angles, rotate
 
-__all__ = ["PastContext", "PastContextBatch", "View", "check_chunk_positions", "key_rotation", "state_positions"]
+__all__ = ["PastContext", "PastContextBatch", "View", "check_chunk_positions"]
 
 _GATHERED_BYTES = 500_000  # of keys at once: what is made of them stays in a processor's cache
 
@@ -33,16 +33,16 @@ class PastContext:
     """Retained states of all chunks, per injection layer (paper, section 3.3).
 
     Attributes:
-        nodes: the retained nodes, chunk after chunk, coarse to fine, in the order of their states.
-        states_per_node: k of each of `nodes`.
+        nodes: the retained nodes of each chunk, coarse to fine, in the order of their states.
+        states_per_node: k of each of `nodes`, per chunk.
         chunk_positions: the position of each chunk.
         keys: one tensor [K, S, D] per injection layer, rotated to the chunk positions.
         values: one tensor [K, S, D] per injection layer.
         origin: the model that made the states; `None` for a past context without any.
     """
 
-    nodes: tuple[Node, ...]
-    states_per_node: tuple[int, ...]
+    nodes: tuple[tuple[Node, ...], ...]
+    states_per_node: tuple[tuple[int, ...], ...]
     chunk_positions: tuple[int, ...]
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
@@ -60,7 +60,9 @@ class PastContext:
         chunk_positions: Sequence[int] | None = None,
         retained: Sequence[Sequence[Node]] | None = None,
     ) -> Self:
-        """Join the retained nodes of several chunks.
+        """Assemble the retained states of several chunks: gather them, and rotate the keys to their chunk's position.
+
+        Gradients flow through it where the states have them.
 
         Args:
             states: one entry per chunk, its retained nodes only (see `SharedLLMForCausalLM.select_nodes`).
@@ -82,10 +84,10 @@ class PastContext:
                     f"the states of chunk {number} come from another model than those of chunk 0: {why}; "
                     "encode all chunks with one model"
                 )
-        nodes = tuple(node._replace(chunk=i) for i, taken in enumerate(chosen) for node in taken)
-        counts = tuple(k for entry, taken in zip(states, chosen, strict=True) for k in entry.counts_of(taken))
-        rotation = key_rotation(state_positions(nodes, counts, positions, origin), origin)
-        keys, values = _gather(states, chosen, sum(counts), rotation)
+        nodes = tuple(tuple(taken) for taken in chosen)
+        counts = tuple(entry.counts_of(taken) for entry, taken in zip(states, nodes, strict=True))
+        rotation = _key_rotation(_state_positions(nodes, counts, positions, origin), origin)
+        keys, values = _gather(states, nodes, sum(map(sum, counts)), rotation)
         return cls(nodes, counts, positions, keys.unbind(0), values.unbind(0), origin)
 
     @staticmethod
@@ -97,14 +99,19 @@ class PastContext:
 
     def __repr__(self) -> str:
         return (
-            f"PastContext({len(self.chunk_positions)} chunks, {len(self.nodes)} nodes, {self.num_states} states in "
+            f"PastContext({len(self.chunk_positions)} chunks, {self.num_nodes} nodes, {self.num_states} states in "
             f"each of {len(self.keys)} layers, {self.nbytes / 1e6:.1f} MB)"
         )
 
     @cached_property
     def num_states(self) -> int:
         """S, retained states per layer and head."""
-        return sum(self.states_per_node)
+        return sum(map(sum, self.states_per_node))
+
+    @property
+    def num_nodes(self) -> int:
+        """Retained nodes of all chunks."""
+        return sum(map(len, self.nodes))
 
     @property
     def nbytes(self) -> int:
@@ -122,7 +129,7 @@ class PastContext:
     def query_position(self) -> int:
         """P_Q, the one position of all running text: 1 + the largest position of a chunk with states, + the offset."""
         assert self.origin is not None, "a past context without states has no position for queries"
-        largest = max(self.chunk_positions[node.chunk] for node in self.nodes)
+        largest = max(position for position, nodes in zip(self.chunk_positions, self.nodes, strict=True) if nodes)
         return 1 + largest + self.origin.method.query_position_offset
 
     def query_rotation(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -228,9 +235,15 @@ def _gather(
 ) -> tuple[Tensor, Tensor]:
     """Keys, rotated, and values of the chosen nodes, each [M, K, S, D].
 
-    Some chunks at a time: what is read and rotated stays in the processor's cache, and is written once.
+    A few chunks at a time, so that what is read and rotated stays in the processor's cache and is written once.
     """
     first = states[0].keys
+    if torch.is_grad_enabled() and any(entry.keys.requires_grad or entry.values.requires_grad for entry in states):
+        # Writing into a buffer would copy the gradient of all states for every part.
+        runs = [(entry, run) for entry, taken in zip(states, chosen, strict=True) for run in entry.runs_of(taken)]
+        keys_MKSD = torch.cat([entry.keys[:, :, run] for entry, run in runs], dim=2)
+        rotated = rotate(keys_MKSD, *(part.to(first.device) for part in rotation))
+        return rotated, torch.cat([entry.values[:, :, run] for entry, run in runs], dim=2)
     shape = (*first.shape[:2], num_states, first.shape[-1])
     keys_MKSD, values_MKSD = first.new_empty(shape), first.new_empty(shape)
     cos_SD, sin_SD = (part.to(first.device) for part in rotation)
@@ -283,7 +296,7 @@ def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None
     return positions
 
 
-def key_rotation(position_S: Tensor, origin: StateOrigin) -> tuple[Tensor, Tensor]:
+def _key_rotation(position_S: Tensor, origin: StateOrigin) -> tuple[Tensor, Tensor]:
     """Cosines and sines [S, D] that place keys at their positions.
 
     By the chunk alone this is a pure rotation. A key that keeps its place in the node also keeps what the base's RoPE
@@ -294,15 +307,18 @@ def key_rotation(position_S: Tensor, origin: StateOrigin) -> tuple[Tensor, Tenso
     return cos * scaling, sin * scaling
 
 
-def state_positions(
-    nodes: Sequence[Node], counts: Sequence[int], chunk_positions: Sequence[int], origin: StateOrigin
+def _state_positions(
+    nodes: Sequence[Sequence[Node]],
+    counts: Sequence[Sequence[int]],
+    chunk_positions: Sequence[int],
+    origin: StateOrigin,
 ) -> Tensor:
     """P_K, the position [S] of each state: its chunk's, and in `local_plus_chunk` its place in the node added."""
-    position_N = torch.tensor([chunk_positions[node.chunk] for node in nodes], dtype=torch.long)
-    position_S = position_N.repeat_interleave(torch.tensor(counts, dtype=torch.long))
+    states_per_chunk = torch.tensor([sum(of_chunk) for of_chunk in counts], dtype=torch.long)
+    position_S = torch.tensor(chunk_positions, dtype=torch.long).repeat_interleave(states_per_chunk)
     if origin.method.key_positions == "local_plus_chunk":
-        sample_at = origin.method.sample_at
-        places = [p for node, k in zip(nodes, counts, strict=True) for p in kept_tokens(node.length, k, sample_at)]
+        placed = zip(chain.from_iterable(nodes), chain.from_iterable(counts), strict=True)
+        places = [place for node, k in placed for place in kept_tokens(node.length, k, origin.method.sample_at)]
         position_S = position_S + torch.tensor(places, dtype=torch.long)
     return position_S
 

@@ -7,12 +7,12 @@ another policy may retain a few states more or fewer, in the last chunk alone.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..method.best_first import best_nodes
 from ..method.config import SharedLLMConfig
-from ..method.context_tree import Node, WholeTree, all_nodes, num_states, retained_nodes, whole_chunk, whole_tree
+from ..method.context_tree import Node, Pair, WholeTree, all_nodes, num_states, retained_nodes, whole_chunk, whole_tree
 
 __all__ = ["TreeCounts", "count_all", "count_retained"]
 
@@ -66,11 +66,11 @@ def count_retained(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
     def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
         compared: list[Node] = []
 
-        def select_right(pairs: Sequence[tuple[Node, Node]]) -> list[bool]:
-            compared.extend(half for pair in pairs for half in pair)
+        def select_right(pairs: Mapping[int, Pair]) -> list[bool]:
+            compared.extend(half for pair in pairs.values() for half in pair)
             return [True] * len(pairs)
 
-        [nodes] = retained_nodes([whole_chunk(0, length)], method.tree_depth, select_right)
+        [nodes] = retained_nodes([whole_chunk(length)], method.tree_depth, select_right)
         return nodes, compared if method.compares_vectors else []
 
     return _count(past_tokens, method, one_chunk)
@@ -78,7 +78,7 @@ def count_retained(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
 
 def _count_best(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
     def tree(length: int) -> WholeTree:
-        return whole_tree(whole_chunk(0, length), method.tree_depth, method.min_node_tokens)
+        return whole_tree(whole_chunk(length), method.tree_depth, method.min_node_tokens)
 
     full, rest = divmod(past_tokens, method.chunk_tokens)
     retained = best_nodes(
@@ -106,7 +106,7 @@ def count_all(past_tokens: int, method: SharedLLMConfig) -> TreeCounts:
     """For all questions: every node of every chunk, and the vectors of those that the policy may compare."""
 
     def one_chunk(length: int) -> tuple[list[Node], list[Node]]:
-        root, of_past = whole_chunk(0, length), method.scope == "past"
+        root, of_past = whole_chunk(length), method.scope == "past"
         nodes = all_nodes(root, method.tree_depth, root=of_past, least=method.min_node_tokens)
         return nodes, [node for node in nodes if method.compares(node.level)]
 

@@ -1,9 +1,11 @@
-"""Which nodes a question retains: the tree's rules, the selection policy and the chunks' texts, brought together.
+"""The first step of reading: select the nodes that a question retains of each chunk.
 
-Nothing here knows states; who has only some of them, and who makes the others, is a matter of `retention.py`.
+Brings together the tree's rules, the selection policy and the chunks' token ids. Knows no states: which of them are in
+a cache, and who encodes the others, is decided by the steps that follow.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -12,20 +14,131 @@ from torch import Tensor
 
 from ..method.best_first import best_nodes
 from ..method.config import SharedLLMConfig
-from ..method.context_tree import Borders, Node, WholeTree, num_states, retained_nodes, whole_chunk, whole_tree
-from .policy import Halves, Query, load_policy
+from ..method.context_tree import Borders, Node, Pair, WholeTree, num_states, retained_nodes, whole_chunk, whole_tree
+from .policy import Halves, Query, SelectionPolicy, load_policy
 from .token_set import TokenSet
 
-__all__ = ["borders_of", "choose", "choose_of_texts", "nodes_of", "sentence_starts", "tree_of"]
+__all__ = ["VectorsOf", "nodes_of", "select", "select_for_rows", "sentence_starts", "tree_of"]
+
+# Suffixes: P pairs, E hidden size.
+
+#: Given pairs by the number of their chunk, returns the halves' selection vectors [P, 2, E].
+VectorsOf = Callable[[Mapping[int, Pair]], Tensor]
 
 
-def borders_of(chunks: Sequence[Tensor], method: SharedLLMConfig) -> Borders:
-    """The places of each chunk where a sentence begins; nothing for a method without borders."""
-    return [sentence_starts(chunk, method) for chunk in chunks] if method.split_after else ()
+def select(
+    method: SharedLLMConfig,
+    chunks: Sequence[Tensor],
+    query: Query | None,
+    vectors_of: VectorsOf | None = None,
+    noise: Callable[[], float] | None = None,
+) -> list[list[Node]]:
+    """Select the nodes that one question retains of each chunk; see `select_for_rows`."""
+    return select_for_rows(method, chunks, [query] * len(chunks), vectors_of, noise)
 
 
-def sentence_starts(ids: Tensor, method: SharedLLMConfig) -> list[int]:
-    """The places behind a token of `split_after` that are before one of `split_before`, ascending."""
+def select_for_rows(
+    method: SharedLLMConfig,
+    chunks: Sequence[Tensor],
+    queries: Sequence[Query | None],
+    vectors_of: VectorsOf | None = None,
+    noise: Callable[[], float] | None = None,
+) -> list[list[Node]]:
+    """Select the nodes to retain of each chunk, of one question or of the rows of a batch.
+
+    Args:
+        method: the numbers of the method.
+        chunks: ids [l] of each chunk, none empty. With scope `"past"` all of a question's: they share one budget.
+        queries: the query of each chunk. Chunks whose query is the same object belong to one row.
+        vectors_of: computes selection vectors; only policies that compare vectors call it.
+        noise: of split points, see `retained_nodes`; with scope `"past"` there is none.
+    """
+    policy = load_policy(method.policy)
+    rows = _rows(chunks, queries)
+    if method.scope == "past":
+        retained = {number: nodes for row in rows for number, nodes in row.select_best(policy, method).items()}
+        return [retained[number] for number in range(len(chunks))]
+
+    def selects_right(pairs: Mapping[int, Pair]) -> list[bool]:
+        vectors_P2E = None
+        if method.compares_vectors:
+            assert vectors_of is not None, "the policy compares vectors"
+            vectors_P2E = vectors_of(pairs)
+        right = {number: is_right for row in rows for number, is_right in row.compare(policy, pairs, vectors_P2E)}
+        return [right[number] for number in pairs]
+
+    roots = [whole_chunk(len(chunk)) for chunk in chunks]
+    borders = [sentence_starts(chunk, method) for chunk in chunks] if method.split_after else ()
+    return retained_nodes(roots, method.tree_depth, selects_right, noise, borders)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The chunks of one question: their numbers among all chunks, and their ids."""
+
+    query: Query | None
+    numbers: list[int]
+    chunks: list[Tensor]
+
+    def compare(
+        self, policy: SelectionPolicy, pairs: Mapping[int, Pair], vectors_P2E: Tensor | None
+    ) -> list[tuple[int, bool]]:
+        """Return for each of this row's pairs the number of its chunk, and whether the right half is selected."""
+        own = {at: pairs[number] for at, number in enumerate(self.numbers) if number in pairs}
+        if vectors_P2E is not None and len(own) < len(pairs):
+            place = {number: index for index, number in enumerate(pairs)}
+            vectors_P2E = vectors_P2E[[place[self.numbers[at]] for at in own]]
+        right = policy.selects_right(Halves(own, self.chunks, vectors_P2E), self.query)
+        return [(self.numbers[at], is_right) for at, is_right in zip(own, right, strict=True)]
+
+    def select_best(self, policy: SelectionPolicy, method: SharedLLMConfig) -> dict[int, list[Node]]:
+        """Best-first search over this row's trees, by the number of the chunk."""
+        best = best_nodes(
+            [tree_of(chunk, method) for chunk in self.chunks],
+            policy.scores(self.chunks, self.query),
+            lambda node: num_states(node.length, node.level, method),
+            method.states_budget(sum(len(chunk) for chunk in self.chunks)),
+            method.min_score_share,
+            method.max_injected_states,
+        )
+        return dict(zip(self.numbers, best, strict=True))
+
+
+def _rows(chunks: Sequence[Tensor], queries: Sequence[Query | None]) -> list[_Row]:
+    rows: dict[int, _Row] = {}
+    for number, (chunk, query) in enumerate(zip(chunks, queries, strict=True)):
+        row = rows.setdefault(id(query), _Row(query, [], []))
+        row.numbers.append(number)
+        row.chunks.append(chunk)
+    return list(rows.values())
+
+
+# ------------------------------------------------------------------------------------------------- trees and borders
+
+
+def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> tuple[Node, ...]:
+    """Every node of a chunk that some question retains."""
+    return tree_of(chunk, method).retainable(root=method.scope == "past")
+
+
+def tree_of(chunk: Tensor, method: SharedLLMConfig) -> WholeTree:
+    """The whole tree of a chunk."""
+    after, before = method.sentence_tokens
+    # Called for every chunk by every question. Without borders all chunks of a length have the same tree.
+    ids = chunk.to("cpu", torch.int32).numpy().tobytes() if after else None
+    return _tree(len(chunk), method.tree_depth, method.min_node_tokens, ids, after, before)
+
+
+@lru_cache(maxsize=4096)
+def _tree(
+    length: int, depth: int, least: int, ids: bytes | None, after: frozenset[int], before: frozenset[int]
+) -> WholeTree:
+    borders = () if ids is None else _starts(np.frombuffer(ids, np.int32), after, before)
+    return whole_tree(whole_chunk(length), depth, least, borders)
+
+
+def sentence_starts(ids: Tensor, method: SharedLLMConfig) -> Borders:
+    """The positions behind a token of `split_after` that are before one of `split_before`, ascending."""
     after, before = method.sentence_tokens
     return _starts(ids.cpu().numpy(), after, before) if after else []
 
@@ -39,77 +152,3 @@ def _starts(numbers: np.ndarray, after: frozenset[int], before: frozenset[int]) 
 
 
 _token_set = lru_cache(maxsize=16)(TokenSet)
-
-
-def choose(
-    method: SharedLLMConfig,
-    chunks: Sequence[Tensor],
-    vectors: Callable[[Sequence[Node]], Tensor],
-    query: Query | None,
-    noise: Callable[[], float] | None = None,
-) -> list[list[Node]]:
-    """The nodes that a question retains of each chunk of a past context.
-
-    Args:
-        method: the numbers of the method.
-        chunks: ids of each chunk, none empty. With scope `"past"` all of them: they share one budget.
-        vectors: gives selection vectors of nodes; asked only by policies that compare them.
-        query: see `read_query`.
-        noise: of split points, see `retained_nodes`; with scope `"past"` there is none.
-    """
-    if method.scope == "past":
-        return [[node._replace(chunk=i) for node in of] for i, of in enumerate(_best(method, chunks, query))]
-    policy = load_policy(method.policy)
-    halves = Halves(vectors, chunks.__getitem__)
-    roots = [whole_chunk(i, len(chunk)) for i, chunk in enumerate(chunks)]
-    return retained_nodes(
-        roots,
-        method.tree_depth,
-        lambda pairs: policy.selects_right(pairs, halves, query),
-        noise,
-        borders_of(chunks, method),
-    )
-
-
-def choose_of_texts(method: SharedLLMConfig, chunks: Sequence[Tensor], query: Query | None) -> list[list[Node]]:
-    """The same for policies that compare no vectors, of texts alone; nodes are named as states name them."""
-    if method.scope == "past":
-        return _best(method, chunks, query)
-    chosen = choose(method, chunks, _no_vectors, query)
-    return [[node._replace(chunk=0) for node in nodes] for nodes in chosen]
-
-
-def _no_vectors(_: Sequence[Node]) -> Tensor:
-    raise AssertionError("the policy compares vectors, and only texts are at hand")
-
-
-def _best(method: SharedLLMConfig, chunks: Sequence[Tensor], query: Query | None) -> list[list[Node]]:
-    return best_nodes(
-        [tree_of(chunk, method) for chunk in chunks],
-        load_policy(method.policy).scores(Halves(_no_vectors, chunks.__getitem__), query),
-        lambda node: num_states(node.length, node.level, method),
-        method.states_budget(sum(len(chunk) for chunk in chunks)),
-        method.min_score_share,
-        method.max_injected_states,
-    )
-
-
-def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> tuple[Node, ...]:
-    """Every node of a chunk that some question retains, as states name them: of chunk number 0."""
-    return tree_of(chunk, method).retainable(root=method.scope == "past")
-
-
-def tree_of(chunk: Tensor, method: SharedLLMConfig) -> WholeTree:
-    """The whole tree of a chunk, as states name its nodes: of chunk number 0."""
-    after, before = method.sentence_tokens
-    # Every question asks it of every chunk. Without borders all chunks of a length have the same tree.
-    ids = chunk.to("cpu", torch.int32).numpy().tobytes() if after else None
-    return _tree(len(chunk), method.tree_depth, method.min_node_tokens, ids, after, before)
-
-
-@lru_cache(maxsize=4096)
-def _tree(
-    length: int, depth: int, least: int, ids: bytes | None, after: frozenset[int], before: frozenset[int]
-) -> WholeTree:
-    borders = () if ids is None else (_starts(np.frombuffer(ids, np.int32), after, before),)
-    return whole_tree(whole_chunk(0, length), depth, least, borders)

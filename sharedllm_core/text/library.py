@@ -11,7 +11,7 @@ from functools import cached_property
 from torch import Tensor
 
 from ..method.config import SharedLLMConfig
-from ..selection.choice import borders_of
+from ..selection.choice import sentence_starts
 from .documents import Document, Unreadable
 from .tokenization import TextTokenizer, TokenizedText
 
@@ -106,11 +106,10 @@ def make_library(
 ) -> Library:
     """Tokenise documents and cut each into chunks."""
     texts = tokenizer.encode_all([document.text for document in documents])
-    borders = borders_of([text.ids for text in texts], method) or [()] * len(texts)
     chunks = tuple(
         LibraryChunk(i, part)
-        for i, (text, places) in enumerate(zip(texts, borders, strict=True))
-        for part in text.chunks(method.chunk_tokens, places)
+        for i, text in enumerate(texts)
+        for part in text.chunks(method.chunk_tokens, sentence_starts(text.ids, method))
     )
     return Library(tuple(documents), tuple(skipped), chunks, method.chunk_tokens, tokenizer.fingerprint)
 

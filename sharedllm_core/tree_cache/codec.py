@@ -47,9 +47,9 @@ def encode(states: NodeStates, key: str, *, int8: bool = False) -> bytes:
     tree: dict[str, Any] = {
         "format": _FORMAT,
         "key": key,
-        "nodes": [node[1:] for node in states.nodes],
+        "nodes": states.nodes,
         "states_per_node": states.states_per_node,
-        "vector_nodes": [node[1:] for node in states.vector_nodes],
+        "vector_nodes": states.vector_nodes,
         "dtype": str(states.keys.dtype).removeprefix("torch."),
     }
     tree["checksum"] = _checksum(tree, tensors)
@@ -138,7 +138,7 @@ def _checksum(tree: dict[str, Any], tensors: dict[str, Tensor]) -> str:
 
 
 def _nodes(rows: list[list[int]]) -> tuple[Node, ...]:
-    return tuple(Node(0, *row) for row in rows)
+    return tuple(Node(*row) for row in rows)
 
 
 def _to_int8(name: str, states_MKSD: Tensor) -> dict[str, Tensor]:

@@ -101,7 +101,7 @@ def test_all_nodes_from_one_run_of_a_chunk_are_quicker_than_each_alone(ratio, mo
 
 def test_a_selection_vector_of_the_last_token_alone_is_quicker_than_a_whole_layer(ratio, model, ids):
     chunks = list(ids[:4096].split(1024))
-    nodes = [n for i in range(4) for n in all_nodes(whole_chunk(i, 1024), 3)]
+    nodes = [all_nodes(whole_chunk(1024), 3)] * 4
     last, mean = (
         with_method(model, SharedLLMConfig(injection_layers=2, policy=policy)).lower_model
         for policy in ("similarity", "pooled")

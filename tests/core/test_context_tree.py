@@ -24,15 +24,14 @@ noises = st.floats(-500, 500)
 
 
 def roots(lengths):
-    return [whole_chunk(i, length) for i, length in enumerate(lengths)]
+    return [whole_chunk(length) for length in lengths]
 
 
 @given(lengths, depths, st.randoms(use_true_random=False), st.one_of(st.none(), noises))
 def test_retained_nodes_tile_every_chunk_whatever_is_selected(lengths, depth, random, noise):
     select = lambda pairs: [random.random() < 0.5 for _ in pairs]  # noqa: E731
     retained = retained_nodes(roots(lengths), depth, select, None if noise is None else lambda: noise)
-    for number, (length, nodes) in enumerate(zip(lengths, retained, strict=True)):
-        assert {node.chunk for node in nodes} == {number}
+    for length, nodes in zip(lengths, retained, strict=True):
         spans = sorted((node.start, node.end) for node in nodes)
         assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
         assert spans[-1][1] == length
@@ -49,20 +48,20 @@ def test_retained_nodes_go_from_coarse_to_fine(lengths, depth, random):
 
 @given(st.integers(0, 6))
 def test_a_full_chunk_has_one_node_per_level_and_two_at_the_last(depth):
-    (nodes,) = retained_nodes([whole_chunk(0, 1024)], depth, lambda pairs: [True] * len(pairs))
+    (nodes,) = retained_nodes([whole_chunk(1024)], depth, lambda pairs: [True] * len(pairs))
     assert [node.level for node in nodes] == ([*range(1, depth + 1), depth] if depth else [0])
     assert len(nodes) == depth + 1
 
 
 def test_the_right_half_is_split_further_when_it_is_selected():
-    (nodes,) = retained_nodes([whole_chunk(0, 16)], 3, lambda pairs: [True] * len(pairs))
-    assert nodes == [Node(0, 1, 0, 8), Node(0, 2, 8, 12), Node(0, 3, 12, 14), Node(0, 3, 14, 16)]
+    (nodes,) = retained_nodes([whole_chunk(16)], 3, lambda pairs: [True] * len(pairs))
+    assert nodes == [Node(1, 0, 8), Node(2, 8, 12), Node(3, 12, 14), Node(3, 14, 16)]
 
 
 def test_a_node_of_one_token_is_retained_at_the_level_it_has():
-    (nodes,) = retained_nodes([whole_chunk(0, 5)], 3, lambda pairs: [False] * len(pairs))
-    assert nodes == [Node(0, 1, 2, 5), Node(0, 2, 1, 2), Node(0, 2, 0, 1)]
-    assert retained_nodes([whole_chunk(0, 1)], 3, lambda pairs: []) == [[Node(0, 0, 0, 1)]]
+    (nodes,) = retained_nodes([whole_chunk(5)], 3, lambda pairs: [False] * len(pairs))
+    assert nodes == [Node(1, 2, 5), Node(2, 1, 2), Node(2, 0, 1)]
+    assert retained_nodes([whole_chunk(1)], 3, lambda pairs: []) == [[Node(0, 0, 1)]]
 
 
 def test_the_policy_is_asked_once_per_level_for_all_chunks_and_not_at_the_last():
@@ -73,7 +72,7 @@ def test_the_policy_is_asked_once_per_level_for_all_chunks_and_not_at_the_last()
 
 @given(st.integers(2, 300), noises)
 def test_a_noisy_split_leaves_a_token_on_both_sides(length, noise):
-    left, right = split(Node(3, 1, 10, 10 + length), noise)
+    left, right = split(Node(1, 10, 10 + length), noise)
     assert (left.start, left.end, right.end) == (10, right.start, 10 + length)
     assert left.length >= 1
     assert right.length >= 1
@@ -82,7 +81,7 @@ def test_a_noisy_split_leaves_a_token_on_both_sides(length, noise):
 
 @given(st.integers(1, 300), st.integers(0, 5), st.randoms(use_true_random=False))
 def test_all_nodes_hold_whatever_any_policy_retains(length, depth, random):
-    chunk = whole_chunk(0, length)
+    chunk = whole_chunk(length)
     (retained,) = retained_nodes([chunk], depth, lambda pairs: [random.random() < 0.5 for _ in pairs])
     everything = all_nodes(chunk, depth)
     assert set(retained) <= set(everything)
@@ -90,7 +89,7 @@ def test_all_nodes_hold_whatever_any_policy_retains(length, depth, random):
 
 
 def test_a_full_chunk_has_two_and_four_and_eight_nodes():
-    levels = [node.level for node in all_nodes(whole_chunk(0, 1024), 3)]
+    levels = [node.level for node in all_nodes(whole_chunk(1024), 3)]
     assert [levels.count(level) for level in (0, 1, 2, 3)] == [0, 2, 4, 8]
 
 
@@ -119,7 +118,7 @@ def test_chunks_of_equal_length_are_split_alike_by_noise(count, depth):
     retained = retained_nodes(
         roots([64] * count), depth, lambda pairs: [True] * len(pairs), lambda: next(drawn) % 5 - 2
     )
-    assert all([n._replace(chunk=0) for n in nodes] == [n._replace(chunk=0) for n in retained[0]] for nodes in retained)
+    assert all(nodes == retained[0] for nodes in retained)
     assert next(drawn) == depth + 1, "once per level"
 
 
@@ -130,16 +129,16 @@ borders = st.lists(st.integers(1, 400), unique=True).map(sorted)
 
 @given(st.integers(2, 400), st.integers(0, 5), borders, st.randoms(use_true_random=False))
 def test_nodes_tile_chunks_with_borders_too_and_all_nodes_hold_them(length, depth, places, random):
-    chunk = whole_chunk(0, length)
+    chunk = whole_chunk(length)
     select = lambda pairs: [random.random() < 0.5 for _ in pairs]  # noqa: E731
     (retained,) = retained_nodes([chunk], depth, select, borders=[places])
     assert sorted(n for node in retained for n in range(node.start, node.end)) == list(range(length))
-    assert set(retained) <= set(all_nodes(chunk, depth, borders=[places]))
+    assert set(retained) <= set(all_nodes(chunk, depth, borders=places))
 
 
 @given(st.integers(2, 400), borders)
 def test_a_split_is_at_the_nearest_border_within_a_quarter_or_else_in_the_middle(length, places):
-    left, right = split(whole_chunk(0, length), borders=[places])
+    left, right = split(whole_chunk(length), borders=places)
     near = [place for place in places if abs(place - length // 2) <= length // 4 and 0 < place < length]
     assert left.end == right.start
     assert left.end == min(near, key=lambda place: (abs(place - length // 2), place), default=length // 2)
@@ -149,10 +148,9 @@ def test_a_split_is_at_the_nearest_border_within_a_quarter_or_else_in_the_middle
 
 
 def search(lengths, score, budget, places=(), worth=0.0):
-    """Best-first search over trees of depth 3 of chunks of these lengths, by a function that scores one node."""
-    borders = [places] * len(lengths) if places else ()
-    trees = [whole_tree(root, 3, borders=borders) for root in roots(lengths)]
-    return best_nodes(trees, lambda _, nodes: [score(node) for node in nodes], _size, budget, worth)
+    """Best-first search over trees of depth 3 of chunks of these lengths; `score` scores a node of a chunk."""
+    trees = [whole_tree(root, 3, borders=places) for root in roots(lengths)]
+    return best_nodes(trees, lambda chunk, nodes: [score(chunk, node) for node in nodes], _size, budget, worth)
 
 
 def _size(node):
@@ -166,11 +164,11 @@ def _size(node):
     borders,
 )
 def test_the_best_nodes_tile_every_chunk_and_keep_within_the_budget(lengths, budget, values, places):
-    score = lambda node: float(sum(values.get(token, 0) for token in range(node.start, node.end)))  # noqa: E731
+    score = lambda _, node: float(sum(values.get(token, 0) for token in range(node.start, node.end)))  # noqa: E731
     retained = search(lengths, score, budget, places)
     for number, nodes in enumerate(retained):
         assert sorted(n for node in nodes for n in range(node.start, node.end)) == list(range(lengths[number]))
-        everything = all_nodes(whole_chunk(number, lengths[number]), 3, root=True, borders=[places] * len(lengths))
+        everything = all_nodes(whole_chunk(lengths[number]), 3, root=True, borders=places)
         assert set(nodes) <= set(everything)
     spent = sum(_size(node) for nodes in retained for node in nodes)
     assert spent <= max(budget, sum(_size(root) for root in roots(lengths)))
@@ -179,26 +177,26 @@ def test_the_best_nodes_tile_every_chunk_and_keep_within_the_budget(lengths, bud
 def test_the_search_goes_to_the_best_leaf_of_any_chunk_first_and_leaves_what_says_nothing_whole():
     says = {(1, 40): 5.0, (0, 3): 2.0}  # tokens of a chunk that the question asks for
 
-    def score(node):
-        return sum(worth for (chunk, at), worth in says.items() if chunk == node.chunk and node.start <= at < node.end)
+    def score(chunk, node):
+        return sum(worth for (its, at), worth in says.items() if its == chunk and node.start <= at < node.end)
 
     lengths = [64, 64, 64]
     one_path = search(lengths, score, sum(map(_size, roots(lengths))) + 24)
     assert [len(nodes) for nodes in one_path] == [1, 4, 1], "the states last for one path, and it is the better one's"
-    assert Node(1, 3, 40, 48) in one_path[1]
+    assert Node(3, 40, 48) in one_path[1]
     both = search(lengths, score, 10_000)
     assert [len(nodes) for nodes in both] == [4, 4, 1], "what says nothing is never opened"
 
 
 def test_several_leaves_of_one_chunk_are_opened_when_they_say_most():
-    (nodes,) = search([64], lambda node: float(any(node.start <= token < node.end for token in (3, 60))), 10_000)
+    (nodes,) = search([64], lambda _, node: float(any(node.start <= token < node.end for token in (3, 60))), 10_000)
     assert {node.level for node in nodes if node.start in (0, 56)} == {3}
 
 
 def test_leaves_that_say_much_less_than_the_best_are_left_closed():
     worths = {3: 1.0, 30: 4.0, 60: 3.0}
 
-    def score(node):
+    def score(_, node):
         return sum(worth for at, worth in worths.items() if node.start <= at < node.end)
 
     (nodes,) = search([64], score, 10_000, worth=0.5)

@@ -23,8 +23,7 @@ def past_contexts(wide, half):
     """Of the same text with the same retained nodes."""
     chunks, question = tiny.chunks(*[32] * 5, 13), tiny.ids(6)
     exact = wide.encode_past_context(chunks, question)
-    per_chunk = [[n._replace(chunk=0) for n in exact.nodes if n.chunk == c] for c in range(len(chunks))]
-    states = [entry.keep(nodes) for entry, nodes in zip(half.encode_nodes(chunks), per_chunk, strict=True)]
+    states = [entry.keep(nodes) for entry, nodes in zip(half.encode_nodes(chunks), exact.nodes, strict=True)]
     return exact, PastContext.from_nodes(states)
 
 

@@ -199,7 +199,7 @@ def test_any_implementation_of_the_attention_interface_is_used_without_a_mask(mo
     AttentionInterface.register("stand-in/flash", flash)
     for part in (model.model.config, *(injection.config for injection in model.injection)):
         part._attn_implementation = "stand-in/flash"
-    states = model.lower_model.states(PastTokens([tiny.ids(32)], torch.device("cpu")), [whole_chunk(0, 32)])
+    states = model.lower_model.states(PastTokens([tiny.ids(32)], torch.device("cpu")), [[whole_chunk(32)]])
     assert len(list(states)) == 1
     assert seen == [(None, True, 32, 32)], "nodes are read without a mask"
     seen.clear()

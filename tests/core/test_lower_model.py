@@ -69,7 +69,7 @@ def test_a_selection_vector_is_the_last_token_after_the_first_layer_and_the_fina
     model = tiny.untrained(bases(name), attn_implementation=attention)
     nodes = [tiny.ids(length, seed=length) for length in (1, 5, 16, 16, 30)]
     tokens = PastTokens(nodes, torch.device("cpu"))
-    vectors = model.lower_model.selection_vectors(tokens, [whole_chunk(i, len(n)) for i, n in enumerate(nodes)])
+    vectors = model.lower_model.selection_vectors(tokens, [[whole_chunk(len(ids))] for ids in nodes])
     for vector, ids in zip(vectors, nodes, strict=True):
         hidden = model(ids[None], output_hidden_states=True).hidden_states[1]
         torch.testing.assert_close(vector, model.model.norm(hidden[0, -1]), atol=1e-5, rtol=1e-5)
@@ -223,7 +223,7 @@ def test_nodes_of_unequal_length_are_filled_up_and_have_the_states_they_have_alo
     assert max(runs) > 1, "several lengths in one batch"
     for chunk, entry in zip(chunks, together, strict=True):
         for node in entry.nodes:
-            [(_, alone)] = model.lower_model.states(PastTokens([chunk], torch.device("cpu")), [node])
+            [(_, alone)] = model.lower_model.states(PastTokens([chunk], torch.device("cpu")), [[node]])
             index = entry.states_of([node])
             for layer in range(method.injection_layers):
                 torch.testing.assert_close(entry.keys[layer][:, index], alone.keys[layer])
@@ -238,8 +238,8 @@ FULL = replace(tiny.METHOD, lower_attention="full")
 @torch.no_grad()
 def last_layer_keys(model, ids):
     """Keys of the last injected layer for one node, [K, S, D]."""
-    node = whole_chunk(0, len(ids))
-    [(_, states)] = model.lower_model.states(PastTokens([ids], torch.device("cpu")), [node])
+    node = whole_chunk(len(ids))
+    [(_, states)] = model.lower_model.states(PastTokens([ids], torch.device("cpu")), [[node]])
     return states.keys[-1]
 
 
@@ -273,7 +273,7 @@ def test_what_fills_up_a_node_is_not_seen_by_full_attention_either(bases, attent
     chunks = tiny.chunks(32, 32, 29, 9, 2)
     for chunk, entry in zip(chunks, model.encode_nodes(chunks), strict=True):
         for node in entry.nodes:
-            [(_, alone)] = model.lower_model.states(PastTokens([chunk], torch.device("cpu")), [node])
+            [(_, alone)] = model.lower_model.states(PastTokens([chunk], torch.device("cpu")), [[node]])
             for layer in range(method.injection_layers):
                 torch.testing.assert_close(entry.keys[layer][:, entry.states_of([node])], alone.keys[layer])
 

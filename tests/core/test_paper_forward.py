@@ -15,6 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from sharedllm_core import SharedLLMConfig, SharedLLMForCausalLM
 from sharedllm_core.method.context_tree import kept_tokens
 from sharedllm_core.model.rotary import angles, rotate
+from tests import tiny
 
 BESIDE = Path(__file__).parents[3] / "shared" / "fixtures"
 FOLDER = Path(os.environ.get("SHAREDLLM_FIXTURES", BESIDE)) / "paper_forward"
@@ -70,8 +71,7 @@ def test_nodes_states_and_logits_are_the_expected_ones(file, tmp_path):
     chunks = [tensors[f"context.{i}"] for i in range(sum(name.startswith("context.") for name in tensors))]
     past = model.encode_past_context(chunks, tensors["prompt"])
 
-    rows = [[*node, count] for node, count in zip(past.nodes, past.states_per_node, strict=True)]
-    assert rows == tensors["expected.nodes"].tolist()
+    assert [list(row) for row in tiny.rows(past)] == tensors["expected.nodes"].tolist()
     for layer in range(numbers["m"]):
         torch.testing.assert_close(past.values[layer], tensors[f"expected.values.{layer}"], atol=5e-5, rtol=0)
         torch.testing.assert_close(
@@ -84,8 +84,8 @@ def test_nodes_states_and_logits_are_the_expected_ones(file, tmp_path):
 def keys_at_their_place(model, past, layer):
     """The keys as the lower model gives them: rotated by their place in the node, not by their chunk."""
     positions = []
-    for node, count in zip(past.nodes, past.states_per_node, strict=True):
-        places = torch.tensor(kept_tokens(node.length, count, model.method.sample_at))
+    for chunk, _, start, end, count in tiny.rows(past):
+        places = torch.tensor(kept_tokens(end - start, count, model.method.sample_at))
         local = model.method.key_positions == "local_plus_chunk"
-        positions.append((0 * places if local else places) - past.chunk_positions[node.chunk])
+        positions.append((0 * places if local else places) - past.chunk_positions[chunk])
     return rotate(past.keys[layer], *angles(torch.cat(positions), past.origin.inv_freq))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from sharedllm_core import PastContext
 from sharedllm_core.method.config import known_policies
-from sharedllm_core.model.encoding import encode_nodes, read_query
-from sharedllm_core.model.retention import choose_nodes, encode_retained, is_complete
+from sharedllm_core.model.encoding import encode_missing, encode_nodes, is_complete, read_query, select
+from sharedllm_core.model.node_vectors import NodeVectors
 from sharedllm_core.selection.choice import nodes_of
 from tests import tiny
 
@@ -22,6 +22,16 @@ def lower(bases, request):
     policy, node_encoding = request.param
     method = replace(tiny.with_policy(policy), node_encoding=node_encoding)
     return tiny.with_injection(bases("llama"), method).lower_model
+
+
+def read(lower, chunks, known, query):
+    """Select and encode what is missing, as an engine does in one turn."""
+    vectors = NodeVectors(lower, chunks, known)
+    nodes = select(lower, chunks, [query] * len(chunks), vectors=vectors)
+    shared = lower.method.node_encoding == "shared"
+    wanted = [nodes_of(chunk, lower.method) for chunk in chunks] if shared else nodes
+    states = encode_missing(lower, chunks, known, wanted)
+    return [entry.with_vectors(vectors.of_chunk(number)) for number, entry in enumerate(states)], nodes
 
 
 def same(a, b):
@@ -40,11 +50,11 @@ def test_every_way_to_a_past_context_is_the_same(lower, lengths, first, second):
     assert all(is_complete(entry, lower.method) for entry in whole)
     known = [None] * len(chunks)
     for query in [*queries, *queries]:
-        states, nodes = encode_retained(lower, chunks, known, query)
-        assert nodes == choose_nodes(lower, whole, query)
+        states, nodes = read(lower, chunks, known, query)
+        assert nodes == read(lower, chunks, whole, query)[1]
         same(PastContext.from_nodes(states, None, nodes), PastContext.from_nodes(whole, None, nodes))
         known = states
-    again, _ = encode_retained(lower, chunks, known, queries[0])
+    again, _ = read(lower, chunks, known, queries[0])
     assert all(a is b for a, b in zip(again, known, strict=True))
 
 
@@ -53,7 +63,7 @@ def test_every_way_to_a_past_context_is_the_same(lower, lengths, first, second):
 def test_what_is_complete_is_never_encoded_again(lower, lengths):
     chunks = tiny.chunks(*lengths)
     whole = encode_nodes(lower, chunks)
-    states, _ = encode_retained(lower, chunks, whole, read_query(lower, tiny.ids(5), chunks))
+    states, _ = read(lower, chunks, whole, read_query(lower, tiny.ids(5), chunks))
     assert all(a is b for a, b in zip(states, whole, strict=True))
 
 
@@ -61,7 +71,7 @@ def test_what_is_complete_is_never_encoded_again(lower, lengths):
 def test_a_part_is_not_taken_for_the_whole(lower):
     chunks = tiny.chunks(32, 20)
     query = read_query(lower, tiny.ids(5), chunks)
-    states, nodes = encode_retained(lower, chunks, [None, None], query)
+    states, nodes = read(lower, chunks, [None, None], query)
     # Where nodes share a run, a question leaves all of them behind; only vectors that nobody compared may lack.
     reads_all = lower.method.node_encoding == "shared"
     for chunk, entry, of in zip(chunks, states, nodes, strict=True):

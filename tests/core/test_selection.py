@@ -15,17 +15,16 @@ from sharedllm_core.model.lower_model import PastTokens
 from sharedllm_core.selection.policy import Halves, Query, SelectionPolicy, load_policy
 from tests import tiny
 
-PAIRS = [split(whole_chunk(i, 8)) for i in range(5)]
+PAIRS = dict.fromkeys(range(5), split(whole_chunk(8)))
 CHUNKS = [torch.randint(0, 12, (8,), generator=torch.Generator().manual_seed(i)) for i in range(5)]
 
 
-def vectors_of(nodes):
-    return torch.stack(
-        [torch.tensor([float(node.start) * (-1) ** node.chunk, 1.0 + node.chunk, -1.0]) for node in nodes]
-    )
+def vectors_of(pairs):
+    rows = [[[float(half.start) * (-1) ** chunk, 1.0 + chunk, -1.0] for half in pair] for chunk, pair in pairs.items()]
+    return torch.tensor(rows)
 
 
-HALVES = Halves(vectors_of, CHUNKS.__getitem__)
+HALVES = Halves(PAIRS, CHUNKS, vectors_of(PAIRS))
 
 
 def query_of(policy):
@@ -40,23 +39,19 @@ def test_a_policy_decides_every_pair_by_itself(name):
     policy = load_policy(name)
     assert isinstance(policy, SelectionPolicy)
     query = query_of(policy)
-    together = policy.selects_right(PAIRS, HALVES, query)
-    assert together == [policy.selects_right([pair], HALVES, query)[0] for pair in PAIRS]
+    together = policy.selects_right(HALVES, query)
+    alone = [{chunk: pair} for chunk, pair in PAIRS.items()]
+    assert together == [policy.selects_right(Halves(one, CHUNKS, vectors_of(one)), query)[0] for one in alone]
     assert all(isinstance(decision, bool) for decision in together)
     assert name == "right" or len(set(together)) == 2, "where it decides always the same, nothing is tested"
 
 
 @pytest.mark.parametrize("name", known_policies())
 def test_a_policy_looks_at_nothing_but_what_it_says(name):
-    def forbidden(_):
-        raise AssertionError
-
     policy = load_policy(name)
     by_tokens = policy.needs_query and policy.pooling is None
-    halves = Halves(vectors_of if policy.pooling else forbidden, CHUNKS.__getitem__ if by_tokens else forbidden)
-    assert policy.selects_right(PAIRS, halves, query_of(policy)) == policy.selects_right(
-        PAIRS, HALVES, query_of(policy)
-    )
+    halves = Halves(PAIRS, CHUNKS if by_tokens else [], vectors_of(PAIRS) if policy.pooling else None)
+    assert policy.selects_right(halves, query_of(policy)) == policy.selects_right(HALVES, query_of(policy))
 
 
 @pytest.mark.parametrize("name", known_policies())
@@ -65,12 +60,12 @@ def test_the_configuration_knows_which_policies_compare_vectors(name):
 
 
 def test_right_always_goes_right():
-    assert load_policy("right").selects_right(PAIRS, HALVES, None) == [True] * 5
+    assert load_policy("right").selects_right(HALVES, None) == [True] * 5
 
 
 def similarity(left, right, query):
-    halves = Halves(lambda nodes: torch.tensor([left, right]), CHUNKS.__getitem__)
-    return load_policy("similarity").selects_right(PAIRS[:1], halves, Query(torch.tensor(query)))[0]
+    halves = Halves({0: PAIRS[0]}, CHUNKS, torch.tensor([[left, right]]))
+    return load_policy("similarity").selects_right(halves, Query(torch.tensor(query)))[0]
 
 
 def test_similarity_selects_the_half_with_the_larger_cosine_not_the_larger_product():
@@ -89,16 +84,15 @@ def test_cosines_are_taken_in_float32_for_half_precision_vectors():
     query = torch.tensor([1.0, 0.09375], dtype=torch.bfloat16)
     in_half_precision = torch.nn.functional.cosine_similarity(vectors, query[None], dim=-1)
     assert in_half_precision[0] >= in_half_precision[1], "where the left half would win"
-    halves = Halves(lambda nodes: vectors, CHUNKS.__getitem__)
-    assert load_policy("similarity").selects_right(PAIRS[:1], halves, Query(query)) == [True]
+    halves = Halves({0: PAIRS[0]}, CHUNKS, vectors[None])
+    assert load_policy("similarity").selects_right(halves, Query(query)) == [True]
 
 
 def lexical(chunk, question, others=()):
     policy = load_policy("lexical")
     chunks = [torch.tensor(ids) for ids in (chunk, *others)]
     query = Query(weights=policy.weights(torch.tensor(question), chunks))
-    pair = split(whole_chunk(0, len(chunk)))
-    return policy.selects_right([pair], Halves(vectors_of, chunks.__getitem__), query)[0]
+    return policy.selects_right(Halves({0: split(whole_chunk(len(chunk)))}, chunks), query)[0]
 
 
 def test_lexical_selects_the_half_that_shares_tokens_with_the_question():
@@ -162,11 +156,8 @@ def best_chunks(policy_name, chunks, question=QUESTION):
     """Numbers of chunks by the score of their best part of 32 tokens, those that score 0 left out."""
     policy = load_policy(policy_name)
     query = Query(weights=policy.weights(torch.tensor(question), chunks))
-    scores = policy.scores(Halves(vectors_of, chunks.__getitem__), query)
-    parts = [
-        [Node(number, 3, start, start + 32) for start in range(0, len(chunk), 32)]
-        for number, chunk in enumerate(chunks)
-    ]
+    scores = policy.scores(chunks, query)
+    parts = [[Node(3, start, start + 32) for start in range(0, len(chunk), 32)] for chunk in chunks]
     best = {number: max(scores(number, of)) for number, of in enumerate(parts)}
     return [number for number in sorted(best, key=lambda number: -best[number]) if best[number] > 0]
 
@@ -202,20 +193,20 @@ def test_in_two_looks_no_small_node_scores_more_than_the_best_place(ids, seed):
     policy = load_policy("two_looks")
     question = torch.randint(0, 9, (4,), generator=torch.Generator().manual_seed(seed))
     query = Query(weights=policy.weights(question, chunks))
-    scores = policy.scores(Halves(vectors_of, chunks.__getitem__), query)
+    scores = policy.scores(chunks, query)
     for number, chunk in enumerate(chunks):
-        nodes = [Node(number, 3, start, min(start + 8, len(chunk))) for start in range(0, len(chunk), 8)]
+        nodes = [Node(3, start, min(start + 8, len(chunk))) for start in range(0, len(chunk), 8)]
         assert all(0 <= score <= 1 + 1e-9 for score in scores(number, nodes))
 
 
 @torch.no_grad()
 def test_pooled_compares_means_of_the_first_layer_and_the_paper_s_policy_last_tokens(bases):
     chunk = tiny.ids(12)
-    node = whole_chunk(0, 12)
+    node = whole_chunk(12)
     for policy, pool in (("similarity", lambda states: states[-1]), ("pooled", lambda states: states.mean(dim=0))):
         model = tiny.untrained(bases("llama"), tiny.with_policy(policy))
         hidden = model.model(chunk[None], output_hidden_states=True).hidden_states[1]
-        vectors = model.lower_model.selection_vectors(PastTokens([chunk], torch.device("cpu")), [node])
+        vectors = model.lower_model.selection_vectors(PastTokens([chunk], torch.device("cpu")), [[node]])
         torch.testing.assert_close(vectors[0], pool(model.model.norm(hidden)[0]), rtol=1e-4, atol=1e-4)
 
 

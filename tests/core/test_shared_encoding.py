@@ -20,7 +20,7 @@ LENGTHS = st.lists(st.integers(1, 32), min_size=1, max_size=4)
 @torch.no_grad()
 def all_tokens(model, ids):
     """Keys and values of every token of a text, per layer, from a tree that is one node with a state per token."""
-    [(_, states)] = model.lower_model.states(PastTokens([ids], torch.device("cpu")), [whole_chunk(0, len(ids))])
+    [(_, states)] = model.lower_model.states(PastTokens([ids], torch.device("cpu")), [[whole_chunk(len(ids))]])
     return states
 
 

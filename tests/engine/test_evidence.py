@@ -22,11 +22,10 @@ def library(*texts):
 
 def past_of(made, right=True):
     """The retained nodes of a library, without states: evidence needs only where they are."""
-    roots = [whole_chunk(i, len(chunk.ids)) for i, chunk in enumerate(made.chunks)]
+    roots = [whole_chunk(len(chunk.ids)) for chunk in made.chunks]
     retained = retained_nodes(roots, METHOD.tree_depth, lambda pairs: [right for _ in pairs])
-    nodes = [node for of in retained for node in of]
-    counts = [num_states(node.length, node.level, METHOD) for node in nodes]
-    return PastContext(tuple(nodes), tuple(counts), made.chunk_positions, (), (), None)
+    counts = tuple(tuple(num_states(node.length, node.level, METHOD) for node in of) for of in retained)
+    return PastContext(tuple(map(tuple, retained)), counts, made.chunk_positions, (), (), None)
 
 
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=4), st.booleans(), st.integers(0, 10**6))

@@ -30,10 +30,10 @@ def lower_tokens(engine):
     lower = engine.model.lower_model
     run = lower._in_batches
 
-    def counting(nodes, shape, of_batch):
-        if any(node.chunk or len(nodes) > 1 for node in nodes):  # a single node is the question
-            counted[0] += sum(node.length for node in nodes)
-        return run(nodes, shape, of_batch)
+    def counting(placed, shape, of_batch):
+        if len(placed) > 1 or any(chunk for chunk, _ in placed):  # a single node is the question
+            counted[0] += sum(node.length for _, node in placed)
+        return run(placed, shape, of_batch)
 
     lower._in_batches = counting
     try:

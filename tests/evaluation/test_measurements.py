@@ -250,11 +250,11 @@ def naive_levels(engine, item, question):
                 def right(pairs, chunk=chunk):
                     near = [
                         [torch.cosine_similarity(vector(chunk.ids[n.start : n.end]), query, 0) for n in p]
-                        for p in pairs
+                        for p in pairs.values()
                     ]
                     return [bool(b > a) for a, b in near]
 
-                nodes = retained_nodes([whole_chunk(0, len(chunk.ids))], method.tree_depth, right)[0]
+                nodes = retained_nodes([whole_chunk(len(chunk.ids))], method.tree_depth, right)[0]
                 for name, start, end in question.facts:
                     for at, (first, last) in enumerate(chunk.offsets.tolist()):
                         if name == document.id and first < end and last > start:

@@ -51,7 +51,7 @@ def test_states_of_a_question_are_those_injected(bases, method, lengths):
     method = replace(method, policy="right")
     past = tiny.untrained(bases("llama"), method).encode_past_context(tiny.chunks(*lengths))
     counts = count_retained(sum(lengths), method)
-    assert (counts.num_states, counts.num_nodes) == (past.num_states, len(past.nodes))
+    assert (counts.num_states, counts.num_nodes) == (past.num_states, past.num_nodes)
     assert counts.num_tokens == sum(lengths)
     shape = ModelShape.from_config(tiny.BASES["llama"])
     assert formulas.state_bytes(shape, method, counts.num_states) == past.nbytes
@@ -171,7 +171,7 @@ def test_masked_pairs_are_those_above_the_diagonal():
 
 @pytest.mark.parametrize("length", [1, 2, 3, 31, 32])
 def test_every_node_of_a_chunk_is_counted(length):
-    nodes = all_nodes(whole_chunk(0, length), tiny.METHOD.tree_depth)
+    nodes = all_nodes(whole_chunk(length), tiny.METHOD.tree_depth)
     counts = count_all(length, tiny.METHOD)
     assert counts.num_nodes == len(nodes)
     assert counts.num_tokens == sum(node.length for node in nodes)

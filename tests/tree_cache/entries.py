@@ -19,7 +19,7 @@ def key(number):
 
 def states(seed=0, dtype=torch.float32, tokens=64):
     generator = torch.Generator().manual_seed(seed)
-    nodes = all_nodes(whole_chunk(0, tokens), 3)
+    nodes = all_nodes(whole_chunk(tokens), 3)
     counts = [num_states(node.length, node.level, METHOD) for node in nodes]
     keys, values = (torch.randn(2, 2, sum(counts), 8, generator=generator).to(dtype) for _ in range(2))
     compared = [node for node in nodes if 0 < node.level < 3]

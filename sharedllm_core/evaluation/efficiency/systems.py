@@ -145,7 +145,7 @@ class SharedLLMMeasured(MeasuredSystem):
         return DiskTier(self._folder, "default", self._cache_bytes)
 
     def _reader(self, cache: TreeCache) -> TreeReader:
-        return TreeReader(self.model, cache, FairLock(), _SIGNED)
+        return TreeReader(self.model.lower_model, cache, FairLock(), _SIGNED)
 
     def _ask(self, reader: TreeReader, prompt: Tensor) -> Opened:
         read = reader.past_context(self._library, prompt, Progress(), Event())

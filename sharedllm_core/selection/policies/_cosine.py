@@ -1,21 +1,19 @@
-"""Cosines of selection vectors with the query's, shared by the policies that compare vectors."""
-
-from collections.abc import Sequence
+"""Cosine similarity of selection vectors to the query's, shared by the policies that compare vectors."""
 
 import torch
 from torch.nn.functional import cosine_similarity
 
-from ...method.context_tree import Node
 from ..policy import Halves, Query
 
 __all__ = ["closer_is_right"]
 
 
-def closer_is_right(pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
-    """For each pair, whether the right half's vector has the larger cosine with the query's. Ties go left."""
+def closer_is_right(halves: Halves, query: Query | None) -> list[bool]:
+    """Return for each pair whether the right half has the larger cosine similarity to the query. Ties go left."""
     assert query is not None and query.vector is not None, "the model has checked that there is a query"  # noqa: PT018
-    vectors = halves.vectors([half for pair in pairs for half in pair])
-    wide = torch.promote_types(vectors.dtype, torch.float32)
-    cosines = cosine_similarity(vectors.to(wide), query.vector.to(vectors.device, wide)[None], dim=-1)
-    left, right = cosines.view(-1, 2).unbind(dim=1)
+    assert halves.vectors is not None, "the policy's pooling asks for vectors"
+    vectors_P2E = halves.vectors
+    wide = torch.promote_types(vectors_P2E.dtype, torch.float32)
+    query_E = query.vector.to(vectors_P2E.device, wide)
+    left, right = cosine_similarity(vectors_P2E.to(wide), query_E, dim=-1).unbind(dim=1)
     return [bool(wins) for wins in (right > left).tolist()]

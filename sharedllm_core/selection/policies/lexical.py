@@ -49,18 +49,17 @@ class Policy(SelectionPolicy):
             weights[feature] = rarity(blocks, found[feature])
         return weights
 
-    def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
+    def selects_right(self, halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`. Ties go left."""
-        scores = self.scores(halves, query)
-        of_pairs = [scores(pair[0].chunk, pair) for pair in pairs]
-        return [right > left for left, right in of_pairs]
+        score = self.scores(halves.chunks, query)
+        return [right > left for left, right in (score(chunk, pair) for chunk, pair in halves.pairs.items())]
 
-    def scores(self, halves: Halves, query: Query | None) -> Scores:
+    def scores(self, chunks: Sequence[Tensor], query: Query | None) -> Scores:
         """See `SelectionPolicy`."""
         assert query is not None, "the model has checked that there is a query"
         weights = query.weights if isinstance(query.weights, FoundWeights) else FoundWeights(query.weights)
 
-        return lambda chunk, nodes: of_nodes(weights, weights.hits(halves.token_ids(chunk)), nodes)
+        return lambda chunk, nodes: of_nodes(weights, weights.hits(chunks[chunk]), nodes)
 
 
 class FoundWeights(dict[Feature, float]):

@@ -4,9 +4,6 @@ As `similarity`, but v(x) is the mean over all tokens of x, of their hidden stat
 final norm. The last token of a half is often a word in the middle of a sentence; the mean knows all of them.
 """
 
-from collections.abc import Sequence
-
-from ...method.context_tree import Node
 from ..policy import Halves, Query, SelectionPolicy
 from ._cosine import closer_is_right
 
@@ -19,6 +16,6 @@ class Policy(SelectionPolicy):
     needs_query = True
     pooling = "mean"
 
-    def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
+    def selects_right(self, halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`. Ties go left."""
-        return closer_is_right(pairs, halves, query)
+        return closer_is_right(halves, query)

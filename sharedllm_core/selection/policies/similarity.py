@@ -1,8 +1,5 @@
 """The half that is more similar to the query, by the cosine of selection vectors (the paper's policy for questions)."""
 
-from collections.abc import Sequence
-
-from ...method.context_tree import Node
 from ..policy import Halves, Query, SelectionPolicy
 from ._cosine import closer_is_right
 
@@ -15,6 +12,6 @@ class Policy(SelectionPolicy):
     needs_query = True
     pooling = "last"
 
-    def selects_right(self, pairs: Sequence[tuple[Node, Node]], halves: Halves, query: Query | None) -> list[bool]:
+    def selects_right(self, halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`. Ties go left."""
-        return closer_is_right(pairs, halves, query)
+        return closer_is_right(halves, query)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...method.best_first import Scores
 from ...method.context_tree import Node
-from ..policy import Halves, Query
+from ..policy import Query
 from ..token_set import TokenSet
 from . import lexical
 from .lexical import Feature, FoundWeights, Hit, of_nodes, rarity
@@ -41,12 +41,12 @@ class Policy(lexical.Policy):
         """See `SelectionPolicy`: of the query's features as for `lexical`; the second look stands beside."""
         return _TwoLooks(super().weights(query_ids, chunks), chunks)
 
-    def scores(self, halves: Halves, query: Query | None) -> Scores:
+    def scores(self, chunks: Sequence[Tensor], query: Query | None) -> Scores:
         """See `SelectionPolicy`."""
         assert query is not None, "the model has checked that there is a query"
         looks = query.weights
         assert isinstance(looks, _TwoLooks), "the weights are this policy's own"
-        first = super().scores(halves, query)
+        first = super().scores(chunks, query)
 
         def scores(chunk: int, nodes: Sequence[Node]) -> list[float]:
             of_second = looks.second(chunk, nodes)

@@ -1,0 +1,85 @@
+"""From documents to the libraries of an engine: loaded, tokenised and cut into chunks; no model runs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from ..errors import DocumentError, InputError
+from ..method.config import SharedLLMConfig
+from ..text.documents import Document, read_documents
+from ..text.documents.reading import Source
+from ..text.library import Library, make_library
+from ..text.tokenization import TextTokenizer
+
+__all__ = ["Documents", "LibraryMaker"]
+
+#: What to answer from: a library, or paths, globs and documents that are not read yet; `None` for nothing.
+Documents = Library | Source | Iterable[Source] | None
+
+
+class LibraryMaker:
+    """Makes the libraries of one tokenizer and one method, and recognises them.
+
+    Args:
+        tokenizer: the model's.
+        method: whose chunks documents are cut into.
+    """
+
+    def __init__(self, tokenizer: TextTokenizer, method: SharedLLMConfig) -> None:
+        self._tokenizer = tokenizer
+        self._method = method
+
+    def load(
+        self, sources: Source | Iterable[Source], on_error: Literal["raise", "skip"], max_file_bytes: int
+    ) -> Library:
+        """Load and tokenise documents.
+
+        Raises:
+            DocumentError: a path that does not exist, a file that cannot be read, or no text at all.
+        """
+        found = read_documents(sources, on_error=on_error, max_file_bytes=max_file_bytes)
+        if not found.documents:
+            first = f"{found.skipped[0].path}: {found.skipped[0].reason}" if found.skipped else ""
+            why = f"; {len(found.skipped)} files were skipped, the first: {first}" if first else ""
+            raise DocumentError(
+                f"there are no documents in {sources!r:.200}{why}", remedy="give files, folders or Documents"
+            )
+        made = make_library(found.documents, self._tokenizer, self._method, found.skipped)
+        if not made.num_tokens:
+            raise DocumentError(f"the {len(made)} documents hold no text", remedy="give some that do")
+        return made
+
+    def open(self, documents: Documents, max_file_bytes: int) -> Library | None:
+        """The library of what a question is asked about: checked if it is one, loaded otherwise.
+
+        Raises:
+            InputError: a library of another engine, or several libraries.
+            DocumentError: see `load`.
+        """
+        if documents is None:
+            return None
+        if isinstance(documents, Library):
+            return self.checked(documents)
+        sources = documents if isinstance(documents, str | Path | Document) else list(documents)
+        if isinstance(sources, list) and any(isinstance(source, Library) for source in sources):
+            raise InputError(
+                "documents is a list with libraries in it",
+                remedy="give one library, or paths and Documents; ask_batch takes one library for each question as "
+                "libraries=[…]",
+            )
+        return self.load(sources, "raise", max_file_bytes)
+
+    def checked(self, library: Library) -> Library:
+        """`library`, if its chunks are of this maker's kind.
+
+        Raises:
+            InputError: they are not.
+        """
+        own = (self._tokenizer.fingerprint, self._method.chunk_tokens)
+        if (library.tokenizer, library.chunk_tokens) != own:
+            raise InputError(
+                f"the library was made by an engine with another tokenizer or chunk_tokens={library.chunk_tokens} "
+                f"(this one has {own[1]})",
+                remedy="read its documents with this engine: engine.read(library.documents)",
+            )
+        return library

@@ -1,0 +1,56 @@
+"""Selection vectors of the nodes of some chunks: a table that computes what it does not know."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ..method.context_tree import Node, Pair
+from .lower_model import LowerModel, PastTokens
+from .node_states import NodeStates
+
+__all__ = ["NodeVectors"]
+
+# Suffixes: P pairs, E hidden size.
+
+
+class NodeVectors:
+    """Selection vectors of nodes of some chunks: known ones, and others computed at their first use.
+
+    Args:
+        lower: the lower model.
+        chunks: ids of each.
+        known: entries whose vectors are known already; `None` for a chunk without.
+    """
+
+    def __init__(
+        self, lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | None] | None = None
+    ) -> None:
+        self._lower = lower
+        self._chunks = chunks
+        self._vectors: list[dict[Node, Tensor]] = [{} for _ in chunks]
+        for number, entry in enumerate(known or ()):
+            if entry is not None and entry.vector_nodes:
+                self._vectors[number] |= zip(entry.vector_nodes, entry.vectors.to(lower.device), strict=True)
+
+    def __call__(self, pairs: Mapping[int, Pair]) -> Tensor:
+        """Selection vectors [P, 2, E] of pairs, by the number of their chunk."""
+        self.compute(pairs)
+        rows = [self._vectors[number][node] for number, pair in pairs.items() for node in pair]
+        return torch.stack(rows).unflatten(0, (-1, 2))
+
+    def compute(self, nodes: Mapping[int, Sequence[Node]]) -> None:
+        """Compute those of some nodes, by the number of their chunk, that are not known."""
+        numbers = [n for n, of_chunk in nodes.items() if any(node not in self._vectors[n] for node in of_chunk)]
+        if not numbers:
+            return
+        new = [[node for node in nodes[number] if node not in self._vectors[number]] for number in numbers]
+        tokens = PastTokens([self._chunks[number] for number in numbers], self._lower.device)
+        rows: Iterator[Tensor] = iter(self._lower.selection_vectors(tokens, new))
+        for number, of_chunk in zip(numbers, new, strict=True):
+            for node in of_chunk:
+                self._vectors[number][node] = next(rows)
+
+    def of_chunk(self, number: int) -> Mapping[Node, Tensor]:
+        """The vectors [E] that are known now of a chunk's nodes."""
+        return self._vectors[number]
