@@ -64,7 +64,7 @@ class SharedLLMEngine(AsyncForms):
         shared: SharedModel | None = None,
     ) -> None:
         model.eval()
-        self.model = model.with_method(model.method, frozen=True)
+        self.model = model.frozen()
         self.tokenizer = tokenizer if isinstance(tokenizer, TextTokenizer) else TextTokenizer(tokenizer)
         self.cache = TreeCache.default() if cache is None else cache
         self.allow_untrained = allow_untrained
@@ -124,7 +124,7 @@ class SharedLLMEngine(AsyncForms):
 
         Caches of answers must key on it. Computed at first use, when every weight is read, so not on an event loop.
         """
-        return self._shared.answer_fingerprints.of(self.model, self.tokenizer)
+        return self._shared.answer_fingerprint(self.model, self.tokenizer)
 
     def with_cache(self, cache: TreeCache) -> Self:
         """An engine with another cache, for another tenant. Both share the model, and wait for it in one queue."""

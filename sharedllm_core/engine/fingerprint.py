@@ -3,7 +3,6 @@
 import hashlib
 import json
 from itertools import chain
-from threading import Lock
 from typing import Any
 
 import torch
@@ -12,41 +11,36 @@ from torch import Tensor
 from ..model.modeling import SharedLLMForCausalLM
 from ..text.tokenization import TextTokenizer
 
-__all__ = ["AnswerFingerprints"]
+__all__ = ["answer_fingerprint", "hash_weights"]
 
 _SAMPLES = 4_096  # values of each tensor
 _WHOLE_NUMBERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _ELSEWHERE = {"_name_or_path", "transformers_version"}  # where a model was, and what wrote it, change no answer
 
 
-class AnswerFingerprints:
-    """Fingerprints of the engines on one model's weights, which are hashed once, at first use."""
+def answer_fingerprint(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, weights: Any = None) -> str:
+    """A short hash that two engines share if they answer every question in the same way.
 
-    def __init__(self) -> None:
-        self._weights: Any = None
-        self._lock = Lock()
-
-    def of(self, model: SharedLLMForCausalLM, tokenizer: TextTokenizer) -> str:
-        """A short hash that two engines share if they answer every question in the same way."""
-        with self._lock:
-            if self._weights is None:
-                self._weights = _hash_weights(model)
-        whole = self._weights.copy()
-        config = {name: value for name, value in model.config.to_dict().items() if name not in _ELSEWHERE}
-        settings = {
-            "config": config,
-            "method": model.method.to_dict(),
-            "generation": None if model.generation_config is None else model.generation_config.eos_token_id,
-            "tokenizer": tokenizer.fingerprint,
-            "chat_template": getattr(tokenizer.tokenizer, "chat_template", None),
-            "eos": tokenizer.tokenizer.eos_token_id,
-        }
-        whole.update(json.dumps(settings, sort_keys=True, default=str).encode())
-        fingerprint: str = whole.hexdigest()[:24]
-        return fingerprint
+    Args:
+        model, tokenizer: of the engine.
+        weights: what `hash_weights` returned for the model, if it is known already.
+    """
+    whole = hash_weights(model) if weights is None else weights.copy()
+    config = {name: value for name, value in model.config.to_dict().items() if name not in _ELSEWHERE}
+    settings = {
+        "config": config,
+        "method": model.method.to_dict(),
+        "generation": None if model.generation_config is None else model.generation_config.eos_token_id,
+        "tokenizer": tokenizer.fingerprint,
+        "chat_template": getattr(tokenizer.tokenizer, "chat_template", None),
+        "eos": tokenizer.tokenizer.eos_token_id,
+    }
+    whole.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    fingerprint: str = whole.hexdigest()[:24]
+    return fingerprint
 
 
-def _hash_weights(model: SharedLLMForCausalLM) -> Any:
+def hash_weights(model: SharedLLMForCausalLM) -> Any:
     """A SHA-256 of each weight's checksum, which any change alters, and of evenly spaced values.
 
     Much faster than hashing all values, and the weights stay on their device.

@@ -60,12 +60,17 @@ class SharedLLMModelConfig(PreTrainedConfig):
         kwargs.setdefault("dtype", getattr(base_config, "dtype", None))
         super().__init__(**{name: getattr(base_config, name, None) for name in _MIRRORED} | kwargs)
 
+    @property
+    def method_is_frozen(self) -> bool:
+        """Whether every change of `method` is refused."""
+        return bool(self.__dict__.get("_method_is_frozen"))
+
     def freeze_method(self, frozen: bool) -> None:
         """Refuse every later change of `method`, as the model of an engine needs; or allow it again."""
         self._method_is_frozen = frozen
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "method" and self.__dict__.get("_method_is_frozen"):
+        if name == "method" and self.method_is_frozen:
             raise ConfigError(
                 "the method of a model that belongs to an engine is fixed, since trees and questions depend on it",
                 remedy="use engine.with_policy(…): an engine with another policy that shares the model",

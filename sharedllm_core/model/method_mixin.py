@@ -61,12 +61,16 @@ class MethodMixin:
         self.config.method = method  # refuses where the model belongs to an engine
         self.lower_model = self.lower_model.with_method(method)
 
-    def with_method(self, method: SharedLLMConfig, *, frozen: bool = False) -> Self:
-        """A model that shares this one's weights and has other numbers of the method.
+    def frozen(self) -> Self:
+        """A model that shares this one's weights and refuses every change of its method, as engines need."""
+        if self.config.method_is_frozen:
+            return self
+        view = self.with_method(self.method)
+        view.config.freeze_method(True)
+        return view
 
-        Args:
-            method: has as many injection layers.
-            frozen: refuse every later change of the method, as engines need.
+    def with_method(self, method: SharedLLMConfig) -> Self:
+        """A model that shares this one's weights and has other numbers of the method.
 
         Raises:
             ConfigError: another number of injection layers.
@@ -76,5 +80,4 @@ class MethodMixin:
         other.config = copy.copy(self.config)
         other.config.freeze_method(False)
         other.set_method(method)
-        other.config.freeze_method(frozen)
         return other

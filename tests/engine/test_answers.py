@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import threading
 import time
 from threading import Event
@@ -9,7 +10,7 @@ from threading import Event
 import pytest
 import torch
 
-from sharedllm_core import Document
+from sharedllm_core import Document, SharedLLMEngine
 from sharedllm_core.engine.evidence import state_scores
 from tests import tiny_engine
 
@@ -45,7 +46,7 @@ def test_a_batch_is_its_questions_alone(engine, library):
 
 def test_each_question_of_a_batch_may_have_its_own_library(engine, library):
     other = engine.read(tiny_engine.documents(2, seed=5))
-    batch = engine.ask_batch([QUESTIONS[0]] * 3, [library, other, None], **ASKED)
+    batch = engine.ask_batch([QUESTIONS[0]] * 3, libraries=[library, other, None], **ASKED)
     assert [a.text for a in batch] == [engine.ask(QUESTIONS[0], of, **ASKED).text for of in (library, other, None)]
     assert len({a.text for a in batch}) == 3
     assert batch[2].usage.past_context_tokens == batch[2].usage.injected_states == 0
@@ -56,6 +57,33 @@ def test_a_batch_of_questions_may_come_with_unread_documents(engine, library):
     fresh = tiny_engine.make_engine_like(engine)
     answers = fresh.ask_batch(QUESTIONS, tiny_engine.documents(4), **ASKED)
     assert [a.text for a in answers] == [engine.ask(question, library, **ASKED).text for question in QUESTIONS]
+
+
+def test_a_list_of_paths_is_for_all_questions_of_a_batch_even_with_as_many_questions(engine, tmp_path):
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path, document in zip(paths, tiny_engine.documents(2), strict=True):
+        path.write_text(document.text, encoding="utf-8")
+    answers = engine.ask_batch(QUESTIONS[:2], paths, **ASKED)
+    both = engine.library(paths)
+    assert [answer.usage.past_context_tokens for answer in answers] == [both.num_tokens] * 2
+
+
+def test_the_past_context_of_messages_is_that_of_their_last_question(engine, library):
+    talk = [
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Good day."},
+        {"role": "user", "content": QUESTIONS[0]},
+    ]
+    assert engine.past_context(talk, library).nodes == engine.past_context(QUESTIONS[0], library).nodes
+
+
+@pytest.mark.parametrize("name", ["read", "ask", "ask_batch"])
+def test_async_forms_name_the_same_keywords_as_the_blocking_ones(name):
+    blocking = inspect.signature(getattr(SharedLLMEngine, name)).parameters
+    awaited = inspect.signature(getattr(SharedLLMEngine, f"a{name}")).parameters
+    assert {key: str(one) for key, one in blocking.items() if key != "cancelled"} == {
+        key: str(one) for key, one in awaited.items()
+    }
 
 
 def test_the_async_forms_give_the_same_and_do_not_block_the_loop(engine, library):

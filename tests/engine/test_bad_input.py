@@ -187,10 +187,15 @@ def test_batches_that_make_no_sense(engine, library):
     with pytest.raises(InputError, match="questions is one string"):
         engine.ask_batch("Who?", library)
     with pytest.raises(InputError, match="2 libraries for 1 questions"):
-        engine.ask_batch(["Who?"], [library, library])
+        engine.ask_batch(["Who?"], libraries=[library, library])
     with pytest.raises(InputError, match="batch_size=0"):
         engine.ask_batch(["Who?"], library, batch_size=0)
+    with pytest.raises(InputError, match=r"documents is a list with libraries in it; .* libraries=\["):
+        engine.ask_batch(["Who?", "When?"], [library, library])
+    with pytest.raises(InputError, match="documents and libraries are both given; give one"):
+        engine.ask_batch(["Who?"], library, libraries=[library])
     assert engine.ask_batch([], library) == []
+    assert engine.ask_batch([], libraries=[]) == []
 
 
 def test_a_library_of_another_engine(engine, tmp_path):

@@ -2,7 +2,7 @@
 
 import torch
 
-from sharedllm_core.engine.fingerprint import answer_fingerprint
+from sharedllm_core.engine.fingerprint import answer_fingerprint, hash_weights
 from tests import tiny, tiny_engine
 
 
@@ -32,9 +32,14 @@ def test_any_change_of_one_weight_shows(engine):
 
 
 def test_the_fingerprint_of_answers_is_made_once_for_all_engines_of_a_model(engine, monkeypatch):
-    made = []
-    monkeypatch.setattr(
-        "sharedllm_core.engine.engine.answer_fingerprint", lambda *of: made.append(of) or str(len(made))
-    )
-    other = tiny_engine.make_engine_like(engine)
-    assert [one.answer_fingerprint for one in (other, engine, other)] == ["1"] * 3
+    hashed = []
+
+    def counted(model):
+        hashed.append(model)
+        return hash_weights(model)
+
+    monkeypatch.setattr("sharedllm_core.engine.shared_model.hash_weights", counted)
+    other, lexical = tiny_engine.make_engine_like(engine), engine.with_policy("lexical")
+    assert other.answer_fingerprint == engine.answer_fingerprint == other.answer_fingerprint
+    assert lexical.answer_fingerprint != engine.answer_fingerprint
+    assert len(hashed) == 1
