@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UntrainedInjectionError
+from ..errors import UntrainedInjectionError, setting
 from ..generation.answer import Answer, Usage
 from ..generation.constraints.constraint import Constraint
 from ..generation.constraints.processors import Grammar, GrammarTokens
@@ -123,9 +123,13 @@ class Answering:
         if self.allow_untrained or any(bool(row.any()) for layer in layers for row in layer.o_proj.weight):
             return
         raise UntrainedInjectionError(
-            "the model's injection was never trained (its output projections are zero), so it would ignore the "
-            "documents; train it with `sharedllm train`, load a trained one, or pass allow_untrained=True to see the "
-            "base model's answers"
+            "the model's injection was never trained (its output projections are zero), so it would "
+            "ignore the documents",
+            remedy=[
+                "train it with `sharedllm train`",
+                "load a trained one",
+                f"pass {setting('allow_untrained', True)} to see the base model's answers",
+            ],
         )
 
 

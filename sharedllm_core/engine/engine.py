@@ -304,7 +304,10 @@ class SharedLLMEngine(AsyncForms):
         """
         library = self._opened(documents)
         if library is None:
-            raise InputError("there are no documents; give some")
+            raise InputError(
+                "there are no documents",
+                remedy="give some",
+            )
         query_ids = self.tokenizer.encode(query_text(question)).ids
         read = self._reader.past_context(library, query_ids, Progress(), Event())
         assert read is not None, "nobody can cancel this"
@@ -317,7 +320,7 @@ class SharedLLMEngine(AsyncForms):
             InputError: also when there are no documents.
         """
         if documents is None:
-            raise InputError("there are no documents to inspect; give some")
+            raise InputError("there are no documents to inspect", remedy="give some")
         event = self._lifetime.cancellation(None)
         return self._prepared([question], [documents], options).write([_ignore], event)[0].inspection()
 

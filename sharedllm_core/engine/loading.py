@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ..errors import TokenizerError
+from ..errors import TokenizerError, setting
 from ..model.modeling import SharedLLMForCausalLM
 from .cpu_dtype import computing_dtype
 
@@ -67,4 +67,7 @@ def load_tokenizer_from(places: Sequence[str | Path | None]) -> PreTrainedTokeni
             return found
         except (OSError, ValueError, KeyError) as error:
             tried.append(f"{place}: {str(error).splitlines()[0]}")
-    raise TokenizerError(f"no tokenizer was found ({'; '.join(tried)}); say where it is with tokenizer=…")
+    raise TokenizerError(
+        f"no tokenizer was found ({'; '.join(tried)})",
+        remedy=[f"say where it is with {setting('tokenizer')}=…", "put its files beside the checkpoint's"],
+    )

@@ -61,7 +61,8 @@ def check_base_type(model_type: str) -> None:
     """
     if model_type not in INJECTED_LAYERS:
         raise UnsupportedBaseError(
-            f"base models of type {model_type!r} are not supported; use one of {', '.join(INJECTED_LAYERS)}"
+            f"base models of type {model_type!r} are not supported",
+            remedy=f"use one of {', '.join(INJECTED_LAYERS)}",
         )
 
 
@@ -76,13 +77,13 @@ def check_base(text_config: PreTrainedConfig) -> None:
     kind = rope.get("rope_type", "default")
     if kind not in _ROPE_KINDS:
         raise UnsupportedBaseError(
-            f"RoPE of kind {kind!r} is not supported, since its frequencies depend on the length of the text; "
-            f"use a base model with one of {', '.join(_ROPE_KINDS)}"
+            f"RoPE of kind {kind!r} is not supported, since its frequencies depend on the length of the text",
+            remedy=f"use a base model with one of {', '.join(_ROPE_KINDS)}",
         )
     if (share := rope.get("partial_rotary_factor", 1.0)) != 1.0:
         raise UnsupportedBaseError(
-            f"RoPE on {share:.0%} of each head (partial_rotary_factor={share}) is not supported; "
-            "use a base model that rotates whole heads"
+            f"RoPE on {share:.0%} of each head (partial_rotary_factor={share}) is not supported",
+            remedy="use a base model that rotates whole heads",
         )
 
 

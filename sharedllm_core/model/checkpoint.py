@@ -77,17 +77,24 @@ def checkpoint_folder(name: str | Path, **kwargs: Any) -> Path:
     if Path(name).is_dir():
         folder = Path(name) / subfolder
     elif Path(name).exists():
-        raise CheckpointError(f"{name} is a file; give the checkpoint's folder")
+        raise CheckpointError(
+            f"{name} is a file",
+            remedy="give the checkpoint's folder",
+        )
     else:
         hub.setdefault("local_files_only", HF_HUB_OFFLINE)
         try:
             folder = Path(snapshot_download(str(name), allow_patterns=_HUB_FILES, **hub)) / subfolder
         except (OSError, ValueError) as error:
             raise CheckpointError(
-                f"{name!s} is neither a folder nor a hub id that can be reached; check the path, or download it first"
+                f"{name!s} is neither a folder nor a hub id that can be reached",
+                remedy="check the path, or download it first",
             ) from error
     if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{folder} is not a checkpoint: it has no config.json; give a folder of save_pretrained")
+        raise CheckpointError(
+            f"{folder} is not a checkpoint: it has no config.json",
+            remedy="give a folder of save_pretrained",
+        )
     return folder
 
 
@@ -99,7 +106,10 @@ def model_type(folder: Path) -> str:
     """
     kind = _read_json(folder / "config.json").get("model_type")
     if not isinstance(kind, str):
-        raise CheckpointError(f"{folder / 'config.json'} names no model_type; give a checkpoint of transformers")
+        raise CheckpointError(
+            f"{folder / 'config.json'} names no model_type",
+            remedy="give a checkpoint of transformers",
+        )
     return kind
 
 
@@ -111,7 +121,10 @@ def check_config(folder: Path, names: list[str]) -> None:
     """
     values = _read_json(folder / "config.json")
     if missing := [name for name in names if name not in values]:
-        raise CheckpointError(f"{folder / 'config.json'} says nothing of {missing[0]!r}; copy the checkpoint again")
+        raise CheckpointError(
+            f"{folder / 'config.json'} says nothing of {missing[0]!r}",
+            remedy="copy the checkpoint again",
+        )
 
 
 def has_adapter(folder: Path) -> bool:
@@ -129,9 +142,15 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read as JSON ({error}); copy the checkpoint again") from error
+        raise CheckpointError(
+            f"{file} cannot be read as JSON ({error})",
+            remedy="copy the checkpoint again",
+        ) from error
     if not isinstance(values, dict):
-        raise CheckpointError(f"{file} holds no JSON object; copy the checkpoint again")
+        raise CheckpointError(
+            f"{file} holds no JSON object",
+            remedy="copy the checkpoint again",
+        )
     return values
 
 
@@ -165,7 +184,10 @@ def check_names(folder: Path, names: list[str]) -> None:
     """
     there = {name for file in _weight_files(folder) for name in _names(file)}
     if missing := sorted(set(names) - there):
-        raise CheckpointError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them; copy all its files")
+        raise CheckpointError(
+            f"{folder} lacks {len(missing)} tensors, {missing[0]} among them",
+            remedy="copy all its files",
+        )
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -174,12 +196,18 @@ def _weight_files(folder: Path) -> list[Path]:
     if index.is_file():
         files = sorted({folder / str(name) for name in dict(_read_json(index).get("weight_map", {})).values()})
         if files and (missing := [file.name for file in files if not file.is_file()]):
-            raise CheckpointError(f"{folder} lacks {missing[0]}, which its index names; copy all its files")
+            raise CheckpointError(
+                f"{folder} lacks {missing[0]}, which its index names",
+                remedy="copy all its files",
+            )
     else:
         files = [single] if single.is_file() else []
     if not files:
         remedy = "convert it with save_pretrained" if list(folder.glob("*.bin")) else "copy the checkpoint again"
-        raise CheckpointError(f"{folder} has no weights in safetensors files; {remedy}")
+        raise CheckpointError(
+            f"{folder} has no weights in safetensors files",
+            remedy=f"{remedy}",
+        )
     return files
 
 
@@ -189,7 +217,10 @@ def _names(file: Path) -> list[str]:
         with safe_open(file, framework="pt") as opened:
             return list(opened.keys())
     except SafetensorError as error:
-        raise CheckpointError(f"{file} is damaged ({error}); copy the checkpoint again") from error
+        raise CheckpointError(
+            f"{file} is damaged ({error})",
+            remedy="copy the checkpoint again",
+        ) from error
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
@@ -243,7 +274,10 @@ def write_adapter(
         CheckpointError: the folder holds another checkpoint.
     """
     if (folder / "config.json").exists() and not has_adapter(folder):
-        raise CheckpointError(f"{folder} holds another checkpoint, which an adapter would shadow; give a new folder")
+        raise CheckpointError(
+            f"{folder} holds another checkpoint, which an adapter would shadow",
+            remedy="give a new folder",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
     pattern = f"{_ADAPTER}{{suffix}}.safetensors"
@@ -262,12 +296,16 @@ def read_adapter(folder: Path) -> Adapter:
     values = _read_json(file)
     if values.get("format") != _FORMAT:
         raise CheckpointError(
-            f"{file} has format {values.get('format')!r} and this version reads {_FORMAT}; install a newer sharedllm"
+            f"{file} has format {values.get('format')!r} and this version reads {_FORMAT}",
+            remedy="install a newer sharedllm",
         )
     try:
         return Adapter(**values)
     except TypeError as error:
-        raise CheckpointError(f"{file} is incomplete ({error}); copy the adapter again") from error
+        raise CheckpointError(
+            f"{file} is incomplete ({error})",
+            remedy="copy the adapter again",
+        ) from error
 
 
 def read_adapter_tensors(folder: Path, adapter: Adapter) -> dict[str, Tensor]:
@@ -281,10 +319,13 @@ def read_adapter_tensors(folder: Path, adapter: Adapter) -> dict[str, Tensor]:
         try:
             tensors |= load_file(file)
         except SafetensorError as error:
-            raise CheckpointError(f"{file} is damaged ({error}); copy the adapter again") from error
+            raise CheckpointError(
+                f"{file} is damaged ({error})",
+                remedy="copy the adapter again",
+            ) from error
     if missing := sorted(set(adapter.tensors) - set(tensors)):
         raise CheckpointError(
-            f"{folder} lacks {len(missing)} of {len(adapter.tensors)} tensors, {missing[0]} among them; "
-            "copy all of the adapter's files"
+            f"{folder} lacks {len(missing)} of {len(adapter.tensors)} tensors, {missing[0]} among them",
+            remedy="copy all of the adapter's files",
         )
     return {name: tensors[name] for name in adapter.tensors}

@@ -35,12 +35,16 @@ def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
     try:
         tensor = ids if isinstance(ids, Tensor) else torch.tensor(list(ids), dtype=None if len(ids) else torch.long)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{what} is a {type(ids).__name__} and not token ids; tokenise the text first") from error
+        raise InputError(
+            f"{what} is a {type(ids).__name__} and not token ids",
+            remedy="tokenise the text first",
+        ) from error
     if tensor.dim() == 2 and len(tensor) == 1:
         tensor = tensor[0]
     if tensor.dim() != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool:
         raise InputError(
-            f"{what} is a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}; give 1-D whole token ids"
+            f"{what} is a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}",
+            remedy="give 1-D whole token ids",
         )
     tensor = tensor.long()
     check_ids(tensor, vocab_size, what)
@@ -59,7 +63,8 @@ def check_chunks(chunks: object) -> None:
         f"a tensor of shape {tuple(chunks.shape)}" if isinstance(chunks, Tensor) else f"of type {type(chunks).__name__}"
     )
     raise InputError(
-        f"chunks is {kind} and no list of chunks; give ids.split(model.method.chunk_tokens) of a 1-D tensor of ids"
+        f"chunks is {kind} and no list of chunks",
+        remedy="give ids.split(model.method.chunk_tokens) of a 1-D tensor of ids",
     )
 
 
@@ -73,10 +78,16 @@ def check_prompt(prompt: object, attention_mask: Tensor | None) -> None:
         given = (
             f"a tensor of shape {tuple(prompt.shape)}" if isinstance(prompt, Tensor) else f"a {type(prompt).__name__}"
         )
-        raise InputError(f"the running text is {given}; give ids of shape [rows, tokens], such as ids[None]")
+        raise InputError(
+            f"the running text is {given}",
+            remedy="give ids of shape [rows, tokens], such as ids[None]",
+        )
     if attention_mask is not None and attention_mask.dim() == 2 and not bool(attention_mask[:, -1].all()):
         row = int((attention_mask[:, -1] == 0).nonzero()[0])
-        raise InputError(f"row {row} of the running text is padded on the right; pad on the left (padding_side='left')")
+        raise InputError(
+            f"row {row} of the running text is padded on the right",
+            remedy="pad on the left (padding_side='left')",
+        )
 
 
 def check_ids(ids: Tensor, vocab_size: int, what: str) -> None:
@@ -91,8 +102,9 @@ def check_ids(ids: Tensor, vocab_size: int, what: str) -> None:
     if smallest < 0 or largest >= vocab_size:
         wrong = smallest if smallest < 0 else largest
         raise TokenIdError(
-            f"{what} holds token id {wrong}, but the vocabulary has ids 0 to {vocab_size - 1}; "
-            "tokenise with the base model's own tokenizer"
+            f"{what} holds token id {wrong}",
+            limit=f"but the vocabulary has ids 0 to {vocab_size - 1}",
+            remedy="tokenise with the base model's own tokenizer",
         )
 
 
@@ -105,13 +117,14 @@ def read_chunk(ids: Ids, number: int, vocab_size: int, method: SharedLLMConfig, 
     chunk = read_ids(ids, vocab_size, f"chunk {number}")
     if len(chunk) > method.chunk_tokens:
         raise InputError(
-            f"chunk {number} has {len(chunk)} tokens and a chunk holds chunk_tokens={method.chunk_tokens}; "
-            "cut the text into more chunks"
+            f"chunk {number} has {len(chunk)} tokens and a chunk holds chunk_tokens={method.chunk_tokens}",
+            remedy="cut the text into more chunks",
         )
     if (longest := method.longest_node_tokens(len(chunk))) > window_tokens:
         raise WindowError(
-            f"chunk {number} of {len(chunk)} tokens has a node of {longest}, and the base model's window is "
-            f"{window_tokens}; use a smaller chunk_tokens"
+            f"chunk {number} of {len(chunk)} tokens has a node of {longest}",
+            limit=f"and the base model's window is {window_tokens}",
+            remedy="use a smaller chunk_tokens",
         )
     return chunk
 
@@ -127,12 +140,14 @@ def read_query(query_ids: Ids | None, vocab_size: int, window_tokens: int, polic
     if read is None or not len(read):
         fault = "missing" if read is None else "empty"
         raise InputError(
-            f"policy {policy!r} compares nodes with the query, and query_ids is {fault}; "
-            "give the question's ids, or use policy='right'"
+            f"policy {policy!r} compares nodes with the query",
+            limit=f"and query_ids is {fault}",
+            remedy="give the question's ids, or use policy='right'",
         )
     if len(read) > window_tokens:
         raise WindowError(
-            f"the query has {len(read)} tokens and the base model's window {window_tokens}; give the question alone"
+            f"the query has {len(read)} tokens and the base model's window {window_tokens}",
+            remedy="give the question alone",
         )
     return read
 
@@ -160,8 +175,8 @@ def check_length(tokens: int, new_tokens: int, window_tokens: int) -> None:
     room = window_tokens - tokens
     less = f"ask for at most {room} new tokens, or " if new_tokens and room > 0 else ""
     raise WindowError(
-        f"{tokens} tokens of running text{asked} do not fit the base model's window of {window_tokens}; "
-        f"{less}move older text to the past context"
+        f"{tokens} tokens of running text{asked} do not fit the base model's window of {window_tokens}",
+        remedy=f"{less}move older text to the past context",
     )
 
 

@@ -275,8 +275,8 @@ class LowerModel:
     def _halve(self, batch_nodes: int, node_tokens: int, error: RuntimeError) -> None:
         if batch_nodes == 1:
             raise DeviceMemoryError(
-                f"{self.device} has too little memory for the lower model to read one node of {node_tokens} tokens; "
-                "free memory, use smaller chunk_tokens, or another device"
+                f"{self.device} has too little memory for the lower model to read one node of {node_tokens} tokens",
+                remedy="free memory, use smaller chunk_tokens, or another device",
             ) from error
         self.batch_tokens = batch_nodes // 2 * node_tokens
 

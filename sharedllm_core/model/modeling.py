@@ -132,7 +132,10 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         """
         read = self._read_chunks(chunks)
         if (empty := next((number for number, chunk in enumerate(read) if not len(chunk)), None)) is not None:
-            raise InputError(f"chunk {empty} is empty and has no nodes; leave it out")
+            raise InputError(
+                f"chunk {empty} is empty and has no nodes",
+                remedy="leave it out",
+            )
         return encoding.encode_nodes(self.lower_model, read)
 
     @torch.no_grad()
@@ -258,7 +261,10 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         if past in self._accepted or past.origin is None:
             return
         if why := past.origin.differs_from(self.lower_model.origin()):
-            raise PastContextError(f"the past context was made by another model: {why}; encode it with this model")
+            raise PastContextError(
+                f"the past context was made by another model: {why}",
+                remedy="encode it with this model",
+            )
         self._accepted.add(past)
 
     # ---------------------------------------------------------------------------------------------- generation

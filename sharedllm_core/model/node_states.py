@@ -216,6 +216,9 @@ class NodeStates:
     def _check_all_in(self, nodes: Sequence[Node], there: dict[Node, Any], what: str) -> None:
         if missing := [node for node in nodes if node not in there]:
             raise PastContextError(
-                f"{missing[0]} has no {what} here; there are {len(there)} nodes with: "
-                "encode the chunk again with encode_nodes, which keeps all of them"
+                f"{missing[0]} has no {what} here",
+                remedy=(
+                    f"there are {len(there)} nodes with: encode the chunk again with encode_nodes, "
+                    "which keeps all of them"
+                ),
             )

@@ -81,8 +81,8 @@ class PastContext:
             _check_disjoint(number, taken)
             if why := entry.origin.differs_from(origin):
                 raise PastContextError(
-                    f"the states of chunk {number} come from another model than those of chunk 0: {why}; "
-                    "encode all chunks with one model"
+                    f"the states of chunk {number} come from another model than those of chunk 0: {why}",
+                    remedy="encode all chunks with one model",
                 )
         nodes = tuple(tuple(taken) for taken in chosen)
         counts = tuple(entry.counts_of(taken) for entry, taken in zip(states, nodes, strict=True))
@@ -186,13 +186,13 @@ class PastContextBatch:
             return cls((past_context,), (0,) * batch_size)
         if not isinstance(past_context, PastContextBatch):
             raise PastContextError(
-                f"past_context is a {type(past_context).__name__}; "
-                "give what encode_past_context or PastContext.stack returned"
+                f"past_context is a {type(past_context).__name__}",
+                remedy="give what encode_past_context or PastContext.stack returned",
             )
         if len(past_context.rows) != batch_size:
             raise PastContextError(
-                f"the past context has {len(past_context.rows)} rows and the running text {batch_size}; "
-                "stack one past context, or None, per row"
+                f"the past context has {len(past_context.rows)} rows and the running text {batch_size}",
+                remedy="stack one past context, or None, per row",
             )
         return past_context
 
@@ -287,12 +287,19 @@ def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None
         positions = tuple(index(position) for position in chunk_positions)
     except TypeError as error:
         raise PastContextError(
-            f"chunk_positions={list(chunk_positions)!r} are not whole numbers; give whole ones"
+            f"chunk_positions={list(chunk_positions)!r} are not whole numbers",
+            remedy="give whole ones",
         ) from error
     if len(positions) != num_chunks:
-        raise PastContextError(f"{len(positions)} chunk_positions for {num_chunks} chunks; give one per chunk")
+        raise PastContextError(
+            f"{len(positions)} chunk_positions for {num_chunks} chunks",
+            remedy="give one per chunk",
+        )
     if positions and min(positions) < 0:
-        raise PastContextError(f"chunk position {min(positions)} is negative; count from 0")
+        raise PastContextError(
+            f"chunk position {min(positions)} is negative",
+            remedy="count from 0",
+        )
     return positions
 
 
@@ -329,6 +336,7 @@ def _check_disjoint(chunk: int, nodes: Sequence[Node]) -> None:
     for (start, _), (reached, _) in zip(spans[1:], zip(ends, spans, strict=False), strict=False):
         if start < reached:
             raise PastContextError(
-                f"the {len(nodes)} nodes of chunk {chunk} overlap at token {start}, so its text would be injected more "
-                "than once; pass the states through select_nodes first"
+                f"the {len(nodes)} nodes of chunk {chunk} overlap at token {start}, so its text would be "
+                "injected more than once",
+                remedy="pass the states through select_nodes first",
             )

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, PreTrainedModel
 
-from ..errors import CheckpointError, ConfigError, SharedLLMError
+from ..errors import CheckpointError, ConfigError, SharedLLMError, setting
 from ..method.config import SharedLLMConfig
 from . import checkpoint
 from .base_families import check_base, check_base_type
@@ -20,11 +20,6 @@ from .configuration import SharedLLMModelConfig
 from .lower_model import LowerModel
 
 __all__ = ["Preset", "PretrainedMixin"]
-
-_OFFLOADED = (
-    "device_map keeps injected layers off the devices, and they are needed to read past context; "
-    "place embeddings, the injected layers and injection on devices"
-)
 
 Preset = Literal["language_modelling", "instruction"]
 
@@ -77,12 +72,18 @@ class PretrainedMixin(PreTrainedModel):
         """
         folder = checkpoint.checkpoint_folder(name, **kwargs)
         if (kind := checkpoint.model_type(folder)) != SharedLLMModelConfig.model_type:
-            raise CheckpointError(f"{name} is a {kind!r} model without injection; add one with from_base")
+            raise CheckpointError(
+                f"{name} is a {kind!r} model without injection",
+                remedy="add one with from_base",
+            )
         saved = _saved_config(folder)
         if checkpoint.has_adapter(folder):
             return _returned(*cls._load_adapter(folder, saved, base, **kwargs), kwargs)
         if base is not None:
-            raise CheckpointError(f"{name} is a full checkpoint and needs no base; leave base={str(base)!r} out")
+            raise CheckpointError(
+                f"{name} is a full checkpoint and needs no base",
+                remedy=f"leave {setting('base', str(base))} out",
+            )
         model, info = cls._load(folder, *args, **kwargs)
         checkpoint.check_names(folder, [name for name in model.state_dict() if name.startswith("injection.")])
         return _returned(model, info, kwargs)
@@ -94,7 +95,10 @@ class PretrainedMixin(PreTrainedModel):
         folder = checkpoint.checkpoint_folder(base, **kwargs)
         kind = checkpoint.model_type(folder)
         if kind == SharedLLMModelConfig.model_type:
-            raise CheckpointError(f"{base} has an injection already; load it with from_pretrained")
+            raise CheckpointError(
+                f"{base} has an injection already",
+                remedy="load it with from_pretrained",
+            )
         check_base_type(kind)
         text_config = AutoConfig.from_pretrained(folder)
         check_base(text_config)
@@ -123,11 +127,16 @@ class PretrainedMixin(PreTrainedModel):
         try:
             base_folder = checkpoint.checkpoint_folder(where, **loading)
         except CheckpointError as error:
-            raise CheckpointError(f"the adapter's base model: {error}; or say where it is now with base=…") from error
+            raise CheckpointError(
+                f"the adapter's base model: {error.what}",
+                limit=error.limit,
+                remedy=[*error.remedies, f"say where it is now with {setting('base')}=…"],
+            ) from error
         if (fingerprint := checkpoint.weights_fingerprint(base_folder)) != adapter.base_fingerprint:
             raise CheckpointError(
-                f"the adapter in {folder} belongs to a base model with weights {adapter.base_fingerprint}, and {where} "
-                f"has {fingerprint}; give that base model with base=…"
+                f"the adapter in {folder} belongs to a base model with weights "
+                f"{adapter.base_fingerprint}, and {where} has {fingerprint}",
+                remedy=f"give that base model with {setting('base')}=…",
             )
         tensors = checkpoint.read_adapter_tensors(folder, adapter)
         loading.setdefault("dtype", saved.dtype)
@@ -138,7 +147,8 @@ class PretrainedMixin(PreTrainedModel):
         for name, tensor in tensors.items():
             if name not in own or own[name].shape != tensor.shape:
                 raise CheckpointError(
-                    f"{name} of the adapter in {folder} does not fit the model; copy the adapter again"
+                    f"{name} of the adapter in {folder} does not fit the model",
+                    remedy="copy the adapter again",
                 )
             with torch.no_grad():
                 own[name].copy_(tensor)
@@ -153,7 +163,7 @@ class PretrainedMixin(PreTrainedModel):
                 devices.get(name) == "disk"
                 for name in ("", "model", "model.embed_tokens", "model.layers", "injection", *injected)
             ):
-                raise CheckpointError(_OFFLOADED)
+                raise _offloaded()
         kwargs = checkpoint.without_hub_arguments(kwargs) | {
             "output_loading_info": True,
             "use_safetensors": True,
@@ -163,17 +173,22 @@ class PretrainedMixin(PreTrainedModel):
             model, info = super().from_pretrained(folder, *args, **kwargs)
         except SafetensorError as error:
             raise CheckpointError(
-                f"the weights in {folder} are damaged ({error}); copy the checkpoint again"
+                f"the weights in {folder} are damaged ({error})",
+                remedy="copy the checkpoint again",
             ) from error
         if missing := sorted(info["missing_keys"]):
-            raise CheckpointError(f"{folder} lacks {len(missing)} tensors, {missing[0]} among them; copy all its files")
+            raise CheckpointError(
+                f"{folder} lacks {len(missing)} tensors, {missing[0]} among them",
+                remedy="copy all its files",
+            )
         if mismatched := sorted(str(key) for key in info["mismatched_keys"]):
             raise CheckpointError(
-                f"{len(mismatched)} tensors in {folder} have other shapes than its config.json says, {mismatched[0]} "
-                "among them; copy the checkpoint again"
+                f"{len(mismatched)} tensors in {folder} have other shapes than its config.json says, "
+                f"{mismatched[0]} among them",
+                remedy="copy the checkpoint again",
             )
         if any(weight.is_meta for part in (model.injection, *model.lower_model.layers) for weight in part.parameters()):
-            raise CheckpointError(_OFFLOADED)
+            raise _offloaded()
         return model, info
 
     # ---------------------------------------------------------------------------------------------- saving
@@ -200,7 +215,10 @@ class PretrainedMixin(PreTrainedModel):
         """
         where = base or self.config.base
         if where is None:
-            raise CheckpointError("an adapter needs its base model, which is not known here; give base=…")
+            raise CheckpointError(
+                "an adapter needs its base model, which is not known here",
+                remedy=f"give {setting('base')}=…",
+            )
         if base is None and self.config.base_revision:
             kwargs.setdefault("revision", self.config.base_revision)
         base_folder = checkpoint.checkpoint_folder(where, **kwargs)
@@ -210,8 +228,9 @@ class PretrainedMixin(PreTrainedModel):
         upper = tuple(f"model.layers.{layer}." for layer in layers)
         if outside := sorted(name for name in tuned if not name.startswith(upper)):
             raise CheckpointError(
-                f"{outside[0]} differs from the base model in {where}, and an adapter holds only the injection and "
-                "upper layers; save everything with save_pretrained"
+                f"{outside[0]} differs from the base model in {where}, and an adapter holds only the "
+                "injection and upper layers",
+                remedy="save everything with save_pretrained",
             )
         tensors = {name: state[name] for name in state if name.startswith("injection.") or name in tuned}
         config = copy.deepcopy(self.config)
@@ -240,7 +259,8 @@ def _saved_config(folder: Path) -> SharedLLMModelConfig:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{folder / 'config.json'} cannot be used ({error}); copy the checkpoint again"
+            f"{folder / 'config.json'} cannot be used ({error})",
+            remedy="copy the checkpoint again",
         ) from error
     return config
 
@@ -250,4 +270,14 @@ def _preset(name: str, num_layers: int) -> SharedLLMConfig:
         return SharedLLMConfig.language_modelling(num_layers)
     if name == "instruction":
         return SharedLLMConfig.instruction(num_layers)
-    raise ConfigError(f"config={name!r} is no preset; use 'language_modelling', 'instruction' or a SharedLLMConfig")
+    raise ConfigError(
+        f"config={name!r} is no preset",
+        remedy="use 'language_modelling', 'instruction' or a SharedLLMConfig",
+    )
+
+
+def _offloaded() -> CheckpointError:
+    return CheckpointError(
+        "device_map keeps injected layers off the devices, and they are needed to read past context",
+        remedy="place embeddings, the injected layers and injection on devices",
+    )
