@@ -104,7 +104,7 @@ def test_a_binary_file_is_named_with_the_option_that_leaves_it_out(sharedllm, fo
     (folder / "docs" / "photo.png").write_bytes(b"\x89PNG\0\0")
     message = refused(sharedllm("ask", "Who?", "--docs", "docs"))
     assert "docs/photo.png cannot be read: it is a binary file" in message
-    assert message.endswith("leave it out with --skip-unreadable")
+    assert message.endswith("with --skip-unreadable")
     result = sharedllm("ask", "Who?", "--docs", "docs", "--skip-unreadable", *SHORT, "--json")
     assert answer(result)["usage"]["past_context_tokens"] > 0
     assert "skipped docs/photo.png: it is a binary file" in result.stderr
@@ -199,7 +199,7 @@ def test_an_untrained_model_is_refused_before_reading_and_answers_only_when_allo
     asked = ["ask", "Who?", "--docs", "docs", "--model", untrained, *SHORT]
     message = refused(sharedllm(*asked))
     assert "`sharedllm train`" in message
-    assert "give --allow-untrained" in message
+    assert "--allow-untrained" in message
     assert not (folder / "cache").exists()
     assert answer(sharedllm(*asked, "--allow-untrained", "--json"))["answer"]
 
