@@ -82,7 +82,7 @@ def bench(
         ),
     ] = None,
     *,
-    measured: MeasurementOptions,
+    measurement: MeasurementOptions,
     report: ReportOptions,
     device: Device = None,
     dtype: Dtype = None,
@@ -103,7 +103,7 @@ def bench(
 
     system: dict[str, Any] = {"dtype": dtype, "model": model or None, "device": device}
     settings = EfficiencySettings(
-        **measured.settings(report.quick), **{name: value for name, value in system.items() if value is not None}
+        **measurement.settings(report.quick), **{name: value for name, value in system.items() if value is not None}
     )
     if (out / _RESULT).exists():
         raise InputError(

@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from ..errors import SharedLLMError
 from .output import print_error
-from .wording import worded_for
+from .wording import running_command
 
 __all__ = ["Command", "CommandLine", "print_traceback"]
 
@@ -19,7 +19,7 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        with worded_for(self.params) as wording:
+        with running_command(self.params) as wording:
             try:
                 return super().invoke(ctx)
             except SharedLLMError as error:

@@ -90,7 +90,7 @@ class FileOptions:
 def evaluate(
     out: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where results go, or go on.")],
     *,
-    measured: MeasurementOptions,
+    measurement: MeasurementOptions,
     files: FileOptions,
     report: ReportOptions,
     model: ModelOptions,
@@ -112,11 +112,11 @@ def evaluate(
     from ..evaluation.weights import weights_digest
 
     inputs = files.settings()
-    systems = list(dict.fromkeys(_SYSTEMS if measured.systems is None else parse_names(measured.systems)))
+    systems = list(dict.fromkeys(_SYSTEMS if measurement.systems is None else parse_names(measurement.systems)))
     check_names(systems, list(SYSTEMS), "system")
-    names = None if measured.measurements is None else parse_names(measured.measurements)
+    names = None if measurement.measurements is None else parse_names(measurement.measurements)
     measurements = choose_measurements(names, [name for name, file in inputs.items() if file])
-    settings = EvaluationSettings(**measured.settings(report.quick), **inputs)
+    settings = EvaluationSettings(**measurement.settings(report.quick), **inputs)
     check_inputs(**inputs)
     if not report.no_plots:
         check_matplotlib()

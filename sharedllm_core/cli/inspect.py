@@ -67,7 +67,7 @@ def inspect(
         try:
             html.write_text(page(question, seen), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise SharedLLMError(f"{html} cannot be written: {error.strerror}; give another --html") from error
+            raise SharedLLMError(f"{html} cannot be written: {error.strerror}", remedy="give another --html") from error
         say(f"written to {html}")
     if printing.as_json:
         print_json(_json(question, seen))

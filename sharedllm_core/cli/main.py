@@ -21,7 +21,7 @@ from .output import print_error, print_warning
 from .plan import plan
 from .read import read
 from .train import train
-from .wording import running_wording
+from .wording import current_wording
 
 __all__ = ["app", "main"]
 
@@ -93,7 +93,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if isinstance(message, CacheWarning):
-        message.wording = running_wording()
+        message.wording = current_wording()
         print_warning(str(message))
     elif os.environ.get("SHAREDLLM_DEBUG"):
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))

@@ -55,6 +55,7 @@ def read(
     lost = library.num_tokens - engine.cached_tokens(library) if new else 0
     if lost:
         raise SharedLLMError(
-            f"of {counted(library.num_tokens, 'token')} the trees of {lost:,} could not be kept, and each question "
-            "would make them again; mend what the warnings name, raise --cache-bytes, or choose another --cache-dir"
+            f"of {counted(library.num_tokens, 'token')} the trees of {lost:,} could not be kept",
+            limit="and each question would make them again",
+            remedy=["mend what the warnings name", "raise --cache-bytes", "choose another --cache-dir"],
         )

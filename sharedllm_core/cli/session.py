@@ -12,7 +12,7 @@ from ..errors import SharedLLMError
 from ..generation.settings import AnswerOptions
 from ..text.library import Library
 from .output import answer_json, print_evidence, print_json, print_usage, say, visible
-from .wording import running_wording
+from .wording import current_wording
 
 __all__ = ["Session"]
 
@@ -76,7 +76,7 @@ class Session:
             except SharedLLMError as error:
                 if not terminal:
                     raise
-                error.wording = running_wording()
+                error.wording = current_wording()
                 say(f"Error: {error}")
                 messages.pop()
                 continue

@@ -8,7 +8,7 @@ from typer.core import TyperOption
 
 from ..errors import PYTHON, Wording
 
-__all__ = ["running_wording", "worded_for", "wording_for"]
+__all__ = ["command_wording", "current_wording", "running_command"]
 
 #: Settings of the library whose option has another name: the name of the command's parameter. A setting with a value
 #: stands for an option that means that value alone.
@@ -24,11 +24,11 @@ _PARAMETERS = {
     "kinds": "kind",
 }
 
-# A list and no context variable, since the threads of a command warn as well. The last one is running.
+# A list rather than a context variable, since the threads of a command warn as well. The last entry is current.
 _running: list[Wording] = []
 
 
-def wording_for(parameters: Iterable[Any]) -> Wording:
+def command_wording(parameters: Iterable[Any]) -> Wording:
     """How a command names settings.
 
     Args:
@@ -44,15 +44,15 @@ def wording_for(parameters: Iterable[Any]) -> Wording:
 
 
 @contextmanager
-def worded_for(parameters: Iterable[Any]) -> Iterator[Wording]:
-    """Run a command with these parameters; its wording is the running one meanwhile."""
-    _running.append(wording_for(parameters))
+def running_command(parameters: Iterable[Any]) -> Iterator[Wording]:
+    """Make the wording of a command with these parameters the current one while the command runs."""
+    _running.append(command_wording(parameters))
     try:
         yield _running[-1]
     finally:
         _running.pop()
 
 
-def running_wording() -> Wording:
+def current_wording() -> Wording:
     """The wording of the running command; that of Python while none runs."""
     return _running[-1] if _running else PYTHON

@@ -184,7 +184,7 @@ def test_a_question_that_is_longer_than_the_window_is_refused_before_anything_is
         (["--policy", "best"], 2, "use one of lexical, pooled, right, similarity, two_looks"),
         (["--device", "abacus"], 2, "'abacus' cannot be used here"),
         (["--cache-dir", "docs/0.txt"], 2, "'docs/0.txt' is a file"),
-        (["--top-p", "0"], 1, "--top-p 0.0 is not allowed; it must be above 0"),
+        (["--top-p", "0"], 1, "--top-p 0.0 is not a finite number above 0 and at most 1"),
         (["--stop", ""], 1, "none empty"),
         (["--model", "docs"], 1, "docs is not a checkpoint"),
         (["--model", "none/there"], 1, "none/there is neither a folder nor a hub id that can be reached"),

@@ -9,7 +9,7 @@ import typer
 from sharedllm_core import __version__
 from sharedllm_core.cli.main import app
 from sharedllm_core.cli.output import visible
-from sharedllm_core.cli.wording import running_wording, worded_for, wording_for
+from sharedllm_core.cli.wording import command_wording, current_wording, running_command
 from sharedllm_core.errors import PYTHON, InputError, setting
 from tests.tiny_engine import ROOT
 
@@ -70,7 +70,7 @@ def wording_of(*command):
     found = typer.main.get_command(app)
     for name in command:
         found = found.commands[name]
-    return wording_for(found.params)
+    return command_wording(found.params)
 
 
 def test_messages_name_options_instead_of_arguments():
@@ -80,22 +80,21 @@ def test_messages_name_options_instead_of_arguments():
 
 
 @pytest.mark.parametrize(
-    ("command", "name", "value", "shown"),
+    ("command", "named", "shown"),
     [
-        (["ask"], "num_evidence", 3, "--evidence 3"),
-        (["ask"], "max_bytes", None, "--cache-bytes"),
-        (["ask"], "allow_untrained", True, "--allow-untrained"),
-        (["inspect"], "question", "", "--question ''"),
-        (["read"], "on_error", "skip", "--skip-unreadable"),
-        (["cache", "forget"], "max_file_bytes", None, "--max-file-bytes"),
-        (["plan"], "past_tokens", -5, "--tokens -5"),
-        (["make-tasks"], "forms", None, "--form"),
-        (["eval"], "forms", None, "--forms"),
+        (["ask"], setting("num_evidence", 3), "--evidence 3"),
+        (["ask"], setting("max_bytes"), "--cache-bytes"),
+        (["ask"], setting("allow_untrained", True), "--allow-untrained"),
+        (["inspect"], setting("question", ""), "--question ''"),
+        (["read"], setting("on_error", "skip"), "--skip-unreadable"),
+        (["cache", "forget"], setting("max_file_bytes"), "--max-file-bytes"),
+        (["plan"], setting("past_tokens", -5), "--tokens -5"),
+        (["make-tasks"], setting("forms"), "--form"),
+        (["eval"], setting("forms"), "--forms"),
     ],
-    ids=str,
 )
-def test_a_setting_is_the_option_of_the_command_that_runs(command, name, value, shown):
-    assert wording_of(*command).text(setting(name, value)) == shown
+def test_a_setting_is_the_option_of_the_command_that_runs(command, named, shown):
+    assert wording_of(*command).text(named) == shown
 
 
 @pytest.mark.parametrize("command", [["read"], ["cache", "stats"]], ids=str)
@@ -106,9 +105,9 @@ def test_a_remedy_that_a_command_lacks_is_left_out(command):
 
 
 def test_the_wording_is_that_of_the_running_command_and_of_python_afterwards():
-    with worded_for([]) as wording:
-        assert running_wording() is wording
-    assert running_wording() is PYTHON
+    with running_command([]) as wording:
+        assert current_wording() is wording
+    assert current_wording() is PYTHON
 
 
 def test_control_characters_are_replaced():
