@@ -92,6 +92,7 @@ def test_messages_name_options_instead_of_arguments():
         (["make-tasks"], setting("forms"), "--form"),
         (["eval"], setting("forms"), "--forms"),
     ],
+    ids=lambda part: part if str(part).startswith("--") else "",
 )
 def test_a_setting_is_the_option_of_the_command_that_runs(command, named, shown):
     assert wording_of(*command).text(named) == shown

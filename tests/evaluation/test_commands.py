@@ -96,8 +96,8 @@ def test_make_tasks_writes_what_the_library_writes(checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--form", "songs"], "forms has 'songs'"),
-        (["--length", 3], "is too short"),
+        (["--form", "songs"], "--form has 'songs', which is none; use some of single"),
+        (["--length", 3], "--length 3 is not a whole number of at least 500"),
         (["--split", "test"], "'test'"),
         (["--texts", "missing.jsonl"], "missing.jsonl is no file"),
         (["--tokenizer", "nowhere"], "no tokenizer was found at nowhere"),
