@@ -5,49 +5,47 @@ from typing import Annotated
 import typer
 
 from ..text.library import Library
-from . import options
+from .engines import make_cache, make_engine
+from .option_groups import takes_option_groups
+from .option_values import check_question
+from .options import CacheOptions, DocumentOptions, GenerationOptions, ModelOptions, PrintOptions
 from .session import Session
 from .sources import load_documents
 
 __all__ = ["ask"]
 
 
+@takes_option_groups()
 def ask(
     question: Annotated[
         str | None,
         typer.Argument(
             metavar="QUESTION",
-            callback=options.not_empty,
+            callback=check_question,
             help="The question, in quotes; without one, questions are read from the terminal, or one a line from a "
             "pipe, each with those before it.",
         ),
     ] = None,
-    docs: options.Docs = None,
+    docs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--docs",
+            "-d",
+            metavar="PATH",
+            help="File, folder or glob to answer from; may be repeated. A glob goes in quotes, so that the shell "
+            "leaves it alone.",
+        ),
+    ] = None,
     once: Annotated[
         bool,
         typer.Option("--once", help="Read of new documents only what this question needs: three times sooner, once."),
     ] = False,
-    max_new_tokens: options.MaxNewTokens = None,
-    temperature: options.Temperature = 0.0,
-    top_p: options.TopP = 1.0,
-    seed: options.Seed = None,
-    stop: options.Stop = None,
-    evidence: options.Evidence = 3,
-    model: options.Model = None,
-    base: options.Base = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    policy: options.Policy = None,
-    allow_untrained: options.AllowUntrained = False,
-    skip_unreadable: options.SkipUnreadable = False,
-    max_file_bytes: options.MaxFileBytes = options.MAX_FILE_BYTES,
-    cache_dir: options.CacheDir = None,
-    cache_bytes: options.CacheBytes = options.CACHE_BYTES,
-    namespace: options.Namespace = "default",
-    remote: options.Remote = None,
-    int8: options.Int8 = False,
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
+    *,
+    generation: GenerationOptions,
+    model: ModelOptions,
+    documents: DocumentOptions,
+    cache: CacheOptions,
+    printing: PrintOptions,
 ) -> None:
     """Answer from documents, and show the evidence.
 
@@ -56,24 +54,10 @@ def ask(
 
     With --json, one question gives one object, and a session one object a line.
     """
-    found = load_documents(docs, skip_unreadable, max_file_bytes) if docs else None
-    cache = options.make_cache(cache_dir, namespace, cache_bytes, remote, int8)
-    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache, policy)
+    found = load_documents(docs, documents) if docs else None
+    engine = make_engine(model, make_cache(cache))
     library: Library | None = None if found is None else engine.library(found.documents)
-    session = Session(
-        engine,
-        library,
-        as_json,
-        {
-            "max_new_tokens": max_new_tokens,
-            "temperature": temperature,
-            "top_p": top_p,
-            "seed": seed,
-            "stop": tuple(stop or ()),
-            "num_evidence": evidence,
-            "progress": None,
-        },
-    )
+    session = Session(engine, library, printing.as_json, {**generation.settings(), "progress": None})
     session.check(question or "?")
     if library is not None and not once:
         engine.read(library)

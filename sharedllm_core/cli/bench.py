@@ -2,13 +2,16 @@
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import InputError
-from . import options
+from .option_groups import takes_option_groups
+from .option_values import parse_names, parse_numbers
+from .options import Device, Dtype, PrintOptions, ReportOptions
 from .output import print_json, say
 
 __all__ = ["bench"]
@@ -17,6 +20,54 @@ _QUICK: dict[str, Any] = {"lengths": (1_024, 2_048), "prompt_tokens": 16, "new_t
 _RESULT = "efficiency.json"
 
 
+@dataclass(frozen=True)
+class MeasurementOptions:
+    """What is measured, and how much of it."""
+
+    lengths: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOKENS", help="Of past context, with commas between; by default 4096 to 131072."),
+    ] = None
+    systems: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES", help="Likewise; by default sharedllm, full_attention, streaming and encoder_decoder."
+        ),
+    ] = None
+    injection_layers: Annotated[
+        list[str] | None, typer.Option(metavar="N", help="M, likewise; by default the model's own.")
+    ] = None
+    prompt_tokens: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of the prompt; by default 128.")] = None
+    new_tokens: Annotated[int | None, typer.Option(min=1, metavar="N", help="To decode; by default 128.")] = None
+    repeats: Annotated[int | None, typer.Option(min=1, metavar="N", help="Turns; by default 5. Medians count.")] = None
+    max_seconds: Annotated[
+        float, typer.Option(min=0.001, metavar="X", help="Of one system at one length; then it takes no further turn.")
+    ] = 600
+    window_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="What streaming sees; by default the model's window, 4096 at most."),
+    ] = None
+    cache_bytes: Annotated[
+        int, typer.Option(min=0, metavar="N", help="The most bytes of trees, in memory and on disk each.")
+    ] = 16 * 10**9
+
+    def settings(self, quick: bool) -> dict[str, Any]:
+        """The same as arguments of `EfficiencySettings`; explicit sizes override those of --quick."""
+        sizes = {
+            "lengths": self.lengths and parse_numbers("lengths", self.lengths),
+            "systems": self.systems and tuple(parse_names(self.systems)),
+            "injection_layers": self.injection_layers and parse_numbers("injection_layers", self.injection_layers),
+            "prompt_tokens": self.prompt_tokens,
+            "new_tokens": self.new_tokens,
+            "repeats": self.repeats,
+            "max_seconds": self.max_seconds,
+            "window_tokens": self.window_tokens,
+            "cache_bytes": self.cache_bytes,
+        }
+        return (_QUICK if quick else {}) | {name: value for name, value in sizes.items() if value is not None}
+
+
+@takes_option_groups()
 def bench(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where table, JSON and plots are written.")
@@ -30,40 +81,12 @@ def bench(
             "default the model in the package.",
         ),
     ] = None,
-    lengths: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TOKENS", help="Of past context, with commas between; by default 4096 to 131072."),
-    ] = None,
-    systems: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAMES", help="Likewise; by default sharedllm, full_attention, streaming and encoder_decoder."
-        ),
-    ] = None,
-    injection_layers: Annotated[
-        list[str] | None, typer.Option(metavar="N", help="M, likewise; by default the model's own.")
-    ] = None,
-    prompt_tokens: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Of the prompt; by default 128.")
-    ] = None,
-    new_tokens: Annotated[int | None, typer.Option(min=1, metavar="N", help="To decode; by default 128.")] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, metavar="N", help="Turns; by default 5. Medians count.")] = None,
-    max_seconds: Annotated[
-        float, typer.Option(min=0.001, metavar="X", help="Of one system at one length; then it takes no further turn.")
-    ] = 600,
-    window_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="What streaming sees; by default the model's window, 4096 at most."),
-    ] = None,
-    cache_bytes: Annotated[
-        int, typer.Option(min=0, metavar="N", help="The most bytes of trees, in memory and on disk each.")
-    ] = 16 * 10**9,
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, to see whether it works.")] = False,
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no PNG files, which need matplotlib.")] = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
+    *,
+    measurement: MeasurementOptions,
+    report: ReportOptions,
+    device: Device = None,
+    dtype: Dtype = None,
+    printing: PrintOptions,
 ) -> None:
     """Measure speed and memory, beside full attention and others.
 
@@ -78,29 +101,20 @@ def bench(
     from ..evaluation.efficiency import EfficiencySettings, measure, tables, write_plots
     from ..evaluation.plots import check_matplotlib
 
-    sizes: dict[str, Any] = dict(_QUICK) if quick else {}
-    given = {
-        "lengths": lengths and options.numbers_of("lengths", lengths),
-        "systems": systems and tuple(options.names_of(systems)),
-        "injection_layers": injection_layers and options.numbers_of("injection-layers", injection_layers),
-        "prompt_tokens": prompt_tokens,
-        "new_tokens": new_tokens,
-        "repeats": repeats,
-        "window_tokens": window_tokens,
-        "dtype": dtype,
-        "model": model or None,
-        "device": device,
-    }
-    sizes |= {name: value for name, value in given.items() if value is not None}
-    settings = EfficiencySettings(**sizes, max_seconds=max_seconds, cache_bytes=cache_bytes)
+    system: dict[str, Any] = {"dtype": dtype, "model": model or None, "device": device}
+    settings = EfficiencySettings(
+        **measurement.settings(report.quick), **{name: value for name, value in system.items() if value is not None}
+    )
     if (out / _RESULT).exists():
-        raise InputError(f"{out / _RESULT} is there already, and hours of work perhaps; name another folder with out")
-    if not no_plots:
+        raise InputError(
+            f"{out / _RESULT} is there already, and hours of work perhaps", remedy="name another folder with --out"
+        )
+    if not report.no_plots:
         check_matplotlib()
     result = measure(settings, progress=say, keep=lambda so_far: _write(out, so_far, tables(so_far)))
-    if not no_plots:
+    if not report.no_plots:
         write_plots(result, out)
-    if as_json:
+    if printing.as_json:
         print_json(result)
     else:
         sys.stdout.write(tables(result) + "\n")

@@ -1,12 +1,16 @@
 """`cache`: what the tree cache holds on disk; check it, empty it, forget documents."""
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from ..tree_cache import DiskTier, TreeCache
-from . import options
+from .commands import Command
+from .engines import make_cache, make_engine
+from .option_groups import takes_option_groups
+from .options import CacheOptions, DocsArgument, DocumentOptions, ModelOptions, PrintOptions
 from .output import counted, human_bytes, print_json, say
 from .sources import load_documents
 
@@ -16,21 +20,20 @@ cache_commands = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Show what the tree cache holds; check it, empty it."
 )
 
+# For commands that concern the disk alone.
+_takes_folder = takes_option_groups(omit=["cache_bytes", "remote", "int8"])
 
-@cache_commands.command()
-def stats(
-    cache_dir: options.CacheDir = None,
-    namespace: options.Namespace = "default",
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
-) -> None:
+
+@cache_commands.command(cls=Command)
+@_takes_folder
+def stats(*, cache: CacheOptions, printing: PrintOptions) -> None:
     """Show how many trees are on disk, and their bytes."""
-    disk = _disk(_cache(cache_dir, namespace))
+    disk = _disk(make_cache(cache, in_memory=False))
     found = disk.measure()
-    if as_json:
+    if printing.as_json:
         print_json(
             {
-                "namespace": namespace,
+                "namespace": cache.namespace,
                 "folder": str(disk.folder),
                 "entries": found.entries,
                 "num_bytes": found.num_bytes,
@@ -38,7 +41,7 @@ def stats(
         )
         return
     for name, value in (
-        ("namespace", namespace),
+        ("namespace", cache.namespace),
         ("folder", disk.folder),
         ("trees", f"{found.entries:,}"),
         ("size", human_bytes(found.num_bytes)),
@@ -46,19 +49,15 @@ def stats(
         typer.echo(f"{name:11}{value}")
 
 
-@cache_commands.command()
-def verify(
-    cache_dir: options.CacheDir = None,
-    namespace: options.Namespace = "default",
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
-) -> None:
+@cache_commands.command(cls=Command)
+@_takes_folder
+def verify(*, cache: CacheOptions, printing: PrintOptions) -> None:
     """Compare every tree on disk with its checksum.
 
     Damaged ones are removed, to be made again when they are needed; the exit code is then 1.
     """
-    found = _cache(cache_dir, namespace).verify()
-    if as_json:
+    found = make_cache(cache, in_memory=False).verify()
+    if printing.as_json:
         print_json({"sound": found.sound, "removed": found.removed, "unreadable": found.unreadable})
     else:
         damaged = f"{len(found.removed):,} damaged and removed" if found.removed else "none damaged"
@@ -68,63 +67,47 @@ def verify(
         raise typer.Exit(1)
 
 
-@cache_commands.command()
+@cache_commands.command(cls=Command)
+@_takes_folder
 def clear(
-    cache_dir: options.CacheDir = None,
-    namespace: options.Namespace = "default",
+    *,
+    cache: CacheOptions,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking; needed where no one can.")] = False,
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
+    printing: PrintOptions,
 ) -> None:
     """Delete all trees of a namespace from disk."""
-    cache = _cache(cache_dir, namespace)
-    disk = _disk(cache)
+    tree_cache = make_cache(cache, in_memory=False)
+    disk = _disk(tree_cache)
     disk.measure()
     entries, num_bytes = disk.stats.entries, disk.stats.num_bytes
     if entries and not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("there is no terminal to ask in; give it to delete", param_hint="--yes")
         typer.confirm(f"Delete {counted(entries, 'tree')}, {human_bytes(num_bytes)}?", abort=True, err=True)
-    entries = cache.clear()
-    if as_json:
+    entries = tree_cache.clear()
+    if printing.as_json:
         print_json({"removed": entries, "bytes": num_bytes})
     else:
         say(f"{counted(entries, 'tree')} deleted, {human_bytes(num_bytes)}")
 
 
-@cache_commands.command()
+@cache_commands.command(cls=Command)
+@takes_option_groups(omit=["device", "allow_untrained", "cache_bytes"])
 def forget(
-    docs: options.DocsArgument,
-    model: options.Model = None,
-    base: options.Base = None,
-    dtype: options.Dtype = None,
-    policy: options.Policy = None,
-    skip_unreadable: options.SkipUnreadable = False,
-    max_file_bytes: options.MaxFileBytes = options.MAX_FILE_BYTES,
-    cache_dir: options.CacheDir = None,
-    namespace: options.Namespace = "default",
-    remote: options.Remote = None,
-    int8: options.Int8 = False,
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
+    docs: DocsArgument, *, model: ModelOptions, documents: DocumentOptions, cache: CacheOptions, printing: PrintOptions
 ) -> None:
     """Delete the trees of some documents, also remotely.
 
     Trees belong to a text and a model: give the files as they were read, and the same --model, --dtype, --policy,
     --int8 and --namespace.
     """
-    found = load_documents(docs, skip_unreadable, max_file_bytes)
-    cache = options.make_cache(cache_dir, namespace, options.CACHE_BYTES, remote, int8, in_memory=False)
-    engine = options.make_engine(model, base, None, dtype, True, cache, policy)
+    found = load_documents(docs, documents)
+    engine = make_engine(replace(model, allow_untrained=True), make_cache(cache, in_memory=False))
     removed = engine.forget(found.documents)
-    if as_json:
+    if printing.as_json:
         print_json({"removed": removed})
     else:
         say(f"{counted(removed, 'tree')} deleted")
-
-
-def _cache(cache_dir: options.CacheDir, namespace: str) -> TreeCache:
-    return options.make_cache(cache_dir, namespace, options.CACHE_BYTES, None, False, in_memory=False)
 
 
 def _disk(cache: TreeCache) -> DiskTier:

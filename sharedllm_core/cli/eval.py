@@ -1,18 +1,18 @@
 """`eval`: measure a model, and others on the same base weights beside it."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ..tree_cache import MemoryTier, TreeCache
-from . import options
+from .engines import make_engine
+from .option_groups import takes_option_groups
+from .option_values import parse_names, parse_numbers
+from .options import ModelOptions, PrintOptions, ReportOptions
 from .output import print_json, say
-
-if TYPE_CHECKING:
-    from ..evaluation.settings import EvaluationSettings
 
 __all__ = ["evaluate"]
 
@@ -26,50 +26,75 @@ _QUICK: dict[str, Any] = {
 }
 _CACHE_BYTES = 8 * 10**9
 
+Names = list[str] | None
 Files = list[Path] | None
 
 
-def evaluate(
-    out: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where results go, or go on.")],
+@dataclass(frozen=True)
+class MeasurementOptions:
+    """What is measured, of which systems, at which sizes."""
+
     measurements: Annotated[
-        list[str] | None,
+        Names,
         typer.Option(metavar="NAMES", help="With commas between, or repeated; by default all that the files allow."),
-    ] = None,
-    systems: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Likewise; by default sharedllm,window_only.")
-    ] = None,
-    lengths: Annotated[
-        list[str] | None, typer.Option(metavar="TOKENS", help="Likewise; by default 4096 to 131072, doubling.")
-    ] = None,
+    ] = None
+    systems: Annotated[Names, typer.Option(metavar="NAMES", help="Likewise; by default sharedllm,window_only.")] = None
+    lengths: Annotated[Names, typer.Option(metavar="TOKENS", help="Likewise; by default 4096 to 131072, doubling.")] = (
+        None
+    )
     items: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Sets of documents per cell, or rows per file; by default 20."),
-    ] = None,
+    ] = None
     forms: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAMES", help="Of look-ups and leaf recall, such as single,two_hop; likewise."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed and files give the same items.")] = 0,
+        Names, typer.Option(metavar="NAMES", help="Of look-ups and leaf recall, such as single,two_hop; likewise.")
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed and files give the same items.")] = 0
+
+    def settings(self, quick: bool) -> dict[str, Any]:
+        """The same as arguments of `EvaluationSettings`; explicit sizes override those of --quick."""
+        sizes: dict[str, Any] = dict(_QUICK) if quick else {}
+        if self.lengths is not None:
+            sizes["lengths"] = parse_numbers("lengths", self.lengths)
+        if self.items is not None:
+            sizes["items"] = self.items
+        return sizes | {"seed": self.seed, "forms": tuple(dict.fromkeys(parse_names(self.forms or [])))}
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """Files that measurements need."""
+
     texts: Annotated[
         Files, typer.Option(metavar="FILE", help="Long texts, JSON lines with `text`, .xz or not; may be repeated.")
-    ] = None,
+    ] = None
     squad: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Articles of SQuAD, JSON lines with title and paragraphs.")
-    ] = None,
-    longbench: Annotated[Files, typer.Option(metavar="FILE", help="A file of LongBench; may be repeated.")] = None,
+    ] = None
+    longbench: Annotated[Files, typer.Option(metavar="FILE", help="A file of LongBench; may be repeated.")] = None
     infinitebench: Annotated[
         Files, typer.Option(metavar="FILE", help="A file of InfiniteBench, named after its task; may be repeated.")
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, to see whether it works.")] = False,
-    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no PNG files, which need matplotlib.")] = False,
-    model: options.Model = None,
-    base: options.Base = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    policy: options.Policy = None,
-    allow_untrained: options.AllowUntrained = False,
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """The same as arguments of `EvaluationSettings`."""
+        return {
+            "texts": tuple(self.texts or ()),
+            "squad": self.squad,
+            "longbench": tuple(self.longbench or ()),
+            "infinitebench": tuple(self.infinitebench or ()),
+        }
+
+
+@takes_option_groups()
+def evaluate(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where results go, or go on.")],
+    *,
+    measurement: MeasurementOptions,
+    files: FileOptions,
+    report: ReportOptions,
+    model: ModelOptions,
+    printing: PrintOptions,
 ) -> None:
     """Measure a model, and others on the same base weights beside it.
 
@@ -86,46 +111,28 @@ def evaluate(
     from ..evaluation.settings import EvaluationSettings
     from ..evaluation.weights import weights_digest
 
-    files: dict[str, Any] = {
-        "texts": tuple(texts or ()),
-        "squad": squad,
-        "longbench": tuple(longbench or ()),
-        "infinitebench": tuple(infinitebench or ()),
-    }
-    system_names = list(dict.fromkeys(options.names_of(systems) if systems is not None else _SYSTEMS))
-    check_names(system_names, list(SYSTEMS), "system")
-    asked = None if measurements is None else options.names_of(measurements)
-    chosen = choose_measurements(asked, [name for name, given in files.items() if given])
-    asked_forms = tuple(dict.fromkeys(options.names_of(forms) if forms is not None else ()))
-    settings = _settings(EvaluationSettings(seed=seed, forms=asked_forms, **files), lengths, items, quick)
-    check_inputs(**files)
-    if not no_plots:
+    inputs = files.settings()
+    systems = list(dict.fromkeys(_SYSTEMS if measurement.systems is None else parse_names(measurement.systems)))
+    check_names(systems, list(SYSTEMS), "system")
+    names = None if measurement.measurements is None else parse_names(measurement.measurements)
+    measurements = choose_measurements(names, [name for name, file in inputs.items() if file])
+    settings = EvaluationSettings(**measurement.settings(report.quick), **inputs)
+    check_inputs(**inputs)
+    if not report.no_plots:
         check_matplotlib()
     cache = TreeCache([MemoryTier(_CACHE_BYTES)])  # what an earlier run left on disk is not found
-    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache, policy)
+    engine = make_engine(model, cache)
     run(
-        chosen,
-        [make_system(name, engine) for name in system_names],
+        measurements,
+        [make_system(name, engine) for name in systems],
         replace(settings, tokenizer=engine.tokenizer),
         out,
         about={"weights": weights_digest(engine.model), "method": str(engine.model.method)},
         progress=say,
     )
-    found = write_report(out, plots=not no_plots)
-    if as_json:
+    found = write_report(out, plots=not report.no_plots)
+    if printing.as_json:
         print_json(found)
     else:
         sys.stdout.write(markdown(found["results"]))
         say(f"results are in {out}")
-
-
-def _settings(
-    settings: "EvaluationSettings", lengths: list[str] | None, items: int | None, quick: bool
-) -> "EvaluationSettings":
-    """The sizes that the options ask for; what is said plainly goes before --quick."""
-    sizes: dict[str, Any] = dict(_QUICK) if quick else {}
-    if lengths is not None:
-        sizes["lengths"] = options.numbers_of("lengths", lengths)
-    if items is not None:
-        sizes["items"] = items
-    return replace(settings, **sizes)

@@ -11,26 +11,28 @@ from rich.text import Text
 
 from ..engine.inspection import InspectedDocument, Inspection
 from ..errors import SharedLLMError
-from . import options
+from .engines import make_cache, make_engine
 from .inspect_page import page
-from .output import answer_json, print_evidence, print_json, say
+from .option_groups import takes_option_groups
+from .option_values import check_question
+from .options import CacheOptions, DocsArgument, DocumentOptions, GenerationOptions, ModelOptions, PrintOptions
+from .output import answer_json, print_evidence, print_json, say, visible
 from .sources import load_documents
-from .wording import visible
 
 __all__ = ["inspect"]
 
 # From coarse to fine: dim to bright. Deeper trees repeat the last.
 _STYLES = ("grey50", "blue", "cyan", "bold yellow")
 _EXCERPT = 60
+_GENERATION = GenerationOptions(evidence=5)
 
 
+@takes_option_groups(omit=["temperature", "top_p", "seed", "stop"])
 def inspect(
-    docs: options.DocsArgument,
+    docs: DocsArgument,
     question: Annotated[
         str,
-        typer.Option(
-            "--question", "-q", metavar="TEXT", callback=options.not_empty, help="The question to inspect for."
-        ),
+        typer.Option("--question", "-q", metavar="TEXT", callback=check_question, help="The question to inspect for."),
     ],
     html: Annotated[
         Path | None,
@@ -40,23 +42,12 @@ def inspect(
             help="Write the whole text, coloured, as one page of HTML that needs nothing else, instead of the table.",
         ),
     ] = None,
-    max_new_tokens: options.MaxNewTokens = None,
-    evidence: options.Evidence = 5,
-    model: options.Model = None,
-    base: options.Base = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    policy: options.Policy = None,
-    allow_untrained: options.AllowUntrained = False,
-    skip_unreadable: options.SkipUnreadable = False,
-    max_file_bytes: options.MaxFileBytes = options.MAX_FILE_BYTES,
-    cache_dir: options.CacheDir = None,
-    cache_bytes: options.CacheBytes = options.CACHE_BYTES,
-    namespace: options.Namespace = "default",
-    remote: options.Remote = None,
-    int8: options.Int8 = False,
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
+    *,
+    generation: GenerationOptions = _GENERATION,
+    model: ModelOptions,
+    documents: DocumentOptions,
+    cache: CacheOptions,
+    printing: PrintOptions,
 ) -> None:
     """Show which parts of documents a question drew on.
 
@@ -65,20 +56,20 @@ def inspect(
     """
     if html is not None and not html.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder of {html} does not exist; make it, or give another", param_hint="--html")
-    found = load_documents(docs, skip_unreadable, max_file_bytes)
-    cache = options.make_cache(cache_dir, namespace, cache_bytes, remote, int8)
-    engine = options.make_engine(model, base, device, dtype, allow_untrained, cache, policy)
+    found = load_documents(docs, documents)
+    engine = make_engine(model, make_cache(cache))
     library = engine.library(found.documents)
-    engine.stream(question, library, max_new_tokens=max_new_tokens).close()  # what is wrong is said before reading
+    settings = generation.settings()
+    engine.stream(question, library, **settings).close()  # refuses what is wrong before documents are read
     engine.read(library)
-    seen = engine.inspect(question, library, max_new_tokens=max_new_tokens, num_evidence=evidence)
+    seen = engine.inspect(question, library, **settings)
     if html is not None:
         try:
             html.write_text(page(question, seen), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise SharedLLMError(f"{html} cannot be written: {error.strerror}; give another --html") from error
+            raise SharedLLMError(f"{html} cannot be written: {error.strerror}", remedy="give another --html") from error
         say(f"written to {html}")
-    if as_json:
+    if printing.as_json:
         print_json(_json(question, seen))
     elif html is None:
         _print(seen)

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from ..errors import TokenizerError
-from . import options
+from .option_groups import takes_option_groups
+from .options import PrintOptions
 from .output import print_json, say
 
 __all__ = ["make_tasks"]
 
 
+@takes_option_groups()
 def make_tasks(
     file: Annotated[
         Path, typer.Argument(dir_okay=False, metavar="FILE", help="To write; one that is there is replaced.")
@@ -47,8 +49,8 @@ def make_tasks(
     questions_per_set: Annotated[int, typer.Option(metavar="N", help="Tasks over one set of documents.")] = 1,
     start: Annotated[int, typer.Option(min=0, metavar="N", help="The first task of the stream to write.")] = 0,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same bytes.")] = 0,
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
+    *,
+    printing: PrintOptions,
 ) -> None:
     """Write look-up tasks as JSON lines.
 
@@ -67,7 +69,7 @@ def make_tasks(
         count_tokens=_counter(tokenizer) if tokenizer else None,
     )
     write_tasks(file, found, settings, seed, count, start=start)
-    if as_json:
+    if printing.as_json:
         print_json({"file": str(file), "tasks": count, "bytes": file.stat().st_size})
     else:
         say(f"{count:,} tasks are in {file}")
@@ -83,5 +85,5 @@ def _counter(name: str) -> Callable[[str], int]:
     except (OSError, ValueError, KeyError) as error:
         why = str(error).splitlines()[0]
         raise TokenizerError(
-            f"no tokenizer was found at {name} ({why}); give the folder or hub id of a model"
+            f"no tokenizer was found at {name} ({why})", remedy="give the folder or hub id of a model"
         ) from error

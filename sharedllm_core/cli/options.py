@@ -1,250 +1,161 @@
-"""Options that several commands share, and the cache and the engine that they ask for."""
+"""Options that several commands share, in groups."""
 
-import logging
-import os
-import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import torch
 import typer
-from transformers.utils import logging as transformers_logging
 
-from ..engine.engine import SharedLLMEngine
-from ..errors import InputError
+from ..generation.settings import AnswerOptions
 from ..method.config import known_policies
 from ..text.documents.reading import MAX_FILE_BYTES
-from ..tree_cache import TreeCache
+from .option_values import DTYPES, check_device, check_dtype, check_policy, set_debug
 
 __all__ = [
-    "CACHE_BYTES",
-    "MAX_FILE_BYTES",
-    "AllowUntrained",
-    "AsJson",
-    "Base",
-    "CacheBytes",
-    "CacheDir",
+    "CacheOptions",
     "Debug",
     "Device",
-    "Docs",
     "DocsArgument",
+    "DocumentOptions",
     "Dtype",
-    "Evidence",
-    "Int8",
-    "MaxFileBytes",
-    "MaxNewTokens",
-    "Model",
-    "Namespace",
-    "Policy",
-    "Remote",
-    "Seed",
-    "SkipUnreadable",
-    "Stop",
-    "Temperature",
-    "TopP",
-    "make_cache",
-    "make_engine",
-    "names_of",
-    "not_empty",
-    "numbers_of",
+    "GenerationOptions",
+    "ModelOptions",
+    "PrintOptions",
+    "ReportOptions",
 ]
 
-CACHE_BYTES = 20 * 10**9
-_MEMORY_BYTES = 2 * 10**9
-_DTYPES = ("float32", "bfloat16", "float16")
+_MODEL_HELP = "Folder or hub id of a trained model; by default the one in the package."
+_POLICY_HELP = f"Select by another policy than the checkpoint's: {', '.join(known_policies())}."
 
-
-def names_of(given: list[str]) -> list[str]:
-    """What an option that may be repeated names, also with commas between."""
-    return [name.strip() for part in given for name in part.split(",") if name.strip()]
-
-
-def numbers_of(option: str, given: list[str]) -> tuple[int, ...]:
-    """The same of whole numbers.
-
-    Raises:
-        InputError: something else.
-    """
-    try:
-        return tuple(int(number) for number in names_of(given))
-    except ValueError as error:
-        raise InputError(f"{option} {given} are no whole numbers; give such as 4096,8192") from error
-
-
-def not_empty(value: str | None) -> str | None:
-    """Refuse a question of nothing before anything is loaded."""
-    if value is not None and not value.strip():
-        raise typer.BadParameter("it is empty; give a question")
-    return value
-
-
-def _known_policy(name: str | None) -> str | None:
-    if name is not None and name not in known_policies():
-        raise typer.BadParameter(f"{name!r} is no policy; use one of {', '.join(known_policies())}")
-    return name
-
-
-def _known_dtype(value: str | None) -> str | None:
-    if value is not None and value not in _DTYPES:
-        raise typer.BadParameter(f"{value!r} is not known; give one of {', '.join(_DTYPES)}")
-    return value
-
-
-def _usable_device(value: str | None) -> str | None:
-    if value is not None:
-        try:
-            torch.empty(1, device=value).cpu()
-        except Exception as error:  # each kind of device has its own
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise typer.BadParameter(
-                f"{value!r} cannot be used here ({reason}); leave the option out for the CPU"
-            ) from error
-    return value
-
-
-def _set_debug(value: bool) -> bool:
-    if value:
-        os.environ["SHAREDLLM_DEBUG"] = "1"
-    return value
-
-
-Model = Annotated[
-    str | None,
-    typer.Option(
-        envvar="SHAREDLLM_MODEL",
-        metavar="NAME",
-        help="Folder or hub id of a trained model; by default the one in the package.",
-    ),
+DocsArgument = Annotated[list[str], typer.Argument(metavar="DOCS", help="Files, folders or globs.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", callback=set_debug, is_eager=True, help="Show tracebacks and the libraries' logs.")
 ]
-Base = Annotated[str | None, typer.Option(metavar="NAME", help="Of an adapter: where its base model is now.")]
 Device = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME", callback=_usable_device, help="Where the model runs, such as cuda; by default the CPU."
-    ),
+    typer.Option(metavar="NAME", callback=check_device, help="Where the model runs, such as cuda; by default the CPU."),
 ]
 Dtype = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        callback=_known_dtype,
-        help=f"Of the weights: {', '.join(_DTYPES)}; by default the checkpoint's, but float32 on a CPU that cannot "
+        callback=check_dtype,
+        help=f"Of the weights: {', '.join(DTYPES)}; by default the checkpoint's, but float32 on a CPU that cannot "
         "multiply in it.",
     ),
 ]
-Policy = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        callback=_known_policy,
-        help=f"Select by another policy than the checkpoint's: {', '.join(known_policies())}.",
-    ),
-]
-AllowUntrained = Annotated[
-    bool,
-    typer.Option(
-        "--allow-untrained", help="Answer also with an injection that was never trained, which ignores the documents."
-    ),
-]
-Docs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--docs",
-        "-d",
-        metavar="PATH",
-        help="File, folder or glob to answer from; may be repeated. A glob goes in quotes, so that the shell leaves "
-        "it alone.",
-    ),
-]
-DocsArgument = Annotated[list[str], typer.Argument(metavar="DOCS", help="Files, folders or globs.")]
-SkipUnreadable = Annotated[
-    bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read, and name them.")
-]
-MaxFileBytes = Annotated[int, typer.Option(min=1, metavar="N", help="The largest file that is read.")]
-CacheDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="SHAREDLLM_CACHE_DIR",
-        metavar="FOLDER",
-        file_okay=False,
-        help="Folder of the tree cache; by default the user's cache folder.",
-    ),
-]
-CacheBytes = Annotated[
-    int, typer.Option(min=0, metavar="N", help="The most bytes of the tree cache on disk; 0 for none on disk.")
-]
-Namespace = Annotated[
-    str, typer.Option(metavar="NAME", help="Of the tree cache: each tenant sees the trees of its own alone.")
-]
-Remote = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="A further store of trees: any fsspec URL, such as s3://bucket/trees."),
-]
-Int8 = Annotated[
-    bool, typer.Option("--int8", help="Keep trees as 8-bit numbers: about half the space, and a small loss.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
-MaxNewTokens = Annotated[
-    int | None,
-    typer.Option(
-        min=1, metavar="N", help="The most tokens to write; by default 256, or a quarter of a window below 1,024."
-    ),
-]
-Temperature = Annotated[
-    float, typer.Option(min=0, max=100, metavar="X", help="0 takes the likeliest token each time; above, it draws.")
-]
-TopP = Annotated[
-    float,
-    typer.Option(min=0, max=1, metavar="X", help="Draw only from the likeliest tokens of this probability together."),
-]
-Seed = Annotated[
-    int | None, typer.Option(min=0, max=2**32 - 1, metavar="N", help="The same seed draws the same tokens.")
-]
-Stop = Annotated[
-    list[str] | None, typer.Option(metavar="TEXT", help="A string at which the answer ends; may be repeated.")
-]
-Evidence = Annotated[int, typer.Option(min=0, metavar="N", help="The most spans of evidence to show; 0 for none.")]
-Debug = Annotated[
-    bool, typer.Option("--debug", callback=_set_debug, is_eager=True, help="Show tracebacks and the libraries' logs.")
-]
 
 
-def make_cache(
-    cache_dir: Path | None, namespace: str, cache_bytes: int, remote: str | None, int8: bool, *, in_memory: bool = True
-) -> TreeCache:
-    """The tree cache that the options describe."""
-    return TreeCache.default(
-        folder=cache_dir,
-        namespace=namespace,
-        disk_bytes=cache_bytes,
-        remote_url=remote,
-        int8=int8,
-        memory_bytes=_MEMORY_BYTES if in_memory else 0,
+@dataclass(frozen=True)
+class GenerationOptions:
+    """How an answer is generated."""
+
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="The most tokens to write; by default 256, or a quarter of a window below 1,024."
+        ),
+    ] = None
+    temperature: Annotated[
+        float, typer.Option(min=0, max=100, metavar="X", help="0 takes the likeliest token each time; above, it draws.")
+    ] = 0.0
+    top_p: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="X", help="Draw only from the likeliest tokens of this probability together."
+        ),
+    ] = 1.0
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, metavar="N", help="The same seed draws the same tokens.")
+    ] = None
+    stop: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="A string at which the answer ends; may be repeated.")
+    ] = None
+    evidence: Annotated[
+        int, typer.Option(min=0, metavar="N", help="The most spans of evidence to show; 0 for none.")
+    ] = 3
+
+    def settings(self) -> AnswerOptions:
+        """The same as keyword arguments of the engine."""
+        return {
+            "max_new_tokens": self.max_new_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "stop": tuple(self.stop or ()),
+            "num_evidence": self.evidence,
+        }
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model, and how it is loaded."""
+
+    model: Annotated[str | None, typer.Option(envvar="SHAREDLLM_MODEL", metavar="NAME", help=_MODEL_HELP)] = None
+    base: Annotated[str | None, typer.Option(metavar="NAME", help="Of an adapter: where its base model is now.")] = None
+    device: Device = None
+    dtype: Dtype = None
+    policy: Annotated[str | None, typer.Option(metavar="NAME", callback=check_policy, help=_POLICY_HELP)] = None
+    allow_untrained: Annotated[
+        bool,
+        typer.Option(
+            "--allow-untrained",
+            help="Answer also with an injection that was never trained, which ignores the documents.",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class DocumentOptions:
+    """How documents are read."""
+
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read, and name them.")
+    ] = False
+    max_file_bytes: Annotated[int, typer.Option(min=1, metavar="N", help="The largest file that is read.")] = (
+        MAX_FILE_BYTES
     )
 
 
-def make_engine(
-    model: str | None,
-    base: str | None,
-    device: str | None,
-    dtype: str | None,
-    allow_untrained: bool,
-    cache: TreeCache,
-    policy: str | None = None,
-) -> SharedLLMEngine:
-    """The engine that the options describe; the libraries below keep quiet unless --debug is given."""
-    if not os.environ.get("SHAREDLLM_DEBUG"):
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
-        logging.captureWarnings(False)
-        warnings.filterwarnings("ignore", category=FutureWarning)
-    kwargs: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
-    return SharedLLMEngine.from_pretrained(
-        model or None,
-        base=base,
-        device=device,
-        cache=cache,
-        allow_untrained=allow_untrained,
-        policy=policy,
-        **kwargs,
-    )
+@dataclass(frozen=True)
+class CacheOptions:
+    """The tree cache."""
+
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SHAREDLLM_CACHE_DIR",
+            metavar="FOLDER",
+            file_okay=False,
+            help="Folder of the tree cache; by default the user's cache folder.",
+        ),
+    ] = None
+    cache_bytes: Annotated[
+        int, typer.Option(min=0, metavar="N", help="The most bytes of the tree cache on disk; 0 for none on disk.")
+    ] = 20 * 10**9
+    namespace: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the tree cache: each tenant sees the trees of its own alone.")
+    ] = "default"
+    remote: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A further store of trees: any fsspec URL, such as s3://bucket/trees."),
+    ] = None
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Keep trees as 8-bit numbers: about half the space, and a small loss.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Extent of a measurement, and its plots."""
+
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, to see whether it works.")] = False
+    no_plots: Annotated[bool, typer.Option("--no-plots", help="Write no PNG files, which need matplotlib.")] = False
+
+
+@dataclass(frozen=True)
+class PrintOptions:
+    """What is printed."""
+
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")] = False
+    debug: Debug = False

@@ -10,11 +10,27 @@ from rich.console import Console
 from rich.text import Text
 
 from ..generation.answer import Answer, Evidence
-from .wording import visible
 
-__all__ = ["answer_json", "counted", "human_bytes", "print_evidence", "print_json", "print_usage", "say"]
+__all__ = [
+    "answer_json",
+    "counted",
+    "human_bytes",
+    "print_error",
+    "print_evidence",
+    "print_json",
+    "print_usage",
+    "print_warning",
+    "say",
+    "visible",
+]
 
 _SHOWN_CHARACTERS = 300
+_UNSEEN = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def visible(text: str) -> str:
+    """Replace control characters, which could move a terminal's cursor or change its colours."""
+    return text.translate(_UNSEEN)
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
@@ -26,6 +42,22 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 def say(text: str) -> None:
     """A line on standard error."""
     Console(stderr=True, soft_wrap=True).print(Text(visible(text), style="dim"))
+
+
+def print_error(text: str) -> None:
+    """Print an error in one line on standard error."""
+    _print_message("Error: ", "bold red", text)
+
+
+def print_warning(text: str) -> None:
+    """Print a warning in one line on standard error."""
+    _print_message("Warning: ", "bold yellow", text)
+
+
+def _print_message(head: str, style: str, text: str) -> None:
+    shown = Text(head, style=style)
+    shown.append(visible(text), style="default")
+    Console(stderr=True, soft_wrap=True).print(shown)
 
 
 def answer_json(question: str, answer: Answer) -> dict[str, Any]:

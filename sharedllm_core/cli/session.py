@@ -11,8 +11,8 @@ from ..engine.engine import SharedLLMEngine
 from ..errors import SharedLLMError
 from ..generation.settings import AnswerOptions
 from ..text.library import Library
-from .output import answer_json, print_evidence, print_json, print_usage, say
-from .wording import in_options, visible
+from .output import answer_json, print_evidence, print_json, print_usage, say, visible
+from .wording import current_wording
 
 __all__ = ["Session"]
 
@@ -76,7 +76,8 @@ class Session:
             except SharedLLMError as error:
                 if not terminal:
                     raise
-                say(f"Error: {in_options(str(error))}")
+                error.wording = current_wording()
+                say(f"Error: {error}")
                 messages.pop()
                 continue
             messages.append({"role": "assistant", "content": text})

@@ -6,19 +6,21 @@ from typing import Annotated
 
 import typer
 
-from . import options
+from .option_groups import takes_option_groups
+from .options import PrintOptions
 from .output import print_json, say
 
 __all__ = ["train"]
 
 
+@takes_option_groups()
 def train(
     config: Annotated[Path, typer.Argument(help="A YAML file; see docs/guides/training.md for its fields.")],
     output: Annotated[str | None, typer.Option(help="Another folder than the file's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Another number of steps than the file's.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew; checkpoints that are there are deleted.")] = False,
-    as_json: options.AsJson = False,
-    debug: options.Debug = False,
+    *,
+    printing: PrintOptions,
 ) -> None:
     """Train an injection for a base model, or go on with one. A run that was stopped goes on from its last checkpoint.
 
@@ -33,7 +35,7 @@ def train(
     model = run(replace(read, **changes), resume=not fresh)  # type: ignore[arg-type]
     if not leave_processes():
         return
-    if as_json:
+    if printing.as_json:
         print_json({"model": str(model)})
     else:
         say(f"the model is in {model}; ask it: sharedllm ask … --model {model}")

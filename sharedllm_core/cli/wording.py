@@ -1,41 +1,58 @@
-"""The library's messages in the words of the command line: its remedies name options, not arguments of Python."""
+"""The wording of the running command: messages of the library name its options."""
 
-import re
-from collections.abc import Collection
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["in_options", "visible"]
+from typer.core import TyperOption
 
-_REMEDIES = {
-    "skip it with on_error='skip'": "leave it out with --skip-unreadable",
-    "give a path or a glob (text goes into Document(text=…))": "give a path or a glob",
-    "raise max_file_bytes": "raise --max-file-bytes",
-    "raise its max_bytes": "raise --cache-bytes",
-    "pass allow_untrained=True": "give --allow-untrained",
-    "say where it is with tokenizer=…": "put its files beside the checkpoint's",
-    "ask for fewer new tokens": "lower --max-new-tokens",
+from ..errors import PYTHON, Wording
+
+__all__ = ["command_wording", "current_wording", "running_command"]
+
+#: Settings of the library whose option has another name: the name of the command's parameter. A setting with a value
+#: stands for an option that means that value alone.
+_PARAMETERS = {
+    "num_evidence": "evidence",
+    "past_tokens": "tokens",
+    "price_per_hour": "machine_price_per_hour",
+    "max_bytes": "cache_bytes",
+    "disk_bytes": "cache_bytes",
+    "remote_url": "remote",
+    "on_error='skip'": "skip_unreadable",
+    "forms": "form",
+    "kinds": "kind",
 }
-_RENAMED = {"past_tokens": "tokens", "num_evidence": "evidence"}
-_ARGUMENT = re.compile(r"\b([a-z][a-z0-9_]*)=(?=\S)")
-_UNSEEN = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+# A list rather than a context variable, since the threads of a command warn as well. The last entry is current.
+_running: list[Wording] = []
 
 
-def in_options(message: str, names: Collection[str] = ()) -> str:
-    """A message of the library as the command line says it.
+def command_wording(parameters: Iterable[Any]) -> Wording:
+    """How a command names settings.
 
     Args:
-        message: of an error or a warning.
-        names: of the command's parameters; `name=value` of one becomes `--name value`.
+        parameters: of the command. A setting that is none of its options does not exist in the wording.
     """
-    for remedy, said in _REMEDIES.items():
-        message = message.replace(remedy, said)
+    options = {
+        str(parameter.name): next((name for name in parameter.opts if name.startswith("--")), parameter.opts[0])
+        for parameter in parameters
+        if isinstance(parameter, TyperOption)
+    }
+    renamed = {setting: options[name] for setting, name in _PARAMETERS.items() if name in options}
+    return Wording(renamed | options, assigned="{name} {value}", switched_on="{name}")
 
-    def option(found: re.Match[str]) -> str:
-        name = _RENAMED.get(found[1], found[1])
-        return f"--{name.replace('_', '-')} " if name in names else found[0]
 
-    return _ARGUMENT.sub(option, message)
+@contextmanager
+def running_command(parameters: Iterable[Any]) -> Iterator[Wording]:
+    """Make the wording of a command with these parameters the current one while the command runs."""
+    _running.append(command_wording(parameters))
+    try:
+        yield _running[-1]
+    finally:
+        _running.pop()
 
 
-def visible(text: str) -> str:
-    """Text without what would move a terminal's cursor or change its colours: documents may say anything."""
-    return text.translate(_UNSEEN)
+def current_wording() -> Wording:
+    """The wording of the running command; that of Python while none runs."""
+    return _running[-1] if _running else PYTHON

@@ -104,7 +104,7 @@ def test_a_binary_file_is_named_with_the_option_that_leaves_it_out(sharedllm, fo
     (folder / "docs" / "photo.png").write_bytes(b"\x89PNG\0\0")
     message = refused(sharedllm("ask", "Who?", "--docs", "docs"))
     assert "docs/photo.png cannot be read: it is a binary file" in message
-    assert message.endswith("leave it out with --skip-unreadable")
+    assert message.endswith("with --skip-unreadable")
     result = sharedllm("ask", "Who?", "--docs", "docs", "--skip-unreadable", *SHORT, "--json")
     assert answer(result)["usage"]["past_context_tokens"] > 0
     assert "skipped docs/photo.png: it is a binary file" in result.stderr
@@ -184,7 +184,7 @@ def test_a_question_that_is_longer_than_the_window_is_refused_before_anything_is
         (["--policy", "best"], 2, "use one of lexical, pooled, right, similarity, two_looks"),
         (["--device", "abacus"], 2, "'abacus' cannot be used here"),
         (["--cache-dir", "docs/0.txt"], 2, "'docs/0.txt' is a file"),
-        (["--top-p", "0"], 1, "--top-p 0.0 is not allowed; it must be above 0"),
+        (["--top-p", "0"], 1, "--top-p 0.0 is not a finite number above 0 and at most 1"),
         (["--stop", ""], 1, "none empty"),
         (["--model", "docs"], 1, "docs is not a checkpoint"),
         (["--model", "none/there"], 1, "none/there is neither a folder nor a hub id that can be reached"),
@@ -199,7 +199,7 @@ def test_an_untrained_model_is_refused_before_reading_and_answers_only_when_allo
     asked = ["ask", "Who?", "--docs", "docs", "--model", untrained, *SHORT]
     message = refused(sharedllm(*asked))
     assert "`sharedllm train`" in message
-    assert "give --allow-untrained" in message
+    assert "--allow-untrained" in message
     assert not (folder / "cache").exists()
     assert answer(sharedllm(*asked, "--allow-untrained", "--json"))["answer"]
 

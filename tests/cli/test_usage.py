@@ -4,9 +4,13 @@ import importlib.util
 import json
 
 import pytest
+import typer
 
 from sharedllm_core import __version__
-from sharedllm_core.cli.wording import in_options, visible
+from sharedllm_core.cli.main import app
+from sharedllm_core.cli.output import visible
+from sharedllm_core.cli.wording import command_wording, current_wording, running_command
+from sharedllm_core.errors import PYTHON, InputError, setting
 from tests.tiny_engine import ROOT
 
 COMMANDS = [["ask"], ["read"], ["inspect"], ["plan"], ["eval"], ["make-tasks"], ["cache"]]
@@ -62,9 +66,52 @@ def test_debug_shows_the_traceback_wherever_it_stands(sharedllm, arguments):
     assert result.stderr.splitlines()[-1].startswith("Error: none does not exist")
 
 
+def wording_of(*command):
+    found = typer.main.get_command(app)
+    for name in command:
+        found = found.commands[name]
+    return command_wording(found.params)
+
+
 def test_messages_name_options_instead_of_arguments():
-    assert in_options("policy='x' is wrong, a=1", {"policy"}) == "--policy 'x' is wrong, a=1"
-    assert in_options("top_p=0 is wrong") == "top_p=0 is wrong", "of this command it is no option"
+    assert wording_of("ask").text(f"{setting('policy', 'x')} is wrong, a=1") == "--policy 'x' is wrong, a=1"
+    wrong = f"{setting('top_p', 0)} is wrong"
+    assert wording_of("plan").text(wrong) == "top_p=0 is wrong", "of this command it is no option"
+
+
+@pytest.mark.parametrize(
+    ("command", "named", "shown"),
+    [
+        (["ask"], setting("num_evidence", 3), "--evidence 3"),
+        (["ask"], setting("max_bytes"), "--cache-bytes"),
+        (["ask"], setting("allow_untrained", True), "--allow-untrained"),
+        (["inspect"], setting("question", ""), "--question ''"),
+        (["read"], setting("on_error", "skip"), "--skip-unreadable"),
+        (["cache", "forget"], setting("max_file_bytes"), "--max-file-bytes"),
+        (["plan"], setting("past_tokens", -5), "--tokens -5"),
+        (["make-tasks"], setting("forms"), "--form"),
+        (["eval"], setting("forms"), "--forms"),
+    ],
+    ids=lambda part: part if str(part).startswith("--") else "",
+)
+def test_a_setting_is_the_option_of_the_command_that_runs(command, named, shown):
+    assert wording_of(*command).text(named) == shown
+
+
+@pytest.mark.parametrize("command", [["read"], ["cache", "stats"]], ids=str)
+def test_a_remedy_that_a_command_lacks_is_left_out(command):
+    error = InputError("it is wrong", remedy=[f"pass {setting('allow_untrained', True)}", "train it"])
+    error.wording = wording_of(*command)
+    assert str(error) == "it is wrong; train it"
+
+
+def test_the_wording_is_that_of_the_running_command_and_of_python_afterwards():
+    with running_command([]) as wording:
+        assert current_wording() is wording
+    assert current_wording() is PYTHON
+
+
+def test_control_characters_are_replaced():
     assert visible("a\tb\nc\x1b[0m\x9b\r") == "a\tb\nc\ufffd[0m\ufffd\ufffd"
 
 

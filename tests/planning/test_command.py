@@ -7,7 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from sharedllm_core import ConfigError, SharedLLMError
-from sharedllm_core.cli.plan import _hours, _money, _size, _time, plan
+from sharedllm_core.cli.plan import plan
+from sharedllm_core.cli.plan_table import _hours, _money, _size, _time
 from tests import tiny
 
 app = typer.Typer()
