@@ -48,11 +48,12 @@ __all__ = [
 #: Encloses a setting in a message until it is shown; documents and file names hold no such character.
 _MARK = "\x1f"
 _SETTING = re.compile(f"{_MARK}([a-z0-9_]+)(?:=([^{_MARK}]*))?{_MARK}")
+_NAME_ALONE = object()
 
 
-def setting(name: str, value: object = None) -> str:
+def setting(name: str, value: object = _NAME_ALONE) -> str:
     """A setting in a message, by its Python name; with a value, as it is given."""
-    return f"{_MARK}{name}{'' if value is None else f'={value!r}'}{_MARK}"
+    return f"{_MARK}{name}{'' if value is _NAME_ALONE else f'={value!r}'}{_MARK}"
 
 
 @dataclass(frozen=True)
