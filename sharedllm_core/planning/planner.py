@@ -2,11 +2,11 @@
 
 from math import ceil
 
-from ..errors import WindowError
+from ..errors import WindowError, setting
+from ..method.checks import check_whole
 from ..method.config import SharedLLMConfig
 from . import formulas
 from .assumptions import assumptions_of
-from .checks import check_whole
 from .machines import Machine
 from .results import (
     CachePlan,
@@ -53,28 +53,33 @@ def plan(
         ConfigError: a number that is out of range, or more injection layers than layers.
         WindowError: question and answer are more than the model's window.
     """
-    for name, value, at_least in (
+    for name, number, at_least in (
         ("past_tokens", past_tokens, 0),
         ("question_tokens", question_tokens, 1),
         ("answer_tokens", answer_tokens, 1),
         ("questions_per_day", questions_per_day, 1),
         ("days_per_year", days_per_year, 1),
     ):
-        check_whole(name, value, at_least=at_least)
+        check_whole(name, number, at_least=at_least)
     method.check_fits(shape.layers)
     _check_window(shape, question_tokens, answer_tokens)
     work = _Work(shape, method, machine, past_tokens, question_tokens, answer_tokens)
+    return _plan_of(work, prices, questions_per_day, days_per_year)
+
+
+def _plan_of(work: "_Work", prices: HostedPrices | None, questions_per_day: int, days_per_year: int) -> Plan:
     shared, full = work.shared_question(), work.full_question()
     hosted = work.hosted_question(prices) if prices else None
     per_year = (questions_per_day, days_per_year)
-    shared_kept = days_per_year * machine.cost(work.busy_seconds(work.shared_reading(), shared, questions_per_day))
+    shared_busy = work.busy_seconds(work.shared_reading(), shared, questions_per_day)
+    shared_kept = days_per_year * work.machine.cost(shared_busy)
     return Plan(
-        shape=shape,
-        method=method,
-        machine=machine,
-        past_tokens=past_tokens,
-        question_tokens=question_tokens,
-        answer_tokens=answer_tokens,
+        shape=work.shape,
+        method=work.method,
+        machine=work.machine,
+        past_tokens=work.past_tokens,
+        question_tokens=work.question_tokens,
+        answer_tokens=work.answer_tokens,
         questions_per_day=questions_per_day,
         days_per_year=days_per_year,
         prices=prices,
@@ -91,15 +96,16 @@ def plan(
         shared_year=work.year(work.shared_reading(), shared, *per_year, shared_kept),
         full_year=work.year(work.full_reading(), full, *per_year, shared_kept),
         hosted_year=work.hosted_year(hosted, *per_year, shared_kept) if hosted else None,
-        assumptions=assumptions_of(machine, method, prices),
+        assumptions=assumptions_of(work.machine, work.method, prices),
     )
 
 
 def _check_window(shape: ModelShape, question_tokens: int, answer_tokens: int) -> None:
     if question_tokens + answer_tokens > shape.window_tokens:
         raise WindowError(
-            f"question_tokens={question_tokens} and answer_tokens={answer_tokens} are more than the model's window of "
-            f"{shape.window_tokens} tokens; make one of them smaller (documents count as past tokens and not here)"
+            f"{setting('question_tokens', question_tokens)} and {setting('answer_tokens', answer_tokens)} are more "
+            f"than the model's window of {shape.window_tokens} tokens",
+            remedy="make one of them smaller (documents count as past tokens and not here)",
         )
 
 

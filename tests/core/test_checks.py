@@ -16,7 +16,7 @@ def test_a_whole_number_is_an_int_in_its_range(value):
 
 def test_a_whole_number_may_have_a_most():
     check_whole("seed", 7, at_least=0, at_most=7)
-    with pytest.raises(ConfigError, match="^seed=8 is not a whole number from 0 to 7; give one$"):
+    with pytest.raises(ConfigError, match=r"^seed=8 is not a whole number from 0 to 7; give one$"):
         check_whole("seed", 8, at_least=0, at_most=7)
 
 
@@ -41,9 +41,9 @@ def test_a_number_is_finite_and_within_its_bounds(bounds, right, wrong, limit):
 
 
 def test_checks_raise_the_kind_of_error_that_the_caller_names():
-    with pytest.raises(InputError, match="^tool=3 is not known; use one of 1, 2$"):
+    with pytest.raises(InputError, match=r"^tool=3 is not known; use one of 1, 2$"):
         check_one_of("tool", 3, (1, 2), error=InputError)
-    with pytest.raises(InputError, match="^stop='' is not allowed; it must be a string that is not empty$"):
+    with pytest.raises(InputError, match=r"^stop='' is not allowed; it must be a string that is not empty$"):
         check_that(False, "stop", "", "a string that is not empty", error=InputError)
 
 
