@@ -43,9 +43,10 @@ class HostedPrices:
     cached: float | None = None
 
     def __post_init__(self) -> None:
-        for name, price in (("price_in", self.input), ("price_out", self.output), ("price_cached", self.cached)):
-            if price is not None or name != "price_cached":
-                check_number(name, price, at_least=0)
+        check_number("input", self.input, at_least=0)
+        check_number("output", self.output, at_least=0)
+        if self.cached is not None:
+            check_number("cached", self.cached, at_least=0)
 
     def question(self, past_tokens: int, question_tokens: int, answer_tokens: int, *, past_price: float) -> float:
         """USD for one question: the documents at `past_price`, the question as input, the answer as output."""

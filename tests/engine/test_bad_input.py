@@ -164,8 +164,8 @@ def test_a_turn_that_is_longer_than_the_window(engine, library):
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        ({"max_new_tokens": 0}, "max_new_tokens=0 is not allowed; it must be at least 1"),
-        ({"temperature": -1}, "temperature=-1 is not allowed"),
+        ({"max_new_tokens": 0}, "max_new_tokens=0 is not a whole number of at least 1; give one"),
+        ({"temperature": -1}, "temperature=-1 is not a finite number of at least 0 and at most 100; give one"),
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"top_p": 0}, "top_p=0"),
         ({"top_k": -1}, "top_k=-1"),
