@@ -56,7 +56,7 @@ def test_documents_without_text(engine, library):
 def test_a_path_that_does_not_exist_is_named(engine, tmp_path):
     with pytest.raises(DocumentError, match=r"nowhere\.txt does not exist"):
         engine.read(tmp_path / "nowhere.txt")
-    with pytest.raises(DocumentError, match=r"The notice period is 90 days does not exist; .*text goes into Document"):
+    with pytest.raises(DocumentError, match=r"The notice period is 90 days does not exist; .*put text into Document"):
         engine.ask("Who?", "The notice period is 90 days")
 
 
