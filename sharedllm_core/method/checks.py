@@ -38,6 +38,7 @@ def check_number(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
+    remedy: str = "give one",
     error: type[SharedLLMError] = ConfigError,
 ) -> None:
     """Check that a value is a finite number in a range.
@@ -47,6 +48,7 @@ def check_number(
         value: of the setting; `True` and `False` are no numbers.
         at_least, above: the lower bound, inclusive or exclusive.
         at_most, below: the upper bound, inclusive or exclusive.
+        remedy: what to give instead.
         error: the kind of error to raise.
 
     Raises:
@@ -62,7 +64,7 @@ def check_number(
     given = [(words, bound, holds) for words, bound, holds in bounds if bound is not None]
     if number is None or not isfinite(number) or not all(holds(number, bound) for _, bound, holds in given):
         limit = " and ".join(f"{words} {bound}" for words, bound, _ in given)
-        raise error(f"{setting(name, value)} is not a finite number {limit}", remedy="give one")
+        raise error(f"{setting(name, value)} is not a finite number {limit}", remedy=remedy)
 
 
 def check_one_of(

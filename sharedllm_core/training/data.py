@@ -277,5 +277,7 @@ def task_settings(values: dict[str, Any], tokenizer: TextTokenizer) -> tuple[lis
             for length in (lengths if isinstance(lengths, list | tuple) else [lengths])
         ]
     except TypeError as error:
-        raise ConfigError(f"tasks: {str(error).split('() ')[-1]}; known are the settings of TaskSettings") from error
+        raise ConfigError(
+            f"tasks: {str(error).split('() ')[-1]}", remedy="known are the settings of TaskSettings"
+        ) from error
     return [texts] if isinstance(texts, str) else list(texts), settings

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ... import Document, InputError, SharedLLMEngine
+from ...method.checks import check_whole
 from .prompt import SEPARATOR, joined
 from .reading import checked_texts, memory_is_a_result, questions_of, window_losses, window_of
 from .shared_llm import QUERY_TOKENS
@@ -35,8 +36,7 @@ class BM25(WindowOnly):
 
     def __init__(self, engine: SharedLLMEngine, *, passage_tokens: int = 256, batch_size: int = 8) -> None:
         super().__init__(engine, batch_size=batch_size)
-        if passage_tokens < 1:
-            raise InputError(f"passage_tokens={passage_tokens} is not allowed; it must be at least 1")
+        check_whole("passage_tokens", passage_tokens, at_least=1, error=InputError)
         self.passage_tokens = passage_tokens
         self._library = _bm25s()
         self._separator_tokens = len(engine.tokenizer.encode(SEPARATOR).ids)
