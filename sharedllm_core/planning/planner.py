@@ -1,5 +1,7 @@
 """`plan`: the formulas put together."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 from ..errors import WindowError, setting
@@ -77,13 +79,13 @@ def _plan_of(work: "_Work", prices: HostedPrices | None, questions_per_day: int,
         shape=work.shape,
         method=work.method,
         machine=work.machine,
-        past_tokens=work.past_tokens,
-        question_tokens=work.question_tokens,
-        answer_tokens=work.answer_tokens,
-        questions_per_day=questions_per_day,
-        days_per_year=days_per_year,
         prices=prices,
+        past_tokens=work.past_tokens,
         num_states=work.retained.num_states,
+        question_tokens=work.question_tokens,
+        questions_per_day=questions_per_day,
+        answer_tokens=work.answer_tokens,
+        days_per_year=days_per_year,
         shared_memory=work.shared_memory(),
         full_memory=work.full_memory(),
         shared_reading=work.shared_reading(),
@@ -109,29 +111,41 @@ def _check_window(shape: ModelShape, question_tokens: int, answer_tokens: int) -
         )
 
 
+@dataclass(frozen=True)
 class _Work:
     """One question about some documents on one machine, and the formulas that belong to it."""
 
-    def __init__(
-        self,
-        shape: ModelShape,
-        method: SharedLLMConfig,
-        machine: Machine,
-        past_tokens: int,
-        question_tokens: int,
-        answer_tokens: int,
-    ) -> None:
-        self.shape = shape
-        self.method = method
-        self.machine = machine
-        self.past_tokens = past_tokens
-        self.question_tokens = question_tokens
-        self.answer_tokens = answer_tokens
-        self.retained = count_retained(past_tokens, method)
-        self.all = count_all(past_tokens, method)
-        self.states_bytes = formulas.state_bytes(shape, method, self.retained.num_states)
-        self.injection_bytes = shape.injection_parameters(method.injection_layers) * shape.bytes_per_parameter
-        self.read_bytes = shape.parameters_read * shape.bytes_per_parameter
+    shape: ModelShape
+    method: SharedLLMConfig
+    machine: Machine
+    past_tokens: int
+    question_tokens: int
+    answer_tokens: int
+
+    @cached_property
+    def retained(self) -> TreeCounts:
+        """The tree nodes that one question retains."""
+        return count_retained(self.past_tokens, self.method)
+
+    @cached_property
+    def all(self) -> TreeCounts:
+        """All tree nodes."""
+        return count_all(self.past_tokens, self.method)
+
+    @property
+    def states_bytes(self) -> int:
+        """Bytes of the retained states."""
+        return formulas.state_bytes(self.shape, self.method, self.retained.num_states)
+
+    @property
+    def injection_bytes(self) -> int:
+        """Bytes of the injection's parameters."""
+        return self.shape.injection_parameters(self.method.injection_layers) * self.shape.bytes_per_parameter
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes of the parameters that one forward pass reads."""
+        return self.shape.parameters_read * self.shape.bytes_per_parameter
 
     # ---------------------------------------------------------------------------------------------- memory
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DocumentError
+from ..errors import DocumentError, SharedLLMError
 
 __all__ = ["JsonRows"]
 
-#: What is wrong with a row, or `None`.
-Check = Callable[[dict[str, Any]], str | None]
+#: The error of a row, without its place, or `None`.
+Check = Callable[[dict[str, Any]], SharedLLMError | None]
 
 
 class JsonRows:
@@ -22,10 +22,10 @@ class JsonRows:
 
     Args:
         paths: the files.
-        check: says what is wrong with a row.
+        check: gives the error of a row.
 
     Raises:
-        DocumentError: a file that is missing, empty or compressed; a line that is no JSON object; what `check` says.
+        DocumentError: a file that is missing, empty or compressed; a line that is no JSON object; what `check` gives.
     """
 
     def __init__(self, paths: Sequence[str | Path], check: Check) -> None:
@@ -70,6 +70,6 @@ def _check_line(line: bytes, where: str, check: Check) -> None:
         row = json.loads(line)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DocumentError(f"{where}: no JSON ({error})", remedy="write one object per line, in UTF-8") from error
-    fault = check(row) if isinstance(row, dict) else f"a {type(row).__name__}; write an object"
+    fault = check(row) if isinstance(row, dict) else DocumentError(f"a {type(row).__name__}", remedy="write an object")
     if fault:
-        raise DocumentError(f"{where}: {fault}")
+        raise DocumentError(f"{where}: {fault.what}", limit=fault.limit, remedy=fault.remedies)
