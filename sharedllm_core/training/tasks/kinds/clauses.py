@@ -147,7 +147,6 @@ _CLAUSE_NUMBER = FactKind(
         "the clause number of the duty of confidentiality in the {key}",
         "the clause of the {key} that governs confidentiality",
     ),
-    held_out=True,
 )
 
 KINDS = (_NOTICE, _LIABILITY, _COURT, _CLAUSE_NUMBER)

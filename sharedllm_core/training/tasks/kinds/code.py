@@ -195,7 +195,6 @@ _COLUMN = FactKind(
         "the foreign key column of {key}",
         "the column through which rows of {key} point to another table",
     ),
-    held_out=True,
 )
 
 KINDS = (_CONSTANT, _RETURN, _REPLACED, _ERROR_CODE, _COLUMN)

@@ -186,7 +186,6 @@ _FLIGHT = FactKind(
         "the town where flight {key} lands",
         "the town at the end of flight {key}",
     ),
-    held_out=True,
 )
 
 _SEATS = FactKind(

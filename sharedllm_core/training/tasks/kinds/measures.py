@@ -112,7 +112,6 @@ _MELTING = FactKind(
         "the temperature at which {key} turns liquid",
     ),
     counted="alloys with a melting point",
-    held_out=True,
 )
 
 _OFFSET = FactKind(
@@ -185,7 +184,6 @@ _POSITION = FactKind(
         "the position at which the {key} went down",
         "the coordinates at which the {key} sank",
     ),
-    held_out=True,
 )
 
 KINDS = (_ELEVATION, _WEIGHT, _MELTING, _OFFSET, _POSITION)

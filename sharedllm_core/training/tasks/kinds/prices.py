@@ -154,7 +154,6 @@ _DONOR = FactKind(
         "the patron of the {key}",
     ),
     several="companies that gave money to the {key}",
-    held_out=True,
 )
 
 KINDS = (_PRICE, _RENT, _PRIZE_MONEY, _DONOR)

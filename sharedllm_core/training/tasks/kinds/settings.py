@@ -173,7 +173,6 @@ _LOG_PATH = FactKind(
         "Which log file is configured for {via}?",
         "Give the path of the log of {via}.",
     ),
-    held_out=True,
 )
 
 _SCHEDULE = FactKind(

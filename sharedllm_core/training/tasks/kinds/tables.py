@@ -155,7 +155,6 @@ _RESULT = FactKind(
         "the result with which the {key} went home",
     ),
     counted="teams with a final score",
-    held_out=True,
 )
 
 KINDS = (_STOCK, _READING, _POPULATION, _RESULT)
