@@ -65,7 +65,7 @@ def plan(
         check_whole(name, number, at_least=at_least)
     method.check_fits(shape.layers)
     _check_window(shape, question_tokens, answer_tokens)
-    work = _Work(shape, method, machine, past_tokens, question_tokens, answer_tokens)
+    work = _Work(past_tokens, question_tokens, answer_tokens, shape, method, machine)
     return _plan_of(work, prices, questions_per_day, days_per_year)
 
 
@@ -115,12 +115,12 @@ def _check_window(shape: ModelShape, question_tokens: int, answer_tokens: int) -
 class _Work:
     """One question about some documents on one machine, and the formulas that belong to it."""
 
-    shape: ModelShape
-    method: SharedLLMConfig
-    machine: Machine
     past_tokens: int
     question_tokens: int
     answer_tokens: int
+    shape: ModelShape
+    method: SharedLLMConfig
+    machine: Machine
 
     @cached_property
     def retained(self) -> TreeCounts:

@@ -119,10 +119,10 @@ class TrainingConfig:
     device: str | None = None
     seed: int = 0
     log_every: int = 10
+    tensorboard: bool = True
     save_every: int = 500
     eval_every: int = 500
     keep_checkpoints: int = 2
-    tensorboard: bool = True
     workers: int = 0
 
     def __post_init__(self) -> None:
