@@ -97,7 +97,7 @@ def test_make_tasks_writes_what_the_library_writes(checkpoint, tmp_path):
     ("arguments", "message"),
     [
         (["--form", "songs"], "forms has 'songs'"),
-        (["--length", 3], "is too short"),
+        (["--length", 3], "3 is not a whole number of at least 500; give one"),
         (["--split", "test"], "'test'"),
         (["--texts", "missing.jsonl"], "missing.jsonl is no file"),
         (["--tokenizer", "nowhere"], "no tokenizer was found at nowhere"),
