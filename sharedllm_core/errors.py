@@ -48,11 +48,12 @@ __all__ = [
 #: Encloses a setting in a message until it is shown; documents and file names hold no such character.
 _MARK = "\x1f"
 _SETTING = re.compile(f"{_MARK}([a-z0-9_]+)(?:=([^{_MARK}]*))?{_MARK}")
+_NAME_ALONE = object()
 
 
-def setting(name: str, value: object = None) -> str:
+def setting(name: str, value: object = _NAME_ALONE) -> str:
     """A setting in a message, by its Python name; with a value, as it is given."""
-    return f"{_MARK}{name}{'' if value is None else f'={value!r}'}{_MARK}"
+    return f"{_MARK}{name}{'' if value is _NAME_ALONE else f'={value!r}'}{_MARK}"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Wording:
     """How settings are written where a message shows.
 
     Attributes:
-        names: of each setting that exists there, by its Python name; `None` where all exist and keep it.
+        names: of each setting that exists there, by its Python name; `None` where all exist and keep it. A setting with
+            a value may have a name of its own: `{"on_error='skip'": "--skip-unreadable"}`.
         assigned: a setting with a value.
         switched_on: a setting that is `True`.
     """
@@ -71,18 +73,25 @@ class Wording:
 
     def has_all_of(self, text: str) -> bool:
         """Whether every setting in `text` exists there."""
-        return self.names is None or all(found[1] in self.names for found in _SETTING.finditer(text))
+        return all(self._own_name(found) is not None for found in _SETTING.finditer(text))
 
     def text(self, text: str) -> str:
         """`text` with its settings written out; those that do not exist there keep their Python names."""
         return _SETTING.sub(self._written, text)
 
+    def _own_name(self, found: re.Match[str]) -> str | None:
+        if self.names is None:
+            return found[1]
+        return self._own_name_with_value(found) or self.names.get(found[1])
+
+    def _own_name_with_value(self, found: re.Match[str]) -> str | None:
+        return None if self.names is None else self.names.get(f"{found[1]}={found[2]}")
+
     def _written(self, found: re.Match[str]) -> str:
-        name, value = found[1], found[2]
-        if self.names is not None and name not in self.names:
+        own, value = self._own_name(found), found[2]
+        if own is None:
             return PYTHON.text(found[0])
-        own = name if self.names is None else self.names[name]
-        if value is None:
+        if value is None or own == self._own_name_with_value(found):
             return own
         return (self.switched_on if value == "True" else self.assigned).format(name=own, value=value)
 

@@ -44,6 +44,19 @@ def test_a_setting_that_is_true_is_an_option_alone_on_the_command_line():
     assert PYTHON.text(text) == "pass skip=True"
 
 
+def test_a_setting_with_a_value_may_have_a_name_of_its_own():
+    wording = Wording({"on_error='skip'": "--skip-unreadable", "max_bytes": "--max-bytes"}, "{name} {value}")
+    assert wording.text(f"use {setting('on_error', 'skip')}") == "use --skip-unreadable"
+    assert wording.has_all_of(setting("on_error", "skip"))
+    assert not wording.has_all_of(setting("on_error", "raise"))
+    assert not wording.has_all_of(setting("on_error"))
+    assert wording.text(setting("max_bytes", 5)) == "--max-bytes 5"
+
+
+def test_a_setting_may_be_none():
+    assert str(InputError(f"{setting('seed', None)} is not allowed")) == "seed=None is not allowed"
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_keeps_its_parts_through_pickling(kind):
     error = kind("what", limit="and the limit", remedy=["a", "b"])

@@ -91,7 +91,7 @@ def task_of(path: Path) -> str:
     """
     name = path.name.removesuffix(".xz").removesuffix(".jsonl")
     if name not in TASKS:
-        raise InputError(f"{path}: no task {name!r} is supported; name files after one of {', '.join(TASKS)}")
+        raise InputError(f"{path}: no task {name!r} is supported", remedy=f"name files after one of {', '.join(TASKS)}")
     return name
 
 
@@ -110,7 +110,7 @@ def check_infinitebench(path: Path) -> None:
 def _check(row: dict[str, Any], where: str) -> None:
     check_fields(row, where, _FIELDS)
     if row["answer"] == []:
-        raise DocumentError(f"{where}: 'answer' is empty; there must be one answer or more")
+        raise DocumentError(f"{where}: 'answer' is empty", remedy="there must be one answer or more")
 
 
 def _number(answer: str, question: Question) -> float:

@@ -21,7 +21,7 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         DocumentError: the file is missing, empty or damaged, or a line is no object.
     """
     if not path.is_file():
-        raise DocumentError(f"{path} is no file; give a file of JSON lines (.jsonl or .jsonl.xz)")
+        raise DocumentError(f"{path} is no file", remedy="give a file of JSON lines (.jsonl or .jsonl.xz)")
     line = 0
     some = False
     try:
@@ -32,18 +32,20 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     where = f"{path}, line {line}"
                     yield where, _object(row, where)
     except (OSError, EOFError, lzma.LZMAError) as error:
-        raise DocumentError(f"{path}, after line {line}: {error}; the file is damaged, copy it anew") from error
+        raise DocumentError(
+            f"{path}, after line {line}: {error}", remedy="the file is damaged, copy it anew"
+        ) from error
     if not some:
-        raise DocumentError(f"{path} is empty; give a file of JSON lines with at least one row")
+        raise DocumentError(f"{path} is empty", remedy="give a file of JSON lines with at least one row")
 
 
 def _object(row: bytes, where: str) -> dict[str, Any]:
     try:
         content = json.loads(row)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DocumentError(f"{where}: no JSON ({error}); write one object a line, in UTF-8") from error
+        raise DocumentError(f"{where}: no JSON ({error})", remedy="write one object a line, in UTF-8") from error
     if not isinstance(content, dict):
-        raise DocumentError(f"{where}: a {type(content).__name__}; write one object a line")
+        raise DocumentError(f"{where}: a {type(content).__name__}", remedy="write one object a line")
     return content
 
 
@@ -57,8 +59,8 @@ def check_fields(row: dict[str, Any], where: str, fields: dict[str, type | tuple
         types = wanted if isinstance(wanted, tuple) else (wanted,)
         if name not in row:
             raise DocumentError(
-                f"{where}: there is no {name!r} among {sorted(row)}; use a file of the published format"
+                f"{where}: there is no {name!r} among {sorted(row)}", remedy="use a file of the published format"
             )
         if not isinstance(row[name], types):
             names = " or ".join(kind.__name__ for kind in types)
-            raise DocumentError(f"{where}: {name!r} is a {type(row[name]).__name__}; it must be a {names}")
+            raise DocumentError(f"{where}: {name!r} is a {type(row[name]).__name__}", remedy=f"it must be a {names}")

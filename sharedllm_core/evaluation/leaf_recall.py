@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import InputError, Library, PastContext, SharedLLMEngine
 from ..method.context_tree import Node
-from ..training.tasks import TaskSettings, generate_tasks
-from .lookup import item_of_tasks
+from .lookup import held_out_items
 from .measurement import Item, Measurement, Question, Result, Scores
 from .settings import EvaluationSettings
 from .system import System
@@ -31,19 +30,7 @@ class LeafRecall(Measurement):
 
     def items(self, settings: EvaluationSettings) -> Iterator[Item]:
         """See `Measurement`."""
-        for length in settings.lengths:
-            made = TaskSettings(
-                length=length,
-                count_tokens=settings.count,
-                questions_per_set=settings.questions_per_item,
-                forms=settings.forms or _FORMS,
-                split="held_out",
-            )
-            count = settings.items * settings.questions_per_item
-            tasks = generate_tasks(settings.surroundings, made, settings.seed, count=count)
-            for number in range(settings.items):
-                group = [next(tasks) for _ in range(settings.questions_per_item)]
-                yield item_of_tasks(f"length-{length}-set-{number}", {"length": length}, group)
+        return held_out_items(settings, _FORMS)
 
     def applies_to(self, system: System) -> bool:
         """See `Measurement`: to this library's own system, which has trees."""

@@ -112,7 +112,7 @@ def _check(row: dict[str, Any], where: str) -> None:
     check_fields(row, where, {"all_classes": (list, type(None))})
     if row["dataset"] not in DATASETS:
         why = "its metric, ROUGE-L, is not supported" if row["dataset"] in _ROUGE else "it is not supported"
-        raise InputError(f"{where}: data set {row['dataset']!r}: {why}; use some of {', '.join(DATASETS)}")
+        raise InputError(f"{where}: data set {row['dataset']!r}: {why}", remedy=f"use some of {', '.join(DATASETS)}")
 
 
 def _words(length: int) -> str:

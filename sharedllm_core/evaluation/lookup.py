@@ -8,7 +8,7 @@ from .matching import has_whole, same_text
 from .measurement import Item, Question, QuestionMeasurement, Scores
 from .settings import EvaluationSettings
 
-__all__ = ["Lookup", "documents_of", "item_of_tasks", "lookup_scores"]
+__all__ = ["Lookup", "documents_of", "held_out_items", "item_of_tasks", "lookup_scores"]
 
 _MAX_NEW_TOKENS = 128
 
@@ -24,23 +24,33 @@ class Lookup(QuestionMeasurement):
 
     def items(self, settings: EvaluationSettings) -> Iterator[Item]:
         """See `Measurement`."""
-        for length in settings.lengths:
-            made = TaskSettings(
-                length=length,
-                count_tokens=settings.count,
-                questions_per_set=settings.questions_per_item,
-                forms=settings.forms or tuple(FORMS),
-                split="held_out",
-            )
-            count = settings.items * settings.questions_per_item
-            tasks = generate_tasks(settings.surroundings, made, settings.seed, count=count)
-            for number in range(settings.items):
-                group = [next(tasks) for _ in range(settings.questions_per_item)]
-                yield item_of_tasks(f"length-{length}-set-{number}", {"length": length}, group)
+        return held_out_items(settings, tuple(FORMS))
 
     def score(self, item: Item, answers: Sequence[str]) -> list[Scores]:
         """See `QuestionMeasurement`."""
         return lookup_scores(item, answers)
+
+
+def held_out_items(settings: EvaluationSettings, forms: tuple[str, ...]) -> Iterator[Item]:
+    """Items of held-out tasks at each length.
+
+    Args:
+        settings: which items are measured.
+        forms: of tasks, where the settings name none.
+    """
+    for length in settings.lengths:
+        made = TaskSettings(
+            length=length,
+            count_tokens=settings.count,
+            questions_per_set=settings.questions_per_item,
+            forms=settings.forms or forms,
+            split="held_out",
+        )
+        count = settings.items * settings.questions_per_item
+        tasks = generate_tasks(settings.surroundings, made, settings.seed, count=count)
+        for number in range(settings.items):
+            group = [next(tasks) for _ in range(settings.questions_per_item)]
+            yield item_of_tasks(f"length-{length}-set-{number}", {"length": length}, group)
 
 
 def documents_of(task: Task) -> list[Document]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import InputError
+from ..errors import InputError, setting
 from .infinitebench import InfiniteBench, check_infinitebench
 from .json_lines import check_fields, rows_of
 from .leaf_recall import LeafRecall
@@ -30,10 +30,10 @@ def check_names(names: Sequence[str], known: Sequence[str], what: str) -> None:
         InputError: one that is not known, or none at all.
     """
     if not names:
-        raise InputError(f"no {what} is named; use some of {', '.join(known)}")
+        raise InputError(f"no {what} is named", remedy=f"use some of {', '.join(known)}")
     for name in names:
         if name not in known:
-            raise InputError(f"{what} {name!r} is not known; use some of {', '.join(known)}")
+            raise InputError(f"{what} {name!r} is not known", remedy=f"use some of {', '.join(known)}")
 
 
 def choose_measurements(names: Sequence[str] | None, given: Sequence[str]) -> list[Measurement]:
@@ -52,7 +52,7 @@ def choose_measurements(names: Sequence[str] | None, given: Sequence[str]) -> li
     for name in names:
         for need in MEASUREMENTS[name].needs:
             if need not in given:
-                raise InputError(f"measurement {name!r} needs a file; give it with --{need}")
+                raise InputError(f"measurement {name!r} needs a file", remedy=f"give it with {setting(need)}")
     return [MEASUREMENTS[name]() for name in dict.fromkeys(names)]
 
 

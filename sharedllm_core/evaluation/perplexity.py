@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from .. import InputError
+from ..errors import InputError, setting
 from ..training.tasks import read_texts
 from ..training.tasks.seeding import generator
 from .measurement import Item, Measurement, Result
@@ -35,8 +35,9 @@ class Perplexity(Measurement):
         sizes = [_tokens(text["text"], needed, settings) for text in texts]
         if max(sizes, default=0) < needed:
             raise InputError(
-                f"no text has {needed:,} tokens ({longest:,} and {settings.target_tokens:,} to predict); the longest "
-                f"that was counted has {max(sizes, default=0):,}: give longer texts, or smaller lengths"
+                f"no text has {needed:,} tokens ({longest:,} and {settings.target_tokens:,} to predict)",
+                limit=f"and the longest that was counted has {max(sizes, default=0):,}",
+                remedy=["give longer texts", f"smaller {setting('lengths')}"],
             )
         per_text = math.ceil(settings.items / sum(size >= needed for size in sizes))
         made = 0

@@ -50,7 +50,7 @@ def run(
     """
     names = [system.name for system in systems]
     if len(set(names)) < len(names):
-        raise InputError(f"of the systems {names}, two have one name; give each its own")
+        raise InputError(f"of the systems {names}, two have one name", remedy="give each its own")
     folder.mkdir(parents=True, exist_ok=True)
     _keep_settings(folder / _SETTINGS, {"about": about or {}, **settings.described()})
     done = {_key(row) for row in read_rows(folder)}
@@ -89,7 +89,9 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
             rows.setdefault(_key(row), row)
         except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: no result ({error}); take the line out, and run again") from error
+            raise InputError(
+                f"{path}, line {number}: no result ({error})", remedy="take the line out, and run again"
+            ) from error
     return list(rows.values())
 
 
@@ -128,12 +130,13 @@ def _keep_settings(path: Path, settings: dict[str, Any]) -> None:
         try:
             there = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}); use another folder") from error
+            raise InputError(f"{path} is damaged ({error})", remedy="use another folder") from error
         different = sorted(name for name in there | settings if there.get(name) != settings.get(name))
         if different:
             changes = ", ".join(f"{name} was {there.get(name)} and is {settings.get(name)}" for name in different)
             raise InputError(
-                f"{path.parent} has results with other settings: {changes}; use another folder, or the old settings"
+                f"{path.parent} has results with other settings: {changes}",
+                remedy="use another folder, or the old settings",
             )
         return
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")

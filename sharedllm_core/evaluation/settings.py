@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import ConfigError
+from ..errors import ConfigError, setting
+from ..method.checks import check_whole
 from ..text.tokenization import TextTokenizer
 from ..training.tasks import FillerTexts, TaskSettings, Text, TextFiles, read_texts
 
@@ -54,14 +55,16 @@ class EvaluationSettings:
 
     def __post_init__(self) -> None:
         for name in ("items", "questions_per_item", "target_tokens"):
-            if (number := getattr(self, name)) < 1:
-                raise ConfigError(f"{name}={number}; use 1 or more")
+            check_whole(name, getattr(self, name), at_least=1)
         if not self.lengths:
-            raise ConfigError("lengths is empty; give one length or more, in tokens")
+            raise ConfigError(f"{setting('lengths')} is empty", remedy="give one length or more, in tokens")
         if (shortest := min(self.lengths)) < MIN_LENGTH:
-            raise ConfigError(f"a length of {shortest} tokens is too short; use {MIN_LENGTH} or more")
+            raise ConfigError(f"a length of {shortest} tokens is too short", remedy=f"use {MIN_LENGTH} or more")
         if not self.depths or not all(0 <= depth <= 1 for depth in self.depths):
-            raise ConfigError(f"depths={self.depths}; use numbers from 0 (in front) to 1 (at the end)")
+            raise ConfigError(
+                f"{setting('depths', self.depths)} is not allowed",
+                remedy="use numbers from 0 (in front) to 1 (at the end)",
+            )
         if self.forms:
             TaskSettings(forms=self.forms, split="held_out")  # names one that there is not
         for name in ("lengths", "depths"):
@@ -78,7 +81,10 @@ class EvaluationSettings:
     @property
     def _tokenizer(self) -> TextTokenizer:
         if self.tokenizer is None:
-            raise ConfigError("tokenizer=None counts no tokens; give the tokenizer of the model that is measured")
+            raise ConfigError(
+                f"{setting('tokenizer', None)} counts no tokens",
+                remedy="give the tokenizer of the model that is measured",
+            )
         return self.tokenizer
 
     @cached_property

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import Document, DocumentError, InputError
+from ..errors import setting
 from ..training.tasks.haystack import Passage, trim
 from ..training.tasks.seeding import generator
 from .json_lines import check_fields, rows_of
@@ -102,12 +103,13 @@ def check_size(articles: Sequence[Article], settings: EvaluationSettings) -> lis
     """
     wanted = max(settings.lengths)
     if not any(paragraph.questions for article in articles for paragraph in article.paragraphs):
-        raise InputError("the articles have no questions; give a file with answerable ones")
+        raise InputError("the articles have no questions", remedy="give a file with answerable ones")
     tokens = [settings.count(_text(article.paragraphs)) for article in articles]
     if sum(tokens) < wanted * 1.02:
         raise InputError(
-            f"the articles of {settings.squad} have {sum(tokens):,} tokens together, too few for sets of {wanted:,}; "
-            "give more articles, or smaller lengths"
+            f"the articles of {settings.squad} have {sum(tokens):,} tokens together",
+            limit=f"too few for sets of {wanted:,}",
+            remedy=["give more articles", f"smaller {setting('lengths')}"],
         )
     return tokens
 
@@ -119,8 +121,9 @@ def _check_others(tokens: Sequence[int], settings: EvaluationSettings) -> None:
     for length in settings.lengths:
         if longest > _OWN_SHARE * length and others < length:
             raise InputError(
-                f"of the articles of {settings.squad}, one has {longest:,} tokens and all others {others:,} together, "
-                f"too few for sets of {length:,} when that one is cut; give more articles, or other lengths"
+                f"of the articles of {settings.squad}, one has {longest:,} tokens and all others {others:,} together",
+                limit=f"too few for sets of {length:,} when that one is cut",
+                remedy=["give more articles", f"other {setting('lengths')}"],
             )
 
 
@@ -129,12 +132,12 @@ def _article(row: dict[str, Any], where: str) -> Article:
     paragraphs = []
     for paragraph in row["paragraphs"]:
         if not isinstance(paragraph, dict):
-            raise DocumentError(f"{where}: a paragraph is a {type(paragraph).__name__}; it must be an object")
+            raise DocumentError(f"{where}: a paragraph is a {type(paragraph).__name__}", remedy="it must be an object")
         check_fields(paragraph, where, {"context": str, "qas": list})
         questions = []
         for asked in paragraph["qas"]:
             if not isinstance(asked, dict):
-                raise DocumentError(f"{where}: a question is a {type(asked).__name__}; it must be an object")
+                raise DocumentError(f"{where}: a question is a {type(asked).__name__}", remedy="it must be an object")
             check_fields(asked, where, {"question": str, "answers": list})
             answers = [answer.get("text") if isinstance(answer, dict) else answer for answer in asked["answers"]]
             if not all(isinstance(answer, str) for answer in answers):

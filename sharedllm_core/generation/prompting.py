@@ -14,7 +14,7 @@ import torch
 from jinja2 import TemplateError
 from torch import Tensor
 
-from ..errors import InputError, WindowError
+from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
 from .tools import ToolNotation, Tools
 
@@ -75,8 +75,9 @@ def build_prompt(
             query = tokenizer.encode(query_text(conversation)).ids
             return Prompt(ids, query, moved)
     raise WindowError(
-        f"the last turn{_with_tools(tools)} has {len(ids)} tokens, with {new_tokens} to generate, and the base model's "
-        f"window is {window_tokens}; give long text as documents, or ask for fewer new tokens"
+        f"the last turn{_with_tools(tools)} has {len(ids)} tokens, with {new_tokens} to generate",
+        limit=f"and the base model's window is {window_tokens}",
+        remedy=["give long text as documents", f"lower {setting('max_new_tokens')}"],
     )
 
 
@@ -104,12 +105,12 @@ def _read(messages: str | Sequence[Message]) -> list[Message]:
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     if not messages:
-        raise InputError("there are no messages; give a question")
+        raise InputError("there are no messages", remedy="give a question")
     for message in messages:
         if not isinstance(message, Mapping) or not all(isinstance(message.get(n), str) for n in ("role", "content")):
-            raise InputError(f"{message!r:.100} is no message; give {{'role': 'user', 'content': '…'}}")
+            raise InputError(f"{message!r:.100} is no message", remedy="give {'role': 'user', 'content': '…'}")
     if not messages[-1]["content"].strip() and messages[-1]["role"] != "tool":
-        raise InputError("the last message is empty; give a question")
+        raise InputError("the last message is empty", remedy="give a question")
     return _merged([_known_role(message) for message in messages])
 
 
@@ -127,7 +128,9 @@ def _known_call(call: Any) -> dict[str, Any]:
     """A call in OpenAI's form, with arguments as an object, as chat templates take it."""
     function = call.get("function", call) if isinstance(call, Mapping) else {}
     if not isinstance(function.get("name"), str):
-        raise InputError(f"{call!r:.100} is no call of a tool; give {{'function': {{'name': …, 'arguments': {{…}}}}}}")
+        raise InputError(
+            f"{call!r:.100} is no call of a tool", remedy="give {'function': {'name': …, 'arguments': {…}}}"
+        )
     arguments = function.get("arguments") or {}
     if isinstance(arguments, str):
         try:
@@ -181,8 +184,8 @@ def rendered(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools
             except TemplateError as error:
                 roles = ", ".join(message["role"] for message in messages)
                 raise InputError(
-                    f"the tokenizer's chat template refuses messages of the roles {roles}: {error}; "
-                    "begin with a user's message, and let the roles take turns"
+                    f"the tokenizer's chat template refuses messages of the roles {roles}: {error}",
+                    remedy="begin with a user's message, and let the roles take turns",
                 ) from error
     return "".join(f"{m['role'].capitalize()}: {m['content']}\n\n" for m in messages) + "Assistant:"
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, TypedDict
 
-from ..errors import InputError
+from ..errors import InputError, setting
+from ..method.checks import check_number, check_that, check_whole
 from .constraints.constraint import Constraint
 from .tools import ToolChoice, Tools
 
@@ -74,19 +75,14 @@ class AnswerSettings:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens is not None:
-            self._check("max_new_tokens", _is_whole(self.max_new_tokens) and self.max_new_tokens >= 1, "at least 1")
-        self._check("temperature", _is_number(self.temperature) and 0 <= self.temperature <= 100, "from 0 to 100")
-        self._check("top_p", _is_number(self.top_p) and 0 < self.top_p <= 1, "above 0, up to 1")
-        self._check("top_k", _is_whole(self.top_k) and self.top_k >= 0, "at least 0")
-        self._check(
-            "repetition_penalty",
-            _is_number(self.repetition_penalty) and 0 < self.repetition_penalty <= 100,
-            "above 0, up to 100",
-        )
-        self._check(
-            "seed", self.seed is None or (_is_whole(self.seed) and 0 <= self.seed < 2**63), "whole, from 0, or None"
-        )
-        self._check("num_evidence", _is_whole(self.num_evidence) and self.num_evidence >= 0, "at least 0")
+            check_whole("max_new_tokens", self.max_new_tokens, at_least=1, error=InputError)
+        if self.seed is not None:
+            check_whole("seed", self.seed, at_least=0, at_most=2**63 - 1, error=InputError)
+        check_whole("top_k", self.top_k, at_least=0, error=InputError)
+        check_whole("num_evidence", self.num_evidence, at_least=0, error=InputError)
+        check_number("temperature", self.temperature, at_least=0, at_most=100, error=InputError)
+        check_number("top_p", self.top_p, above=0, at_most=1, error=InputError)
+        check_number("repetition_penalty", self.repetition_penalty, above=0, at_most=100, error=InputError)
         stops = [self.stop] if isinstance(self.stop, str) else self.stop
         right = isinstance(stops, Sequence) and all(isinstance(text, str) and text for text in stops)
         self._check("stop", right, "a string or a list of strings, none empty")
@@ -96,7 +92,10 @@ class AnswerSettings:
         self._check("tools", listed, "a list of tools")
         _ = self.offered  # what is wrong with them shows now
         if self.constraint is not None and stops:
-            raise InputError(f"stop={self.stop!r} could cut off what constraint asks for; give one of them, not both")
+            raise InputError(
+                f"{setting('stop', self.stop)} could cut off what {setting('constraint')} asks for",
+                remedy="give one of them, not both",
+            )
 
     @classmethod
     def of(cls, options: AnswerOptions | dict[str, Any]) -> Self:
@@ -106,7 +105,7 @@ class AnswerSettings:
             InputError: a name that is not known, or a value out of range.
         """
         if unknown := sorted(set(options) - set(AnswerOptions.__annotations__)):
-            raise InputError(f"unknown settings {unknown}; known are {sorted(AnswerOptions.__annotations__)}")
+            raise InputError(f"unknown settings {unknown}", remedy=f"known are {sorted(AnswerOptions.__annotations__)}")
         return cls(**options)
 
     @cached_property
@@ -123,14 +122,5 @@ class AnswerSettings:
         """The most tokens to write with a base model of this window."""
         return self.max_new_tokens or max(1, min(DEFAULT_NEW_TOKENS, window_tokens // 4))
 
-    def _check(self, name: str, right: bool, limit: str) -> None:
-        if not right:
-            raise InputError(f"{name}={getattr(self, name)!r} is not allowed; it must be {limit}")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    def _check(self, name: str, allowed: bool, limit: str) -> None:
+        check_that(allowed, name, getattr(self, name), limit, error=InputError)

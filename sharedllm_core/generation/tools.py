@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from ..errors import InputError
+from ..errors import InputError, setting
 from ..text.tokenization import TextTokenizer
 from .constraints.constraint import Constraint
 
@@ -61,16 +61,16 @@ class Tools:
         functions = tuple(_function(tool) for tool in tools)
         names = [function["name"] for function in functions]
         if twice := {name for name in names if names.count(name) > 1}:
-            raise InputError(f"several tools are called {sorted(twice)}; give each a name of its own")
+            raise InputError(f"several tools are called {sorted(twice)}", remedy="give each a name of its own")
         if choice in names and choice not in ("auto", "none", "required"):
             return cls(functions, choice, parallel)
         if choice not in ("auto", "none", "required"):
             raise InputError(
-                f"tool_choice={choice!r} is none of the tools, which are {names}; name one of them, "
-                "or give 'auto', 'none' or 'required'"
+                f"{setting('tool_choice', choice)} is none of the tools, which are {names}",
+                remedy=["name one of them", "give 'auto', 'none' or 'required'"],
             )
         if not functions and choice == "required":
-            raise InputError("tool_choice='required', and there are no tools; give some")
+            raise InputError(setting("tool_choice", "required"), limit="and there are no tools", remedy="give some")
         return cls(functions, choice, parallel) if functions else None
 
     @property
@@ -90,14 +90,17 @@ def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
         raise InputError(
-            f"{tool!r:.200} is no tool; give {{'type': 'function', 'function': {{'name': …, 'parameters': …}}}}"
+            f"{tool!r:.200} is no tool", remedy="give {'type': 'function', 'function': {'name': …, 'parameters': …}}"
         )
     if not _NAME.fullmatch(inner["name"]):
-        raise InputError(f"{inner['name']!r} cannot be a tool's name; use letters, digits, '_', '-' and '.', up to 128")
+        raise InputError(
+            f"{inner['name']!r} cannot be a tool's name", remedy="use letters, digits, '_', '-' and '.', up to 128"
+        )
     parameters = inner.get("parameters") or {}
     if not isinstance(parameters, Mapping) or parameters.get("type", "object") != "object":
         raise InputError(
-            f"the parameters of tool {inner['name']!r} are {parameters!r:.200}; give a JSON schema of type 'object'"
+            f"the parameters of tool {inner['name']!r} are {parameters!r:.200}",
+            remedy="give a JSON schema of type 'object'",
         )
     plain = {"type": "object", "properties": {}, **parameters}
     return {"name": inner["name"], "description": inner.get("description") or "", "parameters": plain}
@@ -162,7 +165,8 @@ class ToolNotation:
             return otherwise
         if otherwise is not None and otherwise.schema is None:
             raise InputError(
-                f"with tools an answer cannot keep to {otherwise.said}; give Constraint.json_schema(…), or no tools"
+                f"with tools an answer cannot keep to {otherwise.said}",
+                remedy=["give Constraint.json_schema(…)", "no tools"],
             )
         callable_ones = tools.callable_functions
         begin = self.begin if self.begin_is_token else _literal(self.begin.strip())
@@ -200,7 +204,7 @@ class ToolNotation:
             try:
                 schema = Constraint.json_schema(function["parameters"]).schema
             except InputError as error:
-                raise InputError(f"tool {function['name']!r}: {error}") from error
+                raise InputError(f"tool {function['name']!r}: {error.what}", remedy=error.remedies) from error
             closing = f"{_literal('}')} {self.end}" if self.end_is_token else _literal("}" + self.end)
             rules.append(f"{name}: {_literal(head)} %json {schema} {closing}")
         return rules

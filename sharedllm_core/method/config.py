@@ -9,9 +9,10 @@ from fractions import Fraction
 from functools import cached_property
 from math import ceil, floor, log
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
+from .checks import check_number, check_one_of, check_whole
 
 __all__ = ["KeyPositions", "LowerAttention", "NodeEncoding", "SampleAt", "Scope", "SharedLLMConfig", "known_policies"]
 
@@ -21,6 +22,23 @@ LowerAttention = Literal["causal", "full"]
 NodeEncoding = Literal["alone", "shared"]
 Scope = Literal["chunk", "past"]
 
+_CHOICES = {
+    "sample_at": SampleAt,
+    "key_positions": KeyPositions,
+    "lower_attention": LowerAttention,
+    "node_encoding": NodeEncoding,
+    "scope": Scope,
+}
+_LEAST_WHOLE = {
+    "injection_layers": 1,
+    "chunk_tokens": 1,
+    "tree_depth": 0,
+    "query_position_offset": 0,
+    "min_injected_states": 0,
+    "min_node_tokens": 1,
+}
+_LEAST_IF_GIVEN = {"max_injected_states": 1, "sharpen_above": 2}
+_LEAST_NUMBER = {"compression_ratio": 1, "split_noise_tokens": 0, "min_score_share": 0}
 _COMPARES_CHUNKS = frozenset({"lexical", "two_looks"})  # policies whose scores can be compared between chunks
 _PAPER_LAYERS = 32  # the depth of LLaMA-2-7B, to which the paper's numbers of injected layers belong
 
@@ -103,27 +121,18 @@ class SharedLLMConfig:
     split_before: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        self._check_whole("injection_layers", at_least=1)
-        self._check_whole("chunk_tokens", at_least=1)
-        self._check_whole("tree_depth", at_least=0)
-        self._check_whole("query_position_offset", at_least=0)
-        self._check_number("compression_ratio", at_least=1)
-        self._check_number("split_noise_tokens", at_least=0)
-        self._check_one_of("policy", known_policies())
-        self._check_one_of("sample_at", ("interval_end", "interval_start"))
-        self._check_one_of("key_positions", ("chunk", "local_plus_chunk"))
-        self._check_one_of("lower_attention", ("causal", "full"))
-        self._check_one_of("node_encoding", ("alone", "shared"))
-        self._check_one_of("scope", ("chunk", "past"))
+        for name, least in _LEAST_WHOLE.items():
+            check_whole(name, getattr(self, name), at_least=least)
+        for name, least in _LEAST_IF_GIVEN.items():
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), at_least=least)
+        for name, least in _LEAST_NUMBER.items():
+            check_number(name, getattr(self, name), at_least=least)
         if self.finest_compression_ratio is not None:
-            self._check_number("finest_compression_ratio", at_least=1)
-        if self.max_injected_states is not None:
-            self._check_whole("max_injected_states", at_least=1)
-        if self.sharpen_above is not None:
-            self._check_whole("sharpen_above", at_least=2)
-        self._check_whole("min_injected_states", at_least=0)
-        self._check_number("min_score_share", at_least=0)
-        self._check_whole("min_node_tokens", at_least=1)
+            check_number("finest_compression_ratio", self.finest_compression_ratio, at_least=1)
+        for name, kind in _CHOICES.items():
+            check_one_of(name, getattr(self, name), get_args(kind))
+        check_one_of("policy", self.policy, known_policies())
         self._check_ids("split_after")
         self._check_ids("split_before")
         self._check_halves()
@@ -131,8 +140,10 @@ class SharedLLMConfig:
         self._check_scope()
         if self.node_encoding == "shared" and self.key_positions == "local_plus_chunk":
             raise ConfigError(
-                "node_encoding='shared' takes states from a run of the whole chunk, in which keys have no places in "
-                "their nodes, and key_positions='local_plus_chunk' keeps those; use key_positions='chunk'"
+                f"{setting('node_encoding', 'shared')} takes states from a run of the whole chunk, in which keys have "
+                "no places in their nodes",
+                limit=f"and {setting('key_positions', 'local_plus_chunk')} keeps those",
+                remedy=f"use {setting('key_positions', 'chunk')}",
             )
 
     # ---------------------------------------------------------------------------------------------- presets
@@ -235,8 +246,9 @@ class SharedLLMConfig:
         """
         if self.injection_layers > num_layers:
             raise ConfigError(
-                f"injection_layers={self.injection_layers}, but the base model has {num_layers} layers; "
-                f"use at most {num_layers}"
+                setting("injection_layers", self.injection_layers),
+                limit=f"but the base model has {num_layers} layers",
+                remedy=f"use at most {num_layers}",
             )
 
     # ---------------------------------------------------------------------------------------------- saving
@@ -255,59 +267,48 @@ class SharedLLMConfig:
         names = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - names):
             raise ConfigError(
-                f"unknown settings {unknown}; known are {sorted(names)}. "
-                "A checkpoint written by a newer sharedllm needs that version"
+                f"unknown settings {unknown}",
+                remedy=f"known are {sorted(names)}. A checkpoint written by a newer sharedllm needs that version",
             )
         if "injection_layers" not in values:
-            raise ConfigError("injection_layers is missing; it has no default, give the number of injected layers")
+            raise ConfigError(
+                f"{setting('injection_layers')} is missing",
+                remedy="it has no default, give the number of injected layers",
+            )
         return cls(**values)
 
     # ---------------------------------------------------------------------------------------------- checks
-
-    def _check_whole(self, name: str, *, at_least: int) -> None:
-        value = getattr(self, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-            raise ConfigError(f"{name}={value!r} is not a whole number of at least {at_least}; give one")
-
-    def _check_number(self, name: str, *, at_least: float) -> None:
-        value = getattr(self, name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not at_least <= value < float("inf"):
-            raise ConfigError(f"{name}={value!r} is not a finite number of at least {at_least}; give one")
-
-    def _check_one_of(self, name: str, choices: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        if value not in choices:
-            raise ConfigError(f"{name}={value!r} is not known; use one of {', '.join(map(repr, choices))}")
 
     def _check_ids(self, name: str) -> None:
         ids = getattr(self, name)
         if isinstance(ids, list):  # as JSON and YAML have it
             object.__setattr__(self, name, ids := tuple(ids))
         if not isinstance(ids, tuple) or not all(type(one) is int and one >= 0 for one in ids):
-            raise ConfigError(f"{name}={ids!r} is no tuple of token ids; give ids of 0 or more")
+            raise ConfigError(f"{setting(name, ids)} is no tuple of token ids", remedy="give ids of 0 or more")
 
     def _check_scope(self) -> None:
+        use_past = f"use {setting('scope', 'past')}"
         if self.scope == "chunk":
-            if self.max_injected_states is not None:
+            if (most := self.max_injected_states) is not None:
                 raise ConfigError(
-                    f"max_injected_states={self.max_injected_states} limits a search over all chunks; use scope='past'"
+                    f"{setting('max_injected_states', most)} limits a search over all chunks", remedy=use_past
                 )
             for name, none in (("min_injected_states", 0), ("min_score_share", 0), ("min_node_tokens", 1)):
                 if (value := getattr(self, name)) != none:
-                    raise ConfigError(f"{name}={value} is for a search over all chunks; use scope='past'")
+                    raise ConfigError(f"{setting(name, value)} is for a search over all chunks", remedy=use_past)
             return
         if self.policy not in _COMPARES_CHUNKS:
             raise ConfigError(
-                f"scope='past' compares nodes of different chunks, and policy={self.policy!r} only halves of one node; "
-                "use policy='lexical' or 'two_looks'"
+                f"{setting('scope', 'past')} compares nodes of different chunks",
+                limit=f"and {setting('policy', self.policy)} only halves of one node",
+                remedy=f"use {setting('policy', 'lexical')} or 'two_looks'",
             )
         coarsest = self.level_compression_ratio(0)
         if self.tree_depth and coarsest <= Fraction(str(self.compression_ratio)):
             raise ConfigError(
                 f"whole chunks have {float(coarsest):.3g} tokens per state, and all that is retained should have "
-                f"compression_ratio={self.compression_ratio}; nothing is left to split with: use a greater tree_depth "
-                "or finest_compression_ratio"
+                f"{setting('compression_ratio', self.compression_ratio)}, so nothing is left to split with",
+                remedy=f"use a greater {setting('tree_depth')} or {setting('finest_compression_ratio')}",
             )
 
     def _check_halves(self) -> None:
@@ -315,8 +316,8 @@ class SharedLLMConfig:
         if self.chunk_tokens % unit:
             depth = (self.chunk_tokens & -self.chunk_tokens).bit_length() - 1
             raise ConfigError(
-                f"chunk_tokens={self.chunk_tokens} cannot be halved {self.tree_depth} times; "
-                f"use a multiple of {unit} or tree_depth={depth}"
+                f"{setting('chunk_tokens', self.chunk_tokens)} cannot be halved {self.tree_depth} times",
+                remedy=f"use a multiple of {unit} or {setting('tree_depth', depth)}",
             )
 
     def _check_finest_level(self) -> None:
@@ -324,9 +325,10 @@ class SharedLLMConfig:
         if finest < 1:
             least = Fraction(2**self.tree_depth, self.tree_depth + 1)
             raise ConfigError(
-                f"compression_ratio={self.compression_ratio} with tree_depth={self.tree_depth} asks for "
-                f"{float(1 / finest):.3g} states per token at the finest level, and there is only one; "
-                f"use compression_ratio={ceil(least)} or more, or a smaller tree_depth"
+                f"{setting('compression_ratio', self.compression_ratio)} with {setting('tree_depth', self.tree_depth)} "
+                f"asks for {float(1 / finest):.3g} states per token at the finest level",
+                limit="and there is only one",
+                remedy=f"use {setting('compression_ratio', ceil(least))} or more, or a smaller {setting('tree_depth')}",
             )
 
 

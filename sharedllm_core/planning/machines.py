@@ -1,10 +1,10 @@
 """Machines that a plan is made for: published peaks times stated shares of them, and assumed prices."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
-from ..errors import ConfigError
-from .checks import check_number
+from ..errors import ConfigError, setting
+from ..method.checks import check_number
 
 __all__ = ["MACHINES", "Machine"]
 
@@ -40,12 +40,11 @@ class Machine:
     bandwidth_share: float = 0.7
 
     def __post_init__(self) -> None:
-        for name in ("tflops", "bandwidth_gb_per_s", "memory_gb", "disk_gb_per_s", "matrix_share", "bandwidth_share"):
+        for name in ("tflops", "bandwidth_gb_per_s", "memory_gb", "disk_gb_per_s"):
             check_number(name, getattr(self, name), above=0)
-        check_number("price_per_hour", self.price_per_hour)
         for name in ("matrix_share", "bandwidth_share"):
-            if getattr(self, name) > 1:
-                raise ConfigError(f"{name}={getattr(self, name)!r} is more than the whole peak; give at most 1")
+            check_number(name, getattr(self, name), above=0, at_most=1)
+        check_number("price_per_hour", self.price_per_hour, at_least=0)
 
     @classmethod
     def named(cls, name: str, price_per_hour: float | None = None) -> Self:
@@ -56,7 +55,8 @@ class Machine:
         """
         if name not in MACHINES:
             raise ConfigError(
-                f"machine={name!r} is not known; use one of {', '.join(MACHINES)}, or make a Machine of your own"
+                f"{setting('machine', name)} is not known",
+                remedy=f"use one of {', '.join(MACHINES)}, or make a Machine of your own",
             )
         machine = cls(**vars(MACHINES[name]))
         return machine if price_per_hour is None else replace(machine, price_per_hour=price_per_hour)
@@ -82,40 +82,16 @@ class Machine:
         return num_bytes <= self.memory_gb * GB
 
 
-#: Rates of accelerators are their makers' for dense half-precision products (SXM). Disk rates, prices, and all of the
-#: CPU's numbers are assumptions: prices above all differ, so give your own. The CPU's rate is one at which the times to
-#: the first token that docs/results/efficiency.md measured come out.
-MACHINES = {
-    "cpu-2-cores": Machine(
-        name="cpu-2-cores",
-        tflops=0.35,
-        bandwidth_gb_per_s=20,
-        memory_gb=16,
-        disk_gb_per_s=0.5,
-        price_per_hour=0.1,
-    ),
-    "a100-80gb": Machine(
-        name="a100-80gb",
-        tflops=312,
-        bandwidth_gb_per_s=2039,
-        memory_gb=80,
-        disk_gb_per_s=2,
-        price_per_hour=2.0,
-    ),
-    "h100": Machine(
-        name="h100",
-        tflops=989,
-        bandwidth_gb_per_s=3350,
-        memory_gb=80,
-        disk_gb_per_s=2,
-        price_per_hour=3.0,
-    ),
-    "h200": Machine(
-        name="h200",
-        tflops=989,
-        bandwidth_gb_per_s=4800,
-        memory_gb=141,
-        disk_gb_per_s=2,
-        price_per_hour=4.0,
-    ),
-}
+_COLUMNS = ("name", "tflops", "bandwidth_gb_per_s", "memory_gb", "disk_gb_per_s", "price_per_hour")
+# Rates of accelerators are their makers' for dense half-precision products (SXM). Disk rates, prices, and all of the
+# CPU's numbers are assumptions: prices above all differ, so give your own. The CPU's rate is one at which the times to
+# the first token that docs/results/efficiency.md measured come out.
+_ROWS: tuple[tuple[Any, ...], ...] = (
+    ("cpu-2-cores", 0.35, 20, 16, 0.5, 0.1),
+    ("a100-80gb", 312, 2039, 80, 2, 2.0),
+    ("h100", 989, 3350, 80, 2, 3.0),
+    ("h200", 989, 4800, 141, 2, 4.0),
+)
+
+#: Known machines by name.
+MACHINES = {row[0]: Machine(**dict(zip(_COLUMNS, row, strict=True))) for row in _ROWS}

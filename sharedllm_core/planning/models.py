@@ -1,70 +1,33 @@
 """Models that a plan is made for: published shapes by name, and checkpoints by folder."""
 
 from pathlib import Path
+from typing import Any
 
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError, setting
 from ..method.config import SharedLLMConfig
-from .shapes import ModelShape, read_json
+from .shapes import COPY_AGAIN, ModelShape, read_json
 
 __all__ = ["MODELS", "read_model"]
 
-#: Published sizes, in bfloat16.
-MODELS = {
-    "llama-3.1-8b": ModelShape(
-        layers=32,
-        hidden=4096,
-        intermediate=14336,
-        heads=32,
-        kv_heads=8,
-        head_size=128,
-        vocabulary=128256,
-        window_tokens=131072,
-    ),
-    "llama-3.1-70b": ModelShape(
-        layers=80,
-        hidden=8192,
-        intermediate=28672,
-        heads=64,
-        kv_heads=8,
-        head_size=128,
-        vocabulary=128256,
-        window_tokens=131072,
-    ),
-    "qwen3-0.6b": ModelShape(
-        layers=28,
-        hidden=1024,
-        intermediate=3072,
-        heads=16,
-        kv_heads=8,
-        head_size=128,
-        vocabulary=151936,
-        window_tokens=40960,
-        tied=True,
-        query_key_norms=True,
-    ),
-    "qwen3-8b": ModelShape(
-        layers=36,
-        hidden=4096,
-        intermediate=12288,
-        heads=32,
-        kv_heads=8,
-        head_size=128,
-        vocabulary=151936,
-        window_tokens=40960,
-        query_key_norms=True,
-    ),
+_COLUMNS = ("layers", "hidden", "intermediate", "heads", "kv_heads", "head_size", "vocabulary", "window_tokens")
+_ROWS: dict[str, tuple[int, ...]] = {
+    "llama-3.1-8b": (32, 4096, 14336, 32, 8, 128, 128256, 131072),
+    "llama-3.1-70b": (80, 8192, 28672, 64, 8, 128, 128256, 131072),
+    "qwen3-0.6b": (28, 1024, 3072, 16, 8, 128, 151936, 40960),
+    "qwen3-8b": (36, 4096, 12288, 32, 8, 128, 151936, 40960),
     # The third version; the first one's vocabulary is 32,000 and it slides a window of 4,096.
-    "mistral-7b": ModelShape(
-        layers=32,
-        hidden=4096,
-        intermediate=14336,
-        heads=32,
-        kv_heads=8,
-        head_size=128,
-        vocabulary=32768,
-        window_tokens=32768,
-    ),
+    "mistral-7b": (32, 4096, 14336, 32, 8, 128, 32768, 32768),
 }
+_TIED = {"qwen3-0.6b"}
+
+
+def _published(name: str, sizes: tuple[int, ...]) -> ModelShape:
+    columns: dict[str, Any] = dict(zip(_COLUMNS, sizes, strict=True))
+    return ModelShape(**columns, tied=name in _TIED, query_key_norms=name.startswith("qwen3"))
+
+
+#: Published sizes by name, in bfloat16.
+MODELS = {name: _published(name, sizes) for name, sizes in _ROWS.items()}
 
 
 def read_model(name: str | Path) -> tuple[ModelShape, SharedLLMConfig | None]:
@@ -82,8 +45,8 @@ def read_model(name: str | Path) -> tuple[ModelShape, SharedLLMConfig | None]:
         return MODELS[str(name)], None
     if not Path(name).exists():
         raise ConfigError(
-            f"model={str(name)!r} is neither known nor a folder; "
-            f"use one of {', '.join(MODELS)}, or a checkpoint's folder with a config.json"
+            f"{setting('model', str(name))} is neither known nor a folder",
+            remedy=f"use one of {', '.join(MODELS)}, or a checkpoint's folder with a config.json",
         )
     values = read_json(Path(name))
     shape = ModelShape.from_config(name)
@@ -91,5 +54,5 @@ def read_model(name: str | Path) -> tuple[ModelShape, SharedLLMConfig | None]:
         return shape, None
     method = values.get("method")
     if not isinstance(method, dict):
-        raise CheckpointError(f"{Path(name) / 'config.json'} says nothing of 'method'; copy the checkpoint again")
+        raise CheckpointError(f"{Path(name) / 'config.json'} says nothing of 'method'", remedy=COPY_AGAIN)
     return shape, SharedLLMConfig.from_dict(method)

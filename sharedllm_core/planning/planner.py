@@ -1,12 +1,14 @@
 """`plan`: the formulas put together."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
-from ..errors import WindowError
+from ..errors import WindowError, setting
+from ..method.checks import check_whole
 from ..method.config import SharedLLMConfig
 from . import formulas
 from .assumptions import assumptions_of
-from .checks import check_whole
 from .machines import Machine
 from .results import (
     CachePlan,
@@ -53,32 +55,37 @@ def plan(
         ConfigError: a number that is out of range, or more injection layers than layers.
         WindowError: question and answer are more than the model's window.
     """
-    for name, value, at_least in (
+    for name, number, at_least in (
         ("past_tokens", past_tokens, 0),
         ("question_tokens", question_tokens, 1),
         ("answer_tokens", answer_tokens, 1),
         ("questions_per_day", questions_per_day, 1),
         ("days_per_year", days_per_year, 1),
     ):
-        check_whole(name, value, at_least=at_least)
+        check_whole(name, number, at_least=at_least)
     method.check_fits(shape.layers)
     _check_window(shape, question_tokens, answer_tokens)
-    work = _Work(shape, method, machine, past_tokens, question_tokens, answer_tokens)
+    work = _Work(past_tokens, question_tokens, answer_tokens, shape, method, machine)
+    return _plan_of(work, prices, questions_per_day, days_per_year)
+
+
+def _plan_of(work: "_Work", prices: HostedPrices | None, questions_per_day: int, days_per_year: int) -> Plan:
     shared, full = work.shared_question(), work.full_question()
     hosted = work.hosted_question(prices) if prices else None
     per_year = (questions_per_day, days_per_year)
-    shared_kept = days_per_year * machine.cost(work.busy_seconds(work.shared_reading(), shared, questions_per_day))
+    shared_busy = work.busy_seconds(work.shared_reading(), shared, questions_per_day)
+    shared_kept = days_per_year * work.machine.cost(shared_busy)
     return Plan(
-        shape=shape,
-        method=method,
-        machine=machine,
-        past_tokens=past_tokens,
-        question_tokens=question_tokens,
-        answer_tokens=answer_tokens,
-        questions_per_day=questions_per_day,
-        days_per_year=days_per_year,
+        shape=work.shape,
+        method=work.method,
+        machine=work.machine,
         prices=prices,
+        past_tokens=work.past_tokens,
         num_states=work.retained.num_states,
+        question_tokens=work.question_tokens,
+        questions_per_day=questions_per_day,
+        answer_tokens=work.answer_tokens,
+        days_per_year=days_per_year,
         shared_memory=work.shared_memory(),
         full_memory=work.full_memory(),
         shared_reading=work.shared_reading(),
@@ -91,41 +98,54 @@ def plan(
         shared_year=work.year(work.shared_reading(), shared, *per_year, shared_kept),
         full_year=work.year(work.full_reading(), full, *per_year, shared_kept),
         hosted_year=work.hosted_year(hosted, *per_year, shared_kept) if hosted else None,
-        assumptions=assumptions_of(machine, method, prices),
+        assumptions=assumptions_of(work.machine, work.method, prices),
     )
 
 
 def _check_window(shape: ModelShape, question_tokens: int, answer_tokens: int) -> None:
     if question_tokens + answer_tokens > shape.window_tokens:
         raise WindowError(
-            f"question_tokens={question_tokens} and answer_tokens={answer_tokens} are more than the model's window of "
-            f"{shape.window_tokens} tokens; make one of them smaller (documents count as past tokens and not here)"
+            f"{setting('question_tokens', question_tokens)} and {setting('answer_tokens', answer_tokens)} are more "
+            f"than the model's window of {shape.window_tokens} tokens",
+            remedy="make one of them smaller (documents count as past tokens and not here)",
         )
 
 
+@dataclass(frozen=True)
 class _Work:
     """One question about some documents on one machine, and the formulas that belong to it."""
 
-    def __init__(
-        self,
-        shape: ModelShape,
-        method: SharedLLMConfig,
-        machine: Machine,
-        past_tokens: int,
-        question_tokens: int,
-        answer_tokens: int,
-    ) -> None:
-        self.shape = shape
-        self.method = method
-        self.machine = machine
-        self.past_tokens = past_tokens
-        self.question_tokens = question_tokens
-        self.answer_tokens = answer_tokens
-        self.retained = count_retained(past_tokens, method)
-        self.all = count_all(past_tokens, method)
-        self.states_bytes = formulas.state_bytes(shape, method, self.retained.num_states)
-        self.injection_bytes = shape.injection_parameters(method.injection_layers) * shape.bytes_per_parameter
-        self.read_bytes = shape.parameters_read * shape.bytes_per_parameter
+    past_tokens: int
+    question_tokens: int
+    answer_tokens: int
+    shape: ModelShape
+    method: SharedLLMConfig
+    machine: Machine
+
+    @cached_property
+    def retained(self) -> TreeCounts:
+        """The tree nodes that one question retains."""
+        return count_retained(self.past_tokens, self.method)
+
+    @cached_property
+    def all(self) -> TreeCounts:
+        """All tree nodes."""
+        return count_all(self.past_tokens, self.method)
+
+    @property
+    def states_bytes(self) -> int:
+        """Bytes of the retained states."""
+        return formulas.state_bytes(self.shape, self.method, self.retained.num_states)
+
+    @property
+    def injection_bytes(self) -> int:
+        """Bytes of the injection's parameters."""
+        return self.shape.injection_parameters(self.method.injection_layers) * self.shape.bytes_per_parameter
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes of the parameters that one forward pass reads."""
+        return self.shape.parameters_read * self.shape.bytes_per_parameter
 
     # ---------------------------------------------------------------------------------------------- memory
 

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..method.checks import check_number
 from ..method.config import SharedLLMConfig
-from .checks import check_number
 from .machines import Machine
 from .shapes import ModelShape
 
@@ -43,10 +43,10 @@ class HostedPrices:
     cached: float | None = None
 
     def __post_init__(self) -> None:
-        check_number("input price", self.input)
-        check_number("output price", self.output)
+        check_number("input", self.input, at_least=0)
+        check_number("output", self.output, at_least=0)
         if self.cached is not None:
-            check_number("cached input price", self.cached)
+            check_number("cached", self.cached, at_least=0)
 
     def question(self, past_tokens: int, question_tokens: int, answer_tokens: int, *, past_price: float) -> float:
         """USD for one question: the documents at `past_price`, the question as input, the answer as output."""

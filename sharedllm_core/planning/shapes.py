@@ -10,10 +10,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import CheckpointError, ConfigError, UnsupportedBaseError
-from .checks import check_whole
+from ..errors import CheckpointError, ConfigError, UnsupportedBaseError, setting
+from ..method.checks import check_whole
 
-__all__ = ["ModelShape", "bytes_of_dtype", "read_json"]
+__all__ = ["COPY_AGAIN", "ModelShape", "bytes_of_dtype", "read_json"]
+
+#: What to do about a damaged `config.json`.
+COPY_AGAIN = "copy the checkpoint again"
 
 _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -26,7 +29,7 @@ def bytes_of_dtype(dtype: str) -> int:
     """
     name = dtype.removeprefix("torch.")
     if name not in _BYTES:
-        raise ConfigError(f"dtype={dtype!r} is not known; use one of {', '.join(_BYTES)}")
+        raise ConfigError(f"{setting('dtype', dtype)} is not known", remedy=f"use one of {', '.join(_BYTES)}")
     return _BYTES[name]
 
 
@@ -75,7 +78,8 @@ class ModelShape:
                 check_whole(field.name, getattr(self, field.name), at_least=1)
         if self.heads % self.kv_heads:
             raise ConfigError(
-                f"heads={self.heads} cannot share kv_heads={self.kv_heads} evenly; give a divisor of {self.heads}"
+                f"heads={self.heads} cannot share kv_heads={self.kv_heads} evenly",
+                remedy=f"give a divisor of {self.heads}",
             )
 
     # ---------------------------------------------------------------------------------------------- reading
@@ -98,13 +102,13 @@ class ModelShape:
         family = values.get("model_type")
         if family not in _FAMILY_DEFAULTS:
             raise UnsupportedBaseError(
-                f"{source} is of type {family!r}, whose parameters cannot be counted; "
-                f"use one of {', '.join(_FAMILY_DEFAULTS)}"
+                f"{source} is of type {family!r}, whose parameters cannot be counted",
+                remedy=f"use one of {', '.join(_FAMILY_DEFAULTS)}",
             )
         # A configuration says None for what follows from other sizes.
         said = _FAMILY_DEFAULTS[family] | {name: value for name, value in values.items() if value is not None}
         if missing := [name for name in _SIZES if name not in said]:
-            raise CheckpointError(f"{source} says nothing of {missing[0]!r}; give a complete configuration")
+            raise CheckpointError(f"{source} says nothing of {missing[0]!r}", remedy="give a complete configuration")
         heads, hidden = said["num_attention_heads"], said["hidden_size"]
         check_whole("num_attention_heads", heads, at_least=1)
         check_whole("hidden_size", hidden, at_least=1)
@@ -211,7 +215,7 @@ def _values(config: Any) -> tuple[dict[str, Any], str]:
         return values, source
     base = values.get("text_config")
     if not isinstance(base, dict):
-        raise CheckpointError(f"{source} says nothing of its base model under 'text_config'; copy the checkpoint again")
+        raise CheckpointError(f"{source} says nothing of its base model under 'text_config'", remedy=COPY_AGAIN)
     return {"dtype": values.get("dtype")} | base, source
 
 
@@ -221,7 +225,7 @@ def _attributes(config: Any) -> dict[str, Any]:
         return values
     if not hasattr(config, "__dict__"):
         raise ConfigError(
-            f"config={config!r} is no configuration; give one of transformers, its dictionary, or a folder"
+            f"config={config!r} is no configuration", remedy="give one of transformers, its dictionary, or a folder"
         )
     return vars(config)
 
@@ -234,11 +238,13 @@ def read_json(folder: Path) -> dict[str, Any]:
     """
     file = folder / "config.json"
     if not file.is_file():
-        raise CheckpointError(f"{folder} is not a checkpoint: it has no config.json; give a folder of save_pretrained")
+        raise CheckpointError(
+            f"{folder} is not a checkpoint: it has no config.json", remedy="give a folder of save_pretrained"
+        )
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read as JSON ({error}); copy the checkpoint again") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{file} holds no JSON object; copy the checkpoint again")
-    return values
+        raise CheckpointError(f"{file} cannot be read as JSON ({error})", remedy=COPY_AGAIN) from error
+    if isinstance(values, dict):
+        return values
+    raise CheckpointError(f"{file} holds no JSON object", remedy=COPY_AGAIN)

@@ -77,8 +77,8 @@ class TextTokenizer:
     def __init__(self, tokenizer: Any) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise TokenizerError(
-                f"{type(tokenizer).__name__} gives no character offsets; "
-                "load a fast tokenizer (one with tokenizer.json)"
+                f"{type(tokenizer).__name__} gives no character offsets",
+                remedy="load a fast tokenizer (one with tokenizer.json)",
             )
         self.tokenizer = tokenizer
         # A copy of its own: what a document says is text, even where it looks like a special token, and all of it.

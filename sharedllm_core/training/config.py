@@ -1,21 +1,43 @@
 """`TrainingConfig`: everything about one training run, from a YAML file, checked before anything is loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
+from ..method.checks import check_number, check_one_of, check_that, check_whole
 from ..method.config import SharedLLMConfig
 
 __all__ = ["Phase", "Trained", "TrainingConfig"]
 
 Phase = Literal["language_modelling", "instruction"]
 Trained = Literal["injection", "injection+upper", "all"]
-_PRESETS = get_args(Phase)
+Schedule = Literal["cosine", "linear", "constant"]
+Optimizer = Literal["adamw", "adafactor"]
+
+_CHOICES = {
+    "phase": get_args(Phase),
+    "trained": get_args(Trained),
+    "schedule": get_args(Schedule),
+    "optimizer": get_args(Optimizer),
+    "dtype": ("float32", "bfloat16", "float64"),
+    "device": (None, "cpu", "cuda"),
+}
+_AT_LEAST_1 = (
+    "sequence_tokens",
+    "max_past_tokens",
+    "max_running_tokens",
+    "steps",
+    "batch_size",
+    "accumulation",
+    "log_every",
+    "save_every",
+    "eval_every",
+    "keep_checkpoints",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,79 +108,75 @@ class TrainingConfig:
     learning_rate: float = 1e-5
     min_learning_rate_share: float = 0.0
     warmup_steps: int = 0
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Schedule = "cosine"
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     adam_beta2: float = 0.999
-    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    optimizer: Optimizer = "adamw"
     dtype: str = "float32"
     bf16: bool = False
     gradient_checkpointing: bool = False
     device: str | None = None
     seed: int = 0
     log_every: int = 10
+    tensorboard: bool = True
     save_every: int = 500
     eval_every: int = 500
     keep_checkpoints: int = 2
-    tensorboard: bool = True
     workers: int = 0
 
     def __post_init__(self) -> None:
         self._check_sources()
-        for name in ("phase", "trained", "schedule"):
-            choices = {"phase": _PRESETS, "trained": get_args(Trained), "schedule": ("cosine", "linear", "constant")}[
-                name
-            ]
-            self._check(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
-        for name in ("sequence_tokens", "max_past_tokens", "max_running_tokens", "steps", "batch_size", "accumulation"):
-            self._check(name, _whole(getattr(self, name), 1), "a whole number of at least 1")
-        for name in ("log_every", "save_every", "eval_every", "keep_checkpoints"):
-            self._check(name, _whole(getattr(self, name), 1), "a whole number of at least 1")
-        self._check("seed", _whole(self.seed, 0) and self.seed < 2**32, "a whole number from 0 to 4294967295")
+        for name, choices in _CHOICES.items():
+            check_one_of(name, getattr(self, name), choices)
+        for name in _AT_LEAST_1:
+            check_whole(name, getattr(self, name), at_least=1)
         for name in ("random_chunk_positions", "warmup_steps", "workers"):
-            self._check(name, _whole(getattr(self, name), 0), "a whole number of at least 0")
+            check_whole(name, getattr(self, name), at_least=0)
+        check_whole("seed", self.seed, at_least=0, at_most=2**32 - 1)
         for name in ("learning_rate", "max_grad_norm"):
-            self._check(
-                name, _number(getattr(self, name)) and getattr(self, name) > 0, "a number above 0 (write 1.0e-5)"
-            )
-        self._check("weight_decay", _number(self.weight_decay) and self.weight_decay >= 0, "at least 0")
-        self._check("past_share", _number(self.past_share) and 0 < self.past_share < 1, "between 0 and 1")
-        self._check("adam_beta2", _number(self.adam_beta2) and 0 < self.adam_beta2 < 1, "between 0 and 1")
-        share = self.min_learning_rate_share
-        self._check("min_learning_rate_share", _number(share) and 0 <= share <= 1, "from 0 to 1")
-        self._check("dtype", self.dtype in ("float32", "bfloat16", "float64"), "float32, bfloat16 or float64")
-        self._check("optimizer", self.optimizer in ("adamw", "adafactor"), "adamw or adafactor")
-        self._check("warmup_steps", self.warmup_steps <= self.steps, f"at most steps={self.steps}")
-        self._check("device", self.device in (None, "cpu", "cuda"), "cpu, or left out for a GPU where there is one")
-        self._check("bf16", self.bf16 or self.dtype != "bfloat16", "true with dtype: bfloat16")
+            # YAML reads 1e-5 as a string.
+            check_number(name, getattr(self, name), above=0, remedy="give one (write 1.0e-5)")
+        for name in ("past_share", "adam_beta2"):
+            check_number(name, getattr(self, name), above=0, below=1)
+        check_number("weight_decay", self.weight_decay, at_least=0)
+        check_number("min_learning_rate_share", self.min_learning_rate_share, at_least=0, at_most=1)
+        most = f"at most {setting('steps', self.steps)}"
+        check_that(self.warmup_steps <= self.steps, "warmup_steps", self.warmup_steps, most)
+        check_that(self.bf16 or self.dtype != "bfloat16", "bf16", self.bf16, "true with dtype: bfloat16")
         self._check_in_batch_past()
 
     def _check_sources(self) -> None:
         if bool(self.base) == bool(self.model):
-            raise ConfigError("give either base (to add an injection) or model (to go on from a checkpoint)")
+            raise ConfigError(
+                f"give either {setting('base')} (to add an injection) or {setting('model')} (to go on from a "
+                "checkpoint)"
+            )
         if self.model and "injection_layers" in self.method:
             raise ConfigError(
-                f"injection_layers={self.method['injection_layers']} with model={self.model!r}: a checkpoint has its "
-                "own; leave it out, or add an injection anew with base"
+                f"{setting('injection_layers', self.method['injection_layers'])} with "
+                f"{setting('model', self.model)}: a checkpoint has its own",
+                remedy=f"leave it out, or add an injection anew with {setting('base')}",
             )
         if bool(self.data) == (self.tasks is not None):
-            raise ConfigError("give either data (files of JSON lines) or tasks (settings of the generator)")
+            raise ConfigError(
+                f"give either {setting('data')} (files of JSON lines) or {setting('tasks')} (settings of the generator)"
+            )
         if self.tasks is not None and self.phase != "instruction":
-            raise ConfigError("tasks are questions and answers; use phase: instruction, or give data")
+            raise ConfigError(
+                f"{setting('tasks')} are questions and answers", remedy="use phase: instruction, or give data"
+            )
 
     def _check_in_batch_past(self) -> None:
         pairs = self.in_batch_past
-        right = bool(pairs) and all(len(pair) == 2 and _whole(pair[0], 0) and _whole(pair[1], 1) for pair in pairs)
-        right = right and pairs[0][0] == 0 and list(pairs) == sorted(pairs)
-        self._check(
-            "in_batch_past", right, "pairs of step and rows, in order, the first of step 0, such as [[0, 1], [1000, 8]]"
+        check_that(
+            _are_pairs(pairs),
+            "in_batch_past",
+            pairs,
+            "pairs of step and rows, in order, the first of step 0, such as [[0, 1], [1000, 8]]",
         )
-        most = max(rows for _, rows in pairs)
-        self._check("in_batch_past", most <= self.batch_size, f"of at most batch_size={self.batch_size} rows")
-
-    def _check(self, name: str, right: bool, limit: str) -> None:
-        if not right:
-            raise ConfigError(f"{name}={getattr(self, name)!r} is not allowed; it must be {limit}")
+        most = f"of at most {setting('batch_size', self.batch_size)} rows"
+        check_that(max(rows for _, rows in pairs) <= self.batch_size, "in_batch_past", pairs, most)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -170,12 +188,12 @@ class TrainingConfig:
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}; give a YAML file") from error
+            raise ConfigError(f"{path} cannot be read: {error.strerror}", remedy="give a YAML file") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is no YAML: {error}") from error
         if not isinstance(values, dict):
             raise ConfigError(
-                f"{path} holds a {type(values).__name__}; write one field per line, such as `steps: 1000`"
+                f"{path} holds a {type(values).__name__}", remedy="write one field per line, such as `steps: 1000`"
             )
         return cls.from_dict(values)
 
@@ -188,9 +206,9 @@ class TrainingConfig:
         """
         known = {entry.name for entry in fields(cls)}
         if unknown := sorted(str(name) for name in set(values) - known):
-            raise ConfigError(f"unknown fields {unknown}; known are {sorted(known)}")
+            raise ConfigError(f"unknown fields {unknown}", remedy=f"known are {sorted(known)}")
         if "output" not in values:
-            raise ConfigError("output is missing; name a folder for checkpoints and the model")
+            raise ConfigError(f"{setting('output')} is missing", remedy="name a folder for checkpoints and the model")
         plain = {name: value for name, value in values.items() if value is not None}  # an empty key is one left out
         for name in ("data", "eval_data"):
             if name in plain:
@@ -200,7 +218,9 @@ class TrainingConfig:
             try:
                 plain["in_batch_past"] = tuple(tuple(pair) for pair in plain["in_batch_past"])
             except TypeError as error:
-                raise ConfigError(f"in_batch_past={plain['in_batch_past']!r} are no pairs; write [[0, 1]]") from error
+                raise ConfigError(
+                    f"{setting('in_batch_past', plain['in_batch_past'])} are no pairs", remedy="write [[0, 1]]"
+                ) from error
         return cls(**plain)
 
     def to_dict(self) -> dict[str, Any]:
@@ -236,9 +256,9 @@ class TrainingConfig:
         return next(rows for first, rows in reversed(self.in_batch_past) if step >= first)
 
 
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+def _are_pairs(pairs: Sequence[tuple[int, ...]]) -> bool:
+    """Whether these are pairs of a step and a number of rows in ascending order, the first of step 0."""
+    whole = all(len(pair) == 2 and all(type(number) is int for number in pair) for pair in pairs)
+    if not whole or not pairs or list(pairs) != sorted(pairs):
+        return False
+    return pairs[0][0] == 0 and all(rows >= 1 for _, rows in pairs)

@@ -5,11 +5,12 @@ An item is a row of a batch; see `items`.
 
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from ..errors import ConfigError, InputError
+from ..errors import ConfigError, DocumentError, InputError, SharedLLMError, setting
 from ..method.config import SharedLLMConfig
 from ..text.tokenization import TextTokenizer
 from .items import NO_LOSS, Item, Turn, conversation_item, count_running_tokens
@@ -56,14 +57,17 @@ class TextDataset(Dataset[Item]):
         self._where: list[tuple[int, int]] = []  # row and character of each sequence
         lengths: list[int] = []
 
-        def check(row: dict[str, Any]) -> str | None:
+        def check(row: dict[str, Any]) -> DocumentError | None:
             if not isinstance(row.get("text"), str):
-                return f'an object with {sorted(row)}; write one with a string "text"'
+                return DocumentError(f"an object with {sorted(row)}", remedy='write one with a string "text"')
             if not row["text"].strip():
-                return "text is empty; leave the row out"
+                return DocumentError("text is empty", remedy="leave the row out")
             # One token is past context and the next has nothing before it: only from the third on there is a loss.
             if len(row["text"]) < _SHORT_CHARACTERS and len(tokenizer.encode(row["text"]).ids) < _LEAST_TOKENS:
-                return f"text has fewer than {_LEAST_TOKENS} tokens, so there is nothing to predict; leave the row out"
+                return DocumentError(
+                    f"text has fewer than {_LEAST_TOKENS} tokens, so there is nothing to predict",
+                    remedy="leave the row out",
+                )
             lengths.append(len(row["text"]))
             return None
 
@@ -87,10 +91,11 @@ class TextDataset(Dataset[Item]):
         return Item(chunks, ids[:past][-_QUERY_TOKENS:], running, labels)
 
 
+@dataclass(eq=False)
 class InstructionDataset(Dataset[Item]):
     """Instruction tuning: documents, and questions with their answers, per row; loss on the answers.
 
-    Args:
+    Attributes:
         paths: files of JSON lines with `documents` (texts, or objects with `text`), `question` (a text, or messages)
             and `answer`; or, in place of these two, `turns` of a conversation: objects with `question` (a text) and
             `answer`.
@@ -103,37 +108,36 @@ class InstructionDataset(Dataset[Item]):
         DocumentError: see `JsonRows`; or documents that are too long, with file and line.
     """
 
-    def __init__(
-        self,
-        paths: Sequence[str],
-        tokenizer: TextTokenizer,
-        method: SharedLLMConfig,
-        max_past_tokens: int,
-        max_running_tokens: int,
-    ) -> None:
-        self._tokenizer = tokenizer
-        self._method = method
-        self._max_running_tokens = max_running_tokens
+    paths: Sequence[str]
+    tokenizer: TextTokenizer
+    method: SharedLLMConfig
+    max_past_tokens: int
+    max_running_tokens: int
 
-        def check(row: dict[str, Any]) -> str | None:
-            if fault := _fault(row):
-                return fault
-            tokens = sum(tokenizer.count(_text(document)) for document in row["documents"])
-            if tokens > max_past_tokens:
-                limit = f"max_past_tokens is {max_past_tokens:,}"
-                return f"{tokens:,} tokens of documents, and {limit}; raise it, or split them"
-            try:
-                running = count_running_tokens(_turns(row), tokenizer)
-            except InputError as error:
-                return str(error)
-            if running > max_running_tokens:
-                return (
-                    f"{running:,} tokens of question and answer, and max_running_tokens, or the base's window, is "
-                    f"{max_running_tokens:,}; raise it where it can be, or shorten them"
-                )
-            return None
+    def __post_init__(self) -> None:
+        self._rows = JsonRows(self.paths, self._fault)
 
-        self._rows = JsonRows(paths, check)
+    def _fault(self, row: dict[str, Any]) -> SharedLLMError | None:
+        if fault := _fault(row):
+            return fault
+        tokens = sum(self.tokenizer.count(_text(document)) for document in row["documents"])
+        if tokens > self.max_past_tokens:
+            return DocumentError(
+                f"{tokens:,} tokens of documents",
+                limit=f"and {setting('max_past_tokens')} is {self.max_past_tokens:,}",
+                remedy="raise it, or split them",
+            )
+        try:
+            running = count_running_tokens(_turns(row), self.tokenizer)
+        except InputError as error:
+            return error
+        if running > self.max_running_tokens:
+            return DocumentError(
+                f"{running:,} tokens of question and answer",
+                limit=f"and {setting('max_running_tokens')}, or the base's window, is {self.max_running_tokens:,}",
+                remedy="raise it where it can be, or shorten them",
+            )
+        return None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -141,16 +145,17 @@ class InstructionDataset(Dataset[Item]):
     def __getitem__(self, number: int) -> Item:
         row = self._rows[number]
         texts = [_text(document) for document in row["documents"]]
-        return conversation_item(texts, _turns(row), self._tokenizer, self._method)
+        return conversation_item(texts, _turns(row), self.tokenizer, self.method)
 
 
+@dataclass(eq=False)
 class TaskDataset(Dataset[Item]):
     """Generated look-up tasks, made when they are asked for; item i is set of documents i of the stream.
 
     Where there are several tasks over one set of documents, an item is a conversation with a turn for each. Where there
     are several settings, items take them in turn.
 
-    Args:
+    Attributes:
         texts: what documents are cut from; see `generate_tasks`.
         settings: which tasks; one or several.
         seed: of the stream.
@@ -159,32 +164,26 @@ class TaskDataset(Dataset[Item]):
         method: the numbers of the method.
     """
 
-    def __init__(
-        self,
-        texts: Iterable[Text] | None,
-        settings: Sequence[TaskSettings],
-        seed: int,
-        count: int,
-        tokenizer: TextTokenizer,
-        method: SharedLLMConfig,
-    ) -> None:
-        self._texts = None if texts is None else list(texts)
-        self._settings = settings
-        self._seed = seed
-        self._count = count
-        self._tokenizer = tokenizer
-        self._method = method
+    texts: Iterable[Text] | None
+    settings: Sequence[TaskSettings]
+    seed: int
+    count: int
+    tokenizer: TextTokenizer
+    method: SharedLLMConfig
+
+    def __post_init__(self) -> None:
+        self._texts = None if self.texts is None else list(self.texts)
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def __getitem__(self, number: int) -> Item:
-        settings = self._settings[number % len(self._settings)]
+        settings = self.settings[number % len(self.settings)]
         turns = settings.questions_per_set
-        tasks = list(generate_tasks(self._texts, settings, self._seed, start=number * turns, count=turns))
+        tasks = list(generate_tasks(self._texts, settings, self.seed, start=number * turns, count=turns))
         texts = [document["text"] for document in tasks[0].documents]
         asked = [Turn(task.question, task.answer) for task in tasks]
-        return conversation_item(texts, asked, self._tokenizer, self._method)
+        return conversation_item(texts, asked, self.tokenizer, self.method)
 
 
 class Passes(Dataset[Item]):
@@ -215,39 +214,40 @@ class Passes(Dataset[Item]):
         return self._dataset[self._order[1][place]]
 
 
-def _fault(row: dict[str, Any]) -> str | None:
+def _fault(row: dict[str, Any]) -> DocumentError | None:
     if "turns" in row and ("question" in row or "answer" in row):
-        return "both turns and a question or answer; write one of the two"
+        return DocumentError("both turns and a question or answer", remedy="write one of the two")
     needed = ("documents", "turns") if "turns" in row else ("documents", "question", "answer")
     if missing := [name for name in needed if name not in row]:
-        return f"{missing[0]!r} is missing; write documents, question and answer"
+        return DocumentError(f"{missing[0]!r} is missing", remedy="write documents, question and answer")
     in_documents = _fault_of_documents(row["documents"])
     return in_documents or (_fault_of_turns(row["turns"]) if "turns" in row else _fault_of_question(row))
 
 
-def _fault_of_documents(documents: Any) -> str | None:
+def _fault_of_documents(documents: Any) -> DocumentError | None:
     if not isinstance(documents, list) or not all(isinstance(_text(document), str) for document in documents):
-        return "documents are no list of texts or of objects with a text"
+        return DocumentError("documents are no list of texts or of objects with a text")
     if not any(_text(document).strip() for document in documents):
-        return "documents hold no text; give some that do"
+        return DocumentError("documents hold no text", remedy="give some that do")
     return None
 
 
-def _fault_of_question(row: dict[str, Any]) -> str | None:
+def _fault_of_question(row: dict[str, Any]) -> DocumentError | None:
     if not isinstance(row["answer"], str) or not row["answer"]:
-        return "answer is no text; write what the model should say"
+        return DocumentError("answer is no text", remedy="write what the model should say")
     if not isinstance(row["question"], str | list) or not row["question"]:
-        return "question is neither a text nor messages"
+        return DocumentError("question is neither a text nor messages")
     return None
 
 
-def _fault_of_turns(turns: Any) -> str | None:
+def _fault_of_turns(turns: Any) -> DocumentError | None:
+    remedy = "write objects with a question and an answer"
     if not isinstance(turns, list) or not turns:
-        return "turns are no list, or an empty one; write objects with a question and an answer"
+        return DocumentError("turns are no list, or an empty one", remedy=remedy)
     for number, turn in enumerate(turns):
         for name in ("question", "answer"):
             if not isinstance(turn, dict) or not isinstance(turn.get(name), str) or not turn[name].strip():
-                return f"turn {number} has no text as its {name}; write objects with a question and an answer"
+                return DocumentError(f"turn {number} has no text as its {name}", remedy=remedy)
     return None
 
 
@@ -277,5 +277,7 @@ def task_settings(values: dict[str, Any], tokenizer: TextTokenizer) -> tuple[lis
             for length in (lengths if isinstance(lengths, list | tuple) else [lengths])
         ]
     except TypeError as error:
-        raise ConfigError(f"tasks: {str(error).split('() ')[-1]}; known are the settings of TaskSettings") from error
+        raise ConfigError(
+            f"tasks: {str(error).split('() ')[-1]}", remedy="known are the settings of TaskSettings"
+        ) from error
     return [texts] if isinstance(texts, str) else list(texts), settings

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, setting
 from ..generation.prompting import build_prompt, query_text, rendered, rendered_ids
 from ..method.config import SharedLLMConfig
 from ..text.documents import Document
@@ -84,8 +84,9 @@ def _prompts(turns: Sequence[Turn], tokenizer: TextTokenizer) -> list[tuple[Tens
         text = rendered(messages, tokenizer)
         if not text.startswith(before):
             raise InputError(
-                f"the chat template makes {text[: len(before)][-60:]!r} of what ended in {before[-60:]!r} when it was "
-                "asked for, so a row can have one turn only; use questions_per_set=1 and rows without turns"
+                f"the chat template makes {text[: len(before)][-60:]!r} of what ended in {before[-60:]!r} when it "
+                "was asked for, so a row can have one turn only",
+                remedy=f"use {setting('questions_per_set', 1)} and rows without turns",
             )
         prompts.append((rendered_ids(text[len(before) :], tokenizer), turn.answer))
         messages.append({"role": "assistant", "content": turn.answer})

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
 from .config import TrainingConfig
 
 __all__ = ["begin"]
@@ -33,7 +33,8 @@ def begin(config: TrainingConfig, output: Path, resume: bool) -> str | None:
         before = json.loads(noted.read_text(encoding="utf-8"))
         if changed := sorted(name for name in wanted if name not in _FREE and before.get(name) != wanted[name]):
             raise ConfigError(
-                f"{output} holds a run with other values of {', '.join(changed)}; give another output, or start it anew"
+                f"{output} holds a run with other values of {', '.join(changed)}",
+                remedy=f"give another {setting('output')}, or start it anew",
             )
     if os.environ.get("RANK", "0") == "0":  # of several processes, the first
         for path in () if resume else checkpoints:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DocumentError
+from ..errors import DocumentError, SharedLLMError
 
 __all__ = ["JsonRows"]
 
-#: What is wrong with a row, or `None`.
-Check = Callable[[dict[str, Any]], str | None]
+#: The error of a row, without its place, or `None`.
+Check = Callable[[dict[str, Any]], SharedLLMError | None]
 
 
 class JsonRows:
@@ -22,10 +22,10 @@ class JsonRows:
 
     Args:
         paths: the files.
-        check: says what is wrong with a row.
+        check: gives the error of a row.
 
     Raises:
-        DocumentError: a file that is missing, empty or compressed; a line that is no JSON object; what `check` says.
+        DocumentError: a file that is missing, empty or compressed; a line that is no JSON object; what `check` gives.
     """
 
     def __init__(self, paths: Sequence[str | Path], check: Check) -> None:
@@ -34,7 +34,7 @@ class JsonRows:
         for path in self.paths:
             of_file = _starts(path, check)
             if not len(of_file):
-                raise DocumentError(f"{path} holds no row; write one JSON object per line")
+                raise DocumentError(f"{path} holds no row", remedy="write one JSON object per line")
             starts.append(of_file)
         self._starts = np.concatenate(starts)
         self._first_of = np.cumsum([0, *(len(of) for of in starts)])
@@ -52,9 +52,9 @@ class JsonRows:
 
 def _starts(path: Path, check: Check) -> "np.ndarray[Any, np.dtype[np.int64]]":
     if not path.is_file():
-        raise DocumentError(f"{path} is no file; give files of JSON lines")
+        raise DocumentError(f"{path} is no file", remedy="give files of JSON lines")
     if path.suffix in (".xz", ".gz", ".zst", ".bz2"):
-        raise DocumentError(f"{path} is compressed, and rows are read in any order; unpack it first")
+        raise DocumentError(f"{path} is compressed, and rows are read in any order", remedy="unpack it first")
     starts, at = [], 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -69,7 +69,7 @@ def _check_line(line: bytes, where: str, check: Check) -> None:
     try:
         row = json.loads(line)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DocumentError(f"{where}: no JSON ({error}); write one object per line, in UTF-8") from error
-    fault = check(row) if isinstance(row, dict) else f"a {type(row).__name__}; write an object"
+        raise DocumentError(f"{where}: no JSON ({error})", remedy="write one object per line, in UTF-8") from error
+    fault = check(row) if isinstance(row, dict) else DocumentError(f"a {type(row).__name__}", remedy="write an object")
     if fault:
-        raise DocumentError(f"{where}: {fault}")
+        raise DocumentError(f"{where}: {fault.what}", limit=fault.limit, remedy=fault.remedies)

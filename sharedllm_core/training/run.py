@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, SequentialSampler
 from transformers import AutoConfig, Trainer, TrainerCallback, TrainingArguments
 
 from ..engine.loading import load_tokenizer_from
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
 from ..method.config import SharedLLMConfig
 from ..model.checkpoint import checkpoint_folder
 from ..model.modeling import SharedLLMForCausalLM
@@ -104,7 +104,7 @@ def _method_and_window(config: TrainingConfig) -> tuple[SharedLLMConfig, int]:
     read = AutoConfig.from_pretrained(folder)
     if config.model:
         if not hasattr(read, "method"):
-            raise ConfigError(f"model={config.model!r} has no injection; name it as base")
+            raise ConfigError(f"{setting('model', config.model)} has no injection", remedy="name it as base")
         return config.continued_method(read.method), read.text_config.max_position_embeddings
     new = config.method_config(read.num_hidden_layers)
     new.check_fits(read.num_hidden_layers)
@@ -127,8 +127,10 @@ def _dataset(
         past_tokens = max(1, int(config.sequence_tokens * config.past_share))
         if (running := config.sequence_tokens - past_tokens) > window_tokens:
             raise ConfigError(
-                f"sequence_tokens={config.sequence_tokens} with past_share={config.past_share} leaves {running} tokens "
-                f"of running text, and the base model's window is {window_tokens}; use a greater share, or fewer tokens"
+                f"{setting('sequence_tokens', config.sequence_tokens)} with "
+                f"{setting('past_share', config.past_share)} leaves {running} tokens of running text",
+                limit=f"and the base model's window is {window_tokens}",
+                remedy="use a greater share, or fewer tokens",
             )
         return TextDataset(paths, tokenizer, config.sequence_tokens, past_tokens, method.chunk_tokens)
     running_tokens = min(config.max_running_tokens, window_tokens)

@@ -16,7 +16,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from transformers import Trainer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
 from ..model.modeling import SharedLLMForCausalLM
 from .config import TrainingConfig
 
@@ -38,15 +38,16 @@ def check_sharding(config: TrainingConfig) -> None:
         return
     if (version := os.environ.get("FSDP_VERSION", "1")) != "2":
         raise ConfigError(
-            f"FSDP of version {version} is not supported, since its units hold weights of one type only; "
-            "give --fsdp_version 2, or fsdp_version: 2 under fsdp_config"
+            f"FSDP of version {version} is not supported, since its units hold weights of one type only",
+            remedy="give --fsdp_version 2, or fsdp_version: 2 under fsdp_config",
         )
     for name, remedy in _REFUSED.items():
         if os.environ.get(name, "false").lower() in ("true", "1"):
-            raise ConfigError(f"{name.lower()}=true is not supported; {remedy}")
+            raise ConfigError(f"{name.lower()}=true is not supported", remedy=remedy)
     if config.optimizer != "adamw":
         raise ConfigError(
-            f"optimizer={config.optimizer!r} cannot work on shards (FSDP); use adamw, which is sharded, too"
+            f"{setting('optimizer', config.optimizer)} cannot work on shards (FSDP)",
+            remedy="use adamw, which is sharded, too",
         )
 
 

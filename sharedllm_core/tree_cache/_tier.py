@@ -104,7 +104,7 @@ class Tier(ABC):
         if failed:
             self.stats.errors += len(failed)
             raise TreeCacheError(
-                f"the {self.name} tier could not delete {len(failed)} of {len(keys)} entries ({failed[0]}); "
-                f"{removed} are deleted, try again for the others"
+                f"the {self.name} tier could not delete {len(failed)} of {len(keys)} entries ({failed[0]})",
+                remedy=f"{removed} are deleted, try again for the others",
             ) from failed[0]
         return removed

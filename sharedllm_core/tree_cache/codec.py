@@ -19,7 +19,10 @@ from ..errors import DamagedEntryError
 from ..method.context_tree import Node
 from ..model.node_states import NodeStates, StateOrigin
 
-__all__ = ["check", "decode", "encode"]
+__all__ = ["MADE_AGAIN", "check", "decode", "encode"]
+
+#: What happens about a damaged entry.
+MADE_AGAIN = "it is made again"
 
 _FORMAT = 3
 _LENGTH = struct.Struct("<Q")  # safetensors: the header's length, the header as JSON, the tensors' bytes
@@ -82,7 +85,7 @@ def decode(blob: bytes | bytearray | memoryview, key: str, origin: StateOrigin) 
     except DamagedEntryError:
         raise
     except Exception as error:  # whatever rot makes of a header
-        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r}); it is made again") from error
+        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r})", remedy=MADE_AGAIN) from error
 
 
 def check(blob: bytes | bytearray | memoryview, key: str) -> None:
@@ -98,9 +101,9 @@ def check(blob: bytes | bytearray | memoryview, key: str) -> None:
     except DamagedEntryError:
         raise
     except Exception as error:
-        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r}); it is made again") from error
+        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r})", remedy=MADE_AGAIN) from error
     if stored != found:
-        raise DamagedEntryError(f"the entry's checksum is {found} and should be {stored}; it is made again")
+        raise DamagedEntryError(f"the entry's checksum is {found} and should be {stored}", remedy=MADE_AGAIN)
 
 
 def _read(blob: bytes | bytearray | memoryview, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -112,9 +115,9 @@ def _read(blob: bytes | bytearray | memoryview, key: str) -> tuple[dict[str, Any
     header: dict[str, Any] = json.loads(bytes(buffer[_LENGTH.size : first]))
     tree: dict[str, Any] = json.loads(header.pop("__metadata__")["tree"])
     if tree["format"] != _FORMAT:
-        raise DamagedEntryError(f"the entry has format {tree['format']!r} and not {_FORMAT!r}; it is made again")
+        raise DamagedEntryError(f"the entry has format {tree['format']!r} and not {_FORMAT!r}", remedy=MADE_AGAIN)
     if tree["key"] != key:
-        raise DamagedEntryError(f"the entry is that of {tree['key']} and lies under {key}; it is made again")
+        raise DamagedEntryError(f"the entry is that of {tree['key']} and lies under {key}", remedy=MADE_AGAIN)
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]

@@ -67,7 +67,7 @@ class DiskTier(Tier):
             return None
         try:
             if read != len(blob):
-                raise DamagedEntryError(f"{path} ends after {read} of {len(blob)} bytes; it is made again")
+                raise DamagedEntryError(f"{path} ends after {read} of {len(blob)} bytes", remedy=codec.MADE_AGAIN)
             if self.checksum:
                 codec.check(blob, key)
         except DamagedEntryError:

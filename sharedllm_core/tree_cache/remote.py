@@ -150,13 +150,14 @@ class RemoteTier(Tier):
         if not outcome:
             self._close()
             raise CacheUnavailableError(
-                f"{self.url} did not answer within {self.timeout_s:g} s; it is left alone for {self.closed_s:.0f} s"
+                f"{self.url} did not answer within {self.timeout_s:g} s",
+                remedy=f"it is left alone for {self.closed_s:.0f} s",
             )
         result, error = outcome[0]
         if error is not None:
             self._close()
             raise CacheUnavailableError(
-                f"{self.url} failed: {error!r}; it is left alone for {self.closed_s:.0f} s"
+                f"{self.url} failed: {error!r}", remedy=f"it is left alone for {self.closed_s:.0f} s"
             ) from error
         return result
 

@@ -47,7 +47,9 @@ class TreeCache:
     def __init__(self, tiers: Sequence[Tier], *, namespace: str | None = None, int8: bool = False) -> None:
         names = {name for name in (namespace, *(tier.namespace for tier in tiers)) if name is not None}
         if len(names) > 1:
-            raise InputError(f"the cache and its tiers have the namespaces {sorted(names)}; give all of them the same")
+            raise InputError(
+                f"the cache and its tiers have the namespaces {sorted(names)}", remedy="give all of them the same"
+            )
         self.tiers = list(tiers)
         self.namespace = names.pop() if names else "default"
         self.int8 = int8
@@ -231,7 +233,8 @@ class TreeCache:
             if time.monotonic() - self._warned_at.get(tier.name, -1e9) < _WARN_EVERY_S:
                 return
             self._warned_at[tier.name] = time.monotonic()
-        warnings.warn(f"tree cache, {tier.name} tier: {error}; computing instead", CacheWarning, stacklevel=4)
+        warning = CacheWarning(f"tree cache, {tier.name} tier: {error}", remedy="computing instead")
+        warnings.warn(warning, stacklevel=4)
 
 
 def default_folder() -> Path:

@@ -128,7 +128,7 @@ def test_documents_given_as_text_have_an_id_by_their_text():
         ("bad.docx", b"no zip at all", "it is no sound .docx file"),
         ("bad.json", b"{", "it is no sound .json file"),
         ("empty.pdf", pdf(""), "it holds no text"),
-        ("large.txt", b"x" * 2000, r"it has 2,000 bytes and the limit is 1,000; split it, or raise max_file_bytes"),
+        ("large.txt", b"x" * 2000, r"it has 2,000 bytes and the limit is 1,000; split it, raise max_file_bytes, or"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_and_skipped_only_when_asked(tmp_path, name, content, reason):
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_read_is_named_and_skipped_only_when_asked(tmp_pat
 def test_paths_that_lead_nowhere_are_said_so(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     wrong = {
-        tmp_path / "none.txt": r"does not exist; give a path or a glob \(text goes into Document",
+        tmp_path / "none.txt": r"does not exist; give a path or a glob, or put text into Document\(text=…\)",
         f"{tmp_path}/*.md": "matches no file",
         tmp_path / "loop": "is a link that leads nowhere or in a circle",
     }

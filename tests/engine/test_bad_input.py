@@ -56,7 +56,7 @@ def test_documents_without_text(engine, library):
 def test_a_path_that_does_not_exist_is_named(engine, tmp_path):
     with pytest.raises(DocumentError, match=r"nowhere\.txt does not exist"):
         engine.read(tmp_path / "nowhere.txt")
-    with pytest.raises(DocumentError, match=r"The notice period is 90 days does not exist; .*text goes into Document"):
+    with pytest.raises(DocumentError, match=r"The notice period is 90 days does not exist; .*put text into Document"):
         engine.ask("Who?", "The notice period is 90 days")
 
 
@@ -164,8 +164,8 @@ def test_a_turn_that_is_longer_than_the_window(engine, library):
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        ({"max_new_tokens": 0}, "max_new_tokens=0 is not allowed; it must be at least 1"),
-        ({"temperature": -1}, "temperature=-1 is not allowed"),
+        ({"max_new_tokens": 0}, "max_new_tokens=0 is not a whole number of at least 1; give one"),
+        ({"temperature": -1}, "temperature=-1 is not a finite number of at least 0 and at most 100; give one"),
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"top_p": 0}, "top_p=0"),
         ({"top_k": -1}, "top_k=-1"),

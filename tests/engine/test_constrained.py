@@ -276,7 +276,7 @@ def test_what_cannot_be_kept_to_is_refused_when_it_is_made(make, fault):
         ({"constraint": Constraint.json_schema(PERSON), "max_new_tokens": 9}, r"too few .* needs \d+ tokens"),
         ({"constraint": Constraint.json_schema(PERSON), "stop": "}"}, "give one of them"),
         ({"constraint": {"type": "object"}}, "must be a Constraint"),
-        ({"constraint": Constraint.lark("start: <|nowhere|>")}, "cannot write by the grammar"),
+        ({"constraint": Constraint.lark("start: <|nowhere|>")}, "unsupported constraint, the grammar"),
         ({"constraint": Constraint.regex("(a|b)*END"), "max_new_tokens": 2}, r"needs \d tokens"),
         ({"constraint": Constraint.regex(".*bell.*")}, r"whatever max_new_tokens is; .* bound what may repeat"),
     ],

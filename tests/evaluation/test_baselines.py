@@ -543,7 +543,7 @@ def test_retrieval_into_the_past_context_answers_as_the_model_does_from_the_best
     documents = [*tiny_engine.documents(3, 200), Document("The zebra number is seven.", id="zebra")]
     question = "Which number has the zebra?"
     system = make_system("bm25_past", engine, passage_tokens=16)
-    (retrieved,) = system._retrieved(documents, [question], [WINDOW])
+    (retrieved,) = system._chosen_text(documents, [question], [WINDOW])
     assert len(retrieved) == WINDOW
     text = engine.tokenizer.decode(retrieved)
     assert "The zebra number is" in text

@@ -277,7 +277,7 @@ def test_the_command_writes_table_figures_and_plots(checkpoint, tmp_path):
     [
         (["--systems", "rag"], "system 'rag' is not known; use one of sharedllm, full_attention"),
         (["--lengths", "4K"], "are no whole numbers"),
-        (["--lengths", "0"], "--lengths 0 is not allowed; it must be at least 1"),
+        (["--lengths", "0"], "--lengths 0 is not a whole number of at least 1; give one"),
         (["--lengths", ","], "lengths is empty; give one or more"),
         (
             ["--injection-layers", "9", "--lengths", "100"],

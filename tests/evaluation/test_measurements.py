@@ -410,5 +410,5 @@ def test_measurements_are_chosen_by_name_and_by_what_there_is():
     assert [m.name for m in choose_measurements(["squad", "squad"], ["squad"])] == ["squad"]
     with pytest.raises(InputError, match="'needles' is not known; use some of perplexity, needle"):
         choose_measurements(["needles"], [])
-    with pytest.raises(InputError, match="'perplexity' needs a file; give it with --texts"):
+    with pytest.raises(InputError, match="'perplexity' needs a file; give it with texts"):
         choose_measurements(["perplexity"], ["squad"])

@@ -236,5 +236,5 @@ def test_an_unknown_machine_names_the_known_ones():
 @pytest.mark.parametrize("price", [-1, float("nan"), float("inf"), "3"])
 @pytest.mark.parametrize("name", ["input", "output", "cached"])
 def test_a_price_that_cannot_be_is_refused(name, price):
-    with pytest.raises(ConfigError, match="price="):
+    with pytest.raises(ConfigError, match=f"{name}={price!r} is not a finite number of at least 0"):
         HostedPrices(**{"input": 1, "output": 1} | {name: price})

@@ -315,10 +315,10 @@ def test_files_that_cannot_be_data(folder, tmp_path, monkeypatch, name, fault):
         ({"learning_rat": 1}, r"unknown fields \['learning_rat'\]; known are"),
         (
             {"learning_rate": "1e-5"},
-            r"learning_rate='1e-5' is not allowed; it must be a number above 0 \(write 1.0e-5\)",
+            r"learning_rate='1e-5' is not a finite number above 0; give one \(write 1.0e-5\)",
         ),
         ({"steps": 0}, "steps=0"),
-        ({"trained": "some"}, "trained='some' is not allowed; it must be one of injection, injection\\+upper, all"),
+        ({"trained": "some"}, "trained='some' is not known; use one of 'injection', 'injection\\+upper', 'all'"),
         ({"phase": "x"}, "phase='x'"),
         ({"model": "x"}, "either base"),
         ({"base": None}, "either base"),
@@ -331,7 +331,7 @@ def test_files_that_cannot_be_data(folder, tmp_path, monkeypatch, name, fault):
         ({"method": {"injection_layer": 2}}, r"unknown settings \['injection_layer'\] in method"),
         ({"method": {"injection_layers": 9}}, "injection_layers=9, but the base model has 4 layers"),
         ({"data": [], "tasks": {"lenght": 3}}, "tasks: .*lenght"),
-        ({"data": [], "tasks": {"length": 3}}, "length=3 is too short"),
+        ({"data": [], "tasks": {"length": 3}}, "length=3 is not a whole number of at least 500; give one"),
     ],
 )
 def test_wrong_settings_are_named_before_weights_are_loaded(folder, tmp_path, monkeypatch, changes, fault):

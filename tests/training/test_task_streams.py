@@ -212,7 +212,7 @@ def test_tasks_are_written_whole_or_not_at_all(tmp_path):
 def test_a_setting_out_of_range_is_named_with_its_remedy(options, says):
     with pytest.raises(ConfigError, match=re.escape(says)) as error:
         TaskSettings(**options)
-    assert re.search("use|name|write", str(error.value))
+    assert re.search("use|name|write|give|must be", str(error.value))
 
 
 def test_more_facts_than_fit_are_refused():
@@ -237,7 +237,7 @@ def test_texts_that_are_none_are_refused(texts):
 
 def test_negative_numbers_are_refused():
     for wrong in ({"start": -1}, {"count": -2}):
-        with pytest.raises(ConfigError, match="negative"):
+        with pytest.raises(ConfigError, match="is not a whole number of at least 0; give one"):
             generate_tasks(None, TaskSettings(), **wrong)
     with pytest.raises(ConfigError, match="count=0"):
         write_tasks("unused", None, TaskSettings(), 0, 0)

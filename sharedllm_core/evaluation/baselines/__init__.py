@@ -58,5 +58,5 @@ def make_system(name: str, engine: SharedLLMEngine, **options: Any) -> System:
         InputError: a name that is not known.
     """
     if name not in SYSTEMS:
-        raise InputError(f"system {name!r} is not known; use one of {', '.join(SYSTEMS)}")
+        raise InputError(f"system {name!r} is not known", remedy=f"use one of {', '.join(SYSTEMS)}")
     return SYSTEMS[name](engine, **options)

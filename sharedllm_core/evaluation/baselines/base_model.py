@@ -40,8 +40,8 @@ def check_plain_rope(model: SharedLLMForCausalLM, wanted: str) -> None:
     kind = model.config.get_text_config().rope_parameters["rope_type"]
     if kind != "default":
         raise UnsupportedBaseError(
-            f"the base model's RoPE is scaled already ({kind!r}) and cannot also be scaled by {wanted!r}; "
-            "use full_attention without scaling, or a base model with plain RoPE"
+            f"the base model's RoPE is scaled already ({kind!r}) and cannot also be scaled by {wanted!r}",
+            remedy="use full_attention without scaling, or a base model with plain RoPE",
         )
 
 

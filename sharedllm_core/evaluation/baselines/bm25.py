@@ -6,10 +6,10 @@ from typing import Any
 from torch import Tensor
 
 from ... import Document, InputError, SharedLLMEngine
+from ...method.checks import check_whole
 from .prompt import SEPARATOR, joined
-from .reading import checked_texts, memory_is_a_result, questions_of, window_losses, window_of
 from .shared_llm import QUERY_TOKENS
-from .window_only import WindowOnly, written_in_window
+from .window_only import WindowOnly
 
 __all__ = ["BM25"]
 
@@ -35,48 +35,22 @@ class BM25(WindowOnly):
 
     def __init__(self, engine: SharedLLMEngine, *, passage_tokens: int = 256, batch_size: int = 8) -> None:
         super().__init__(engine, batch_size=batch_size)
-        if passage_tokens < 1:
-            raise InputError(f"passage_tokens={passage_tokens} is not allowed; it must be at least 1")
+        check_whole("passage_tokens", passage_tokens, at_least=1, error=InputError)
         self.passage_tokens = passage_tokens
         self._library = _bm25s()
         self._separator_tokens = len(engine.tokenizer.encode(SEPARATOR).ids)
 
-    def answers(self, documents: Sequence[Document], questions: Sequence[str], max_new_tokens: int) -> list[str]:
-        """See `System`.
-
-        Raises:
-            WindowError: a question and its answer are more than the window.
-        """
-        window = window_of(self.engine)
-        layouts = questions_of(questions, self.engine.tokenizer, max_new_tokens)
-        rooms = [layout.room(window, max_new_tokens) for layout in layouts]
-        best = self._retrieved(documents, questions, rooms)
-        prompts = [layout.ids(ids) for layout, ids in zip(layouts, best, strict=True)]
-        return written_in_window(self, prompts, max_new_tokens)
-
-    def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:
-        """See `System`.
-
-        The last 64 tokens of the past stand before the target, and the passages of what precedes them are ranked by
-        these 64.
-
-        Raises:
-            WindowError: a target longer than the window.
-        """
-        window = window_of(self.engine)
-        past, target = checked_texts(self.engine, past_ids, target_ids, longest=window)
-        with memory_is_a_result(self.name):
-            return window_losses(self.engine, self._context(past, window - (len(target) - 1)), target)
-
-    def _retrieved(self, documents: Sequence[Document], questions: Sequence[str], rooms: Sequence[int]) -> list[Tensor]:
+    def _chosen_text(
+        self, documents: Sequence[Document], questions: Sequence[str], rooms: Sequence[int]
+    ) -> list[Tensor]:
         """For each question ids of the best passages, as many tokens as it has room for."""
         texts = self.engine.tokenizer.encode_all([document.text for document in documents])
         passages = [passage for text in texts for passage in text.ids.split(self.passage_tokens) if len(passage)]
         ranks = self._ranked(passages, questions)
         return [self._filled(passages, ranked, room) for ranked, room in zip(ranks, rooms, strict=True)]
 
-    def _context(self, past: Tensor, room: int) -> Tensor:
-        """Ids of the best passages of a past for its own last tokens, and these."""
+    def _chosen_past(self, past: Tensor, room: int) -> Tensor:
+        """Ids of the best passages of a past for its own last 64 tokens, and these."""
         query = past[-min(QUERY_TOKENS, room) :]
         passages = [p for p in past[: len(past) - len(query)].split(self.passage_tokens) if len(p)]
         (ranked,) = self._ranked(passages, [self.engine.tokenizer.decode(query)])

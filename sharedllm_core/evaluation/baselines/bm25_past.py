@@ -39,7 +39,7 @@ class BM25Past(BM25):
         """See `System`."""
         questions_of(questions, self.engine.tokenizer, max_new_tokens)
         rooms = [window_of(self.engine)] * len(questions)
-        texts = [self.engine.tokenizer.decode(ids) for ids in self._retrieved(documents, questions, rooms)]
+        texts = [self.engine.tokenizer.decode(ids) for ids in self._chosen_text(documents, questions, rooms)]
         with memory_is_a_result(self.name):
             return [
                 self._reader.answers([Document(text, id="retrieved")], [question], max_new_tokens)[0]
@@ -49,4 +49,4 @@ class BM25Past(BM25):
     def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:
         """See `System`. Passages are ranked by the last 64 tokens of the past, which stand behind them."""
         past, target = checked_texts(self.engine, past_ids, target_ids)
-        return self._reader.losses(self._context(past, window_of(self.engine)), target)
+        return self._reader.losses(self._chosen_past(past, window_of(self.engine)), target)

@@ -1,6 +1,7 @@
 """An encoder-decoder in the manner of CEPE: the scale's other end, with the most layers and no compression."""
 
 from ... import ConfigError, SharedLLMEngine
+from ...errors import setting
 from .shared_llm import SharedLLM
 
 __all__ = ["EncoderDecoder"]
@@ -27,9 +28,9 @@ class EncoderDecoder(SharedLLM):
         form = (method.injection_layers, method.tree_depth, method.compression_ratio)
         if form != (num_layers, 0, 1):
             raise ConfigError(
-                "the model has injection_layers={}, tree_depth={}, compression_ratio={} and is no encoder-decoder, "
-                "which has {}, 0 and 1; train one with SharedLLMConfig.encoder_decoder({})".format(
-                    *form, num_layers, num_layers
-                )
+                f"the model has {setting('injection_layers', form[0])}, {setting('tree_depth', form[1])}, "
+                f"{setting('compression_ratio', form[2])} and is no encoder-decoder",
+                limit=f"which has {num_layers}, 0 and 1",
+                remedy=f"train one with SharedLLMConfig.encoder_decoder({num_layers})",
             )
         super().__init__(engine, **options)

@@ -3,6 +3,8 @@
 from typing import Any, Literal
 
 from ... import InputError, SharedLLMEngine
+from ...errors import setting
+from ...method.checks import check_one_of
 from .base_model import base_model, check_plain_rope, set_rope
 from .reading import BlockwiseSystem, TextReader, window_of
 
@@ -44,10 +46,12 @@ class FullAttention(BlockwiseSystem):
         block_tokens: int = 2048,
     ) -> None:
         super().__init__(engine, block_tokens=block_tokens)
-        if scaling not in _NAMES:
-            raise InputError(f"scaling={scaling!r} is not known; use None, 'dynamic' or 'yarn'")
+        check_one_of("scaling", scaling, _NAMES, error=InputError)
         if factor is not None and (scaling is None or factor < 1):
-            raise InputError(f"factor={factor} with scaling={scaling!r} is not allowed; give a scaling and at least 1")
+            raise InputError(
+                f"{setting('factor', factor)} with {setting('scaling', scaling)} is not allowed",
+                remedy="give a scaling and at least 1",
+            )
         if scaling is not None:
             check_plain_rope(engine.model, scaling)
         self.name = _NAMES[scaling]

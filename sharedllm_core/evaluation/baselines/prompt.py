@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ... import Document, InputError, TokenizerError, WindowError
+from ...errors import setting
 from ...generation.prompting import rendered, rendered_ids
 from ...text.tokenization import TextTokenizer
 
@@ -46,12 +47,14 @@ class PromptLayout:
             TokenizerError: a chat template that leaves the message out.
         """
         if not question.strip():
-            raise InputError("the question is empty; give one")
+            raise InputError("the question is empty", remedy="give one")
         alone = rendered([{"role": "user", "content": question}], tokenizer)
         text = rendered([{"role": "user", "content": f"{_MARK}{SEPARATOR}{question}"}], tokenizer)
         head, mark, tail = text.partition(_MARK)
         if not mark:
-            raise TokenizerError("the tokenizer's chat template leaves out the user's message; use another template")
+            raise TokenizerError(
+                "the tokenizer's chat template leaves out the user's message", remedy="use another template"
+            )
         return cls(*(rendered_ids(part, tokenizer) for part in (alone, head, tail)))
 
     def ids(self, text_ids: Tensor) -> Tensor:
@@ -67,8 +70,9 @@ class PromptLayout:
         needed = max(len(self.head) + len(self.tail), len(self.alone)) + new_tokens
         if needed > window_tokens:
             raise WindowError(
-                f"the question takes {needed - new_tokens} tokens, with {new_tokens} to generate, and the base model's "
-                f"window is {window_tokens}; ask a shorter question or for fewer new tokens"
+                f"the question takes {needed - new_tokens} tokens, with {new_tokens} to generate",
+                limit=f"and the base model's window is {window_tokens}",
+                remedy=["ask a shorter question", f"lower {setting('max_new_tokens')}"],
             )
         return window_tokens - needed
 

@@ -15,6 +15,7 @@ from transformers import DynamicCache
 
 from ... import DeviceMemoryError, Document, InputError, SharedLLMEngine, WindowError
 from ...generation.decoding import Written, eos_token_ids
+from ...method.checks import check_whole
 from ...model.inputs import Ids, read_ids
 from ...model.lower_model import is_out_of_memory
 from ..system import System
@@ -120,8 +121,7 @@ class BlockwiseSystem(System):
     """
 
     def __init__(self, engine: SharedLLMEngine, *, block_tokens: int = 2048) -> None:
-        if block_tokens < 1:
-            raise InputError(f"block_tokens={block_tokens} is not allowed; it must be at least 1")
+        check_whole("block_tokens", block_tokens, at_least=1, error=InputError)
         self.engine = engine
         self.block_tokens = block_tokens
 
@@ -182,9 +182,8 @@ def questions_of(questions: Sequence[str], tokenizer: Any, max_new_tokens: int) 
         InputError: one string, an empty question, or no token to generate.
     """
     if isinstance(questions, str):
-        raise InputError("questions is one string; give a list of questions")
-    if max_new_tokens < 1:
-        raise InputError(f"max_new_tokens={max_new_tokens} is not allowed; it must be at least 1")
+        raise InputError("questions is one string", remedy="give a list of questions")
+    check_whole("max_new_tokens", max_new_tokens, at_least=1, error=InputError)
     return [PromptLayout.of(question, tokenizer) for question in questions]
 
 
@@ -203,11 +202,13 @@ def checked_texts(
     )
     if not len(past) or not len(target):
         empty = "target_ids" if len(past) else "past_ids"
-        raise InputError(f"{empty} is empty; a target of one token or more is predicted from a past of one or more")
+        raise InputError(
+            f"{empty} is empty", remedy="a target of one token or more is predicted from a past of one or more"
+        )
     if longest is not None and len(target) > longest:
         raise WindowError(
-            f"the target has {len(target)} tokens and the base model's window {longest}; measure it in parts, each "
-            "with the text before it as past"
+            f"the target has {len(target)} tokens and the base model's window {longest}",
+            remedy="measure it in parts, each with the text before it as past",
         )
     return past, target
 
@@ -225,7 +226,7 @@ def memory_is_a_result(name: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise DeviceMemoryError(
-            f"the device has too little memory for {name}; give fewer documents or a larger device"
+            f"the device has too little memory for {name}", remedy=["give fewer documents", "use a larger device"]
         ) from error
 
 

@@ -18,6 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, DynamicCache
 
 from ... import InputError, SharedLLMEngine, SharedLLMForCausalLM, UnsupportedBaseError
+from ...errors import setting
 from ...model.base_families import sliding_window
 from ...model.rotary import angles, rotate
 from .base_model import base_model
@@ -73,15 +74,17 @@ class Streaming(BlockwiseSystem):
         window = window_of(engine) if window_tokens is None else window_tokens
         if sink_tokens < 0 or not sink_tokens < window <= window_of(engine):
             raise InputError(
-                f"sink_tokens={sink_tokens} and window_tokens={window} are not allowed; the window must be larger than "
-                f"the sinks and no larger than the base model's, {window_of(engine)}"
+                f"{setting('sink_tokens', sink_tokens)} and {setting('window_tokens', window)} are not allowed",
+                remedy="the window must be larger than the sinks and no larger than the base model's, "
+                f"{window_of(engine)}",
             )
         config = engine.model.config.get_text_config()
         own = [sliding_window(config, layer) for layer in range(config.num_hidden_layers)]
         if any(tokens is not None and tokens < window for tokens in own):
             raise UnsupportedBaseError(
-                f"the base model has layers with a sliding window of their own, smaller than window_tokens={window}; "
-                "use a base model with full attention, or a smaller window_tokens"
+                "the base model has layers with a sliding window of their own",
+                limit=f"smaller than {setting('window_tokens', window)}",
+                remedy=["use a base model with full attention", f"a smaller {setting('window_tokens')}"],
             )
         self.sink_tokens = sink_tokens
         self.window_tokens = window

@@ -37,9 +37,8 @@ class WindowOnly(System):
         window = window_of(self.engine)
         layouts = questions_of(questions, self.engine.tokenizer, max_new_tokens)
         rooms = [layout.room(window, max_new_tokens) for layout in layouts]
-        text_ids = document_ids(documents, self.engine.tokenizer)
-        newest = [text_ids[max(0, len(text_ids) - room) :] for room in rooms]
-        prompts = [layout.ids(ids) for layout, ids in zip(layouts, newest, strict=True)]
+        chosen = self._chosen_text(documents, questions, rooms)
+        prompts = [layout.ids(ids) for layout, ids in zip(layouts, chosen, strict=True)]
         return written_in_window(self, prompts, max_new_tokens)
 
     def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:
@@ -51,7 +50,18 @@ class WindowOnly(System):
         window = window_of(self.engine)
         past, target = checked_texts(self.engine, past_ids, target_ids, longest=window)
         with memory_is_a_result(self.name):
-            return window_losses(self.engine, past[-(window - len(target) + 1) :], target)
+            return window_losses(self.engine, self._chosen_past(past, window - (len(target) - 1)), target)
+
+    def _chosen_text(
+        self, documents: Sequence[Document], questions: Sequence[str], rooms: Sequence[int]
+    ) -> list[Tensor]:
+        """For each question ids of the documents that stand before it, as many as it has room for."""
+        text_ids = document_ids(documents, self.engine.tokenizer)
+        return [text_ids[max(0, len(text_ids) - room) :] for room in rooms]
+
+    def _chosen_past(self, past: Tensor, room: int) -> Tensor:
+        """Ids of a past that stand before its target."""
+        return past[-room:]
 
 
 def written_in_window(system: "WindowOnly", prompts: Sequence[Tensor], max_new_tokens: int) -> list[str]:

@@ -71,6 +71,7 @@ class _Length:
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     enough: set[str] = field(default_factory=set)
+    refused: dict[str, Any] = field(default_factory=dict)
     at: str = ""
 
     def measure(self, progress: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -104,8 +105,9 @@ class _Length:
             return process.returncode
         if says_out_of_memory(said) or "bad_alloc" in said:
             return _KILLED
-        last = (said.splitlines() or [f"exit status {process.returncode}"])[-1]
-        raise SharedLLMError(f"the measurement of {self.length} tokens failed: {last}")
+        last = {"what": (said.splitlines() or [f"exit status {process.returncode}"])[-1]}
+        parts = self.refused or last
+        raise SharedLLMError(**parts | {"what": f"the measurement of {self.length} tokens failed: {parts['what']}"})
 
     def _take(self, line: dict[str, Any], progress: Callable[[str], None]) -> None:
         name = line.get("system", "")
@@ -116,6 +118,8 @@ class _Length:
             progress(f"{self.length:>9,} tokens, {name}, turn {line['begins'] + 1}")
         elif "enough" in line:
             self.enough.add(name)
+        elif "refused" in line:
+            self.refused = line["refused"]
         elif "error" in line:
             self.errors[name] = line["error"]
         else:

@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from ...errors import ConfigError
+from ...errors import ConfigError, setting
+from ...method.checks import check_number, check_whole
 
 __all__ = ["SYSTEMS", "EfficiencySettings"]
 
@@ -53,26 +54,23 @@ class EfficiencySettings:
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.systems if name not in SYSTEMS]:
-            raise ConfigError(f"system {unknown[0]!r} is not known; use one of {', '.join(SYSTEMS)}")
+            raise ConfigError(f"system {unknown[0]!r} is not known", remedy=f"use one of {', '.join(SYSTEMS)}")
         for name, values in (("lengths", self.lengths), ("systems", self.systems)):
             if not values:
-                raise ConfigError(f"{name} is empty; give one or more")
+                raise ConfigError(f"{setting(name)} is empty", remedy="give one or more")
         numbers = [("lengths", n) for n in self.lengths] + [("injection_layers", n) for n in self.injection_layers]
         numbers += [(n, getattr(self, n)) for n in ("prompt_tokens", "new_tokens", "repeats")]
         if self.window_tokens is not None:
             numbers.append(("window_tokens", self.window_tokens))
         for name, number in numbers:
-            if number < 1:
-                raise ConfigError(f"{name}={number} is not allowed; it must be at least 1")
+            check_whole(name, number, at_least=1)
         if self.window_tokens is not None and self.window_tokens <= SINK_TOKENS:
             raise ConfigError(
-                f"window_tokens={self.window_tokens} is not allowed; it must be more than the {SINK_TOKENS} sinks"
+                f"{setting('window_tokens', self.window_tokens)} is not allowed",
+                remedy=f"it must be more than the {SINK_TOKENS} sinks",
             )
-        if self.max_seconds <= 0 or self.cache_bytes < 0:
-            raise ConfigError(
-                f"max_seconds={self.max_seconds} and cache_bytes={self.cache_bytes} are not allowed; give seconds "
-                "above 0 and bytes of at least 0"
-            )
+        check_number("max_seconds", self.max_seconds, above=0)
+        check_whole("cache_bytes", self.cache_bytes, at_least=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -190,4 +190,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except SharedLLMError as refused:
+        _say({"refused": {"what": refused.what, "limit": refused.limit, "remedy": refused.remedies}})
         sys.exit(str(refused))

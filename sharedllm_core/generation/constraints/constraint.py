@@ -66,7 +66,7 @@ class Constraint:
             InputError: no strings, or an empty one.
         """
         if isinstance(options, str) or not options or not all(isinstance(one, str) and one for one in options):
-            raise InputError(f"{options!r:.200} is no choice; give a list of strings, none empty")
+            raise InputError(f"{options!r:.200} is no choice", remedy="give a list of strings, none empty")
         return cls._checked(_lark(f"start: {' | '.join(map(_quoted, options))}"), f"one of {list(options)!r:.200}")
 
     @classmethod
@@ -92,7 +92,7 @@ class Constraint:
     def _checked(cls, grammar: str, said: str, schema: str | None = None) -> Self:
         wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar)
         if wrong or messages:
-            raise InputError(f"cannot write by {said}: {'; '.join(messages)}; say it in another way")
+            raise InputError(f"unsupported constraint, {said}: {'; '.join(messages)}", remedy="rewrite it")
         return cls(grammar, said, schema)
 
 

@@ -41,7 +41,9 @@ class GrammarTokens:
 
     def __init__(self, tokenizer: TextTokenizer, eos_ids: frozenset[int], vocabulary: int) -> None:
         if not eos_ids:
-            raise InputError("the tokenizer has no token that ends an answer, so nothing can be constrained; set one")
+            raise InputError(
+                "the tokenizer has no token that ends an answer, so nothing can be constrained", remedy="set one"
+            )
         self._inner = tokenizer.tokenizer
         size = max(vocabulary, len(self._inner))
         self.grammar_tokenizer = llguidance.hf.from_tokenizer(self._inner, n_vocab=size, eos_token=sorted(eos_ids))

@@ -17,7 +17,7 @@ from llguidance import LLMatcher
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from ...errors import InputError
+from ...errors import InputError, setting
 from .constraint import Constraint
 from .endings import LONGEST_ENDING, GrammarTokens, Mask, allowed_tokens, short_ending
 
@@ -38,7 +38,9 @@ class Grammar:
         self.tokens = tokens
         self._start = LLMatcher(tokens.grammar_tokenizer, constraint.grammar, log_level=0)
         if self._start.is_error():
-            raise InputError(f"cannot write by {constraint.said}: {self._start.get_error()}; say it in another way")
+            raise InputError(
+                f"unsupported constraint, {constraint.said}: {self._start.get_error()}", remedy="rewrite it"
+            )
 
     def matcher(self) -> LLMatcher:
         """A new text's."""
@@ -54,9 +56,12 @@ class Grammar:
         ending = short_ending(self.matcher(), self.tokens)
         if ending is None:
             raise InputError(
-                f"cannot write by {self.constraint.said}: no text of at most {LONGEST_ENDING} tokens was found that "
-                "fits it, whatever max_new_tokens is; ask for less at the least (minLength, minItems, …), or bound "
-                "what may repeat, as [a-z]{1,20} bounds [a-z]+"
+                f"unsupported constraint, {self.constraint.said}: no text of at most {LONGEST_ENDING} tokens was found "
+                f"that fits it, whatever {setting('max_new_tokens')} is",
+                remedy=[
+                    "require less (minLength, minItems, …)",
+                    "bound what may repeat, as [a-z]{1,20} bounds [a-z]+",
+                ],
             )
         return ending
 
@@ -68,8 +73,9 @@ class Grammar:
         """
         if len(self.ending) > new_tokens:
             raise InputError(
-                f"max_new_tokens={new_tokens} is too few for {self.constraint.said}, which needs {len(self.ending)} "
-                "tokens at the least; allow more, or ask for less"
+                f"{setting('max_new_tokens', new_tokens)} is too few for {self.constraint.said}",
+                limit=f"which needs {len(self.ending)} tokens at the least",
+                remedy=["allow more", "ask for less"],
             )
 
 

@@ -29,7 +29,7 @@ class Document:
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
-            raise DocumentError(f"a document's text is a {type(self.text).__name__}; give a string")
+            raise DocumentError(f"a document's text is a {type(self.text).__name__}", remedy="give a string")
         if not self.id:
             digest = hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
             object.__setattr__(self, "id", f"text-{digest[:16]}")

@@ -51,7 +51,7 @@ def decode(content: bytes) -> str:
     except UnicodeDecodeError:
         guess = from_bytes(content).best()
     if guess is None:
-        raise DocumentError("its encoding is not known; save it as UTF-8")
+        raise DocumentError("its encoding is not known", remedy="save it as UTF-8")
     return str(guess)
 
 
@@ -80,10 +80,10 @@ def _pdf(content: bytes) -> str:
 
     reader = PdfReader(io.BytesIO(content))
     if reader.is_encrypted and not reader.decrypt(""):
-        raise DocumentError("it is encrypted; save it without a password")
+        raise DocumentError("it is encrypted", remedy="save it without a password")
     text = "\n\n".join(page.extract_text() for page in reader.pages)
     if not text.strip():
-        raise DocumentError("it holds no text, perhaps pictures of text; run text recognition first")
+        raise DocumentError("it holds no text, perhaps pictures of text", remedy="run text recognition first")
     return text
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 import pathspec
 
-from ...errors import DocumentError
+from ...errors import DocumentError, setting
 from .document import Document
 from .formats import text_of_file
 
@@ -25,6 +25,7 @@ Source = str | Path | Document
 MAX_FILE_BYTES = 100_000_000
 _NEVER = ("node_modules", "__pycache__", "site-packages", "dist-info")
 _MAGIC = frozenset("*?[")
+_WAYS_TO_GIVE_DOCUMENTS = ("give a path or a glob", f"put text into Document({setting('text')}=…)")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def read_documents(
             known = documents.setdefault(document.id, document)
             if known.text != document.text:
                 raise DocumentError(
-                    f"two documents have the id {document.id!r} and different texts; give each an id of its own"
+                    f"two documents have the id {document.id!r} and different texts",
+                    remedy="give each an id of its own",
                 )
     return ReadResult(list(documents.values()), skipped)
 
@@ -89,26 +91,33 @@ def _documents_of(source: Source, on_error: str, max_file_bytes: int, skipped: l
             size = path.stat().st_size
             if size > max_file_bytes:
                 raise DocumentError(
-                    f"it has {size:,} bytes and the limit is {max_file_bytes:,}; split it, or raise max_file_bytes"
+                    f"it has {size:,} bytes and the limit is {max_file_bytes:,}",
+                    remedy=["split it", f"raise {setting('max_file_bytes')}"],
                 )
             text = text_of_file(path)
         except (DocumentError, OSError) as error:
             if on_error == "skip":
                 skipped.append(Unreadable(path.as_posix(), str(error)))
                 continue
-            raise DocumentError(f"{path} cannot be read: {error}; mend it, or skip it with on_error='skip'") from error
+            raise _unreadable(path, error) from error
         yield Document(text=text, id=path.as_posix(), metadata={"path": str(path), "bytes": size})
+
+
+def _unreadable(path: Path, error: DocumentError | OSError) -> DocumentError:
+    what, remedies = (error.what, error.remedies) if isinstance(error, DocumentError) else (str(error), ())
+    skip = f"skip it with {setting('on_error', 'skip')}"
+    return DocumentError(f"{path} cannot be read: {what}", remedy=[*(remedies or ("mend it",)), skip])
 
 
 def _files_of(source: str | Path) -> Iterator[Path]:
     if not isinstance(source, str | Path):
-        raise DocumentError(f"{source!r:.80} is a {type(source).__name__}; give paths, globs or Documents")
+        raise DocumentError(f"{source!r:.80} is a {type(source).__name__}", remedy="give paths, globs or Documents")
     try:
         path = Path(source).expanduser()
         path.is_dir()
     except (OSError, ValueError, RuntimeError) as error:  # a text that is no path: too long, or with a null in it
         why = getattr(error, "strerror", None) or error
-        raise DocumentError(f"{str(source)!r:.80} … is no path ({why}); text goes into Document(text=…)") from error
+        raise DocumentError(f"{str(source)!r:.80} … is no path ({why})", remedy=_WAYS_TO_GIVE_DOCUMENTS) from error
     if path.is_dir():
         yield from _walk(path)
     elif path.exists():
@@ -116,12 +125,12 @@ def _files_of(source: str | Path) -> Iterator[Path]:
     elif _MAGIC & set(str(source)):
         matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
         if not matches:
-            raise DocumentError(f"{source} matches no file; check the pattern (** crosses folders)")
+            raise DocumentError(f"{source} matches no file", remedy="check the pattern (** crosses folders)")
         yield from (match for match in matches if match.is_file())
     elif os.path.lexists(path):
-        raise DocumentError(f"{source} is a link that leads nowhere or in a circle; mend it")
+        raise DocumentError(f"{source} is a link that leads nowhere or in a circle", remedy="mend it")
     else:
-        raise DocumentError(f"{source} does not exist; give a path or a glob (text goes into Document(text=…))")
+        raise DocumentError(f"{source} does not exist", remedy=_WAYS_TO_GIVE_DOCUMENTS)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -141,7 +150,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    raise DocumentError(f"{error.filename} cannot be listed: {error.strerror}; mend its permissions, or ignore it")
+    raise DocumentError(
+        f"{error.filename} cannot be listed: {error.strerror}", remedy=["mend its permissions", "ignore it"]
+    )
 
 
 def _hidden(name: str) -> bool:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ...errors import ConfigError, DocumentError
+from ...errors import DocumentError
+from ...method.checks import check_whole
 from .generator import generate_tasks
 from .haystack import Text
 from .settings import TaskSettings
@@ -30,7 +31,7 @@ class TextFiles:
         self._paths = [Path(path) for path in paths]
         for path in self._paths:
             if not path.is_file():
-                raise DocumentError(f"{path} is no file; give files of JSON lines (.jsonl or .jsonl.xz)")
+                raise DocumentError(f"{path} is no file", remedy="give files of JSON lines (.jsonl or .jsonl.xz)")
 
     def __iter__(self) -> Iterator[dict[str, str]]:
         for path in self._paths:
@@ -41,17 +42,19 @@ class TextFiles:
                         if row.strip():
                             yield _text_of_row(row, f"{path}, line {line}")
             except (OSError, EOFError, lzma.LZMAError) as error:
-                raise DocumentError(f"{path}, after line {line}: {error}; the file is damaged, copy it anew") from error
+                raise DocumentError(
+                    f"{path}, after line {line}: {error}", remedy="the file is damaged, copy it anew"
+                ) from error
 
 
 def _text_of_row(row: bytes, where: str) -> dict[str, str]:
     try:
         content = json.loads(row)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DocumentError(f"{where}: no JSON ({error}); write one object a line, in UTF-8") from error
+        raise DocumentError(f"{where}: no JSON ({error})", remedy="write one object a line, in UTF-8") from error
     if not isinstance(content, dict) or not isinstance(content.get("text"), str):
         found = f"an object with {sorted(content)}" if isinstance(content, dict) else f"a {type(content).__name__}"
-        raise DocumentError(f'{where}: {found}; write an object with a string "text"')
+        raise DocumentError(f"{where}: {found}", remedy='write an object with a string "text"')
     return {"title": str(content.get("title") or where), "text": content["text"]}
 
 
@@ -87,8 +90,7 @@ def write_tasks(
         ConfigError: `count` is not 1 or more, or see `generate_tasks`.
         DocumentError: see `generate_tasks`.
     """
-    if count < 1:
-        raise ConfigError(f"count={count}; write 1 task or more")
+    check_whole("count", count, at_least=1)
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:

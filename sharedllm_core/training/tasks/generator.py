@@ -6,7 +6,8 @@ Task `i` is a function of the seed, the settings, the texts and `i` alone, so a 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from ...errors import ConfigError
+from ...errors import ConfigError, setting
+from ...method.checks import check_whole
 from .filler import FillerTexts
 from .forms import FORMS, Draft, possible
 from .haystack import Passage, Text, compose, pools_of_texts, trim
@@ -46,8 +47,8 @@ def generate_tasks(
         DocumentError: the texts are not texts, or there are none.
     """
     for name, number in (("start", start), ("count", count)):
-        if number is not None and number < 0:
-            raise ConfigError(f"{name}={number} is negative; use 0 or more")
+        if number is not None:
+            check_whole(name, number, at_least=0)
     settings = settings or TaskSettings()
     return islice(_stream(FillerTexts() if texts is None else texts, settings, seed, start), count)
 
@@ -99,12 +100,15 @@ def _draft(
             shortest = min(shortest or taken, taken)
     if shortest:
         raise ConfigError(
-            f"length={settings.length:,} leaves {room} for the facts of a task, and those of the form {form!r} need "
-            f"{shortest}; use a greater length, fewer questions_per_set, or distractors=0"
+            f"{setting('length', settings.length)} leaves {room} for the facts of a task",
+            limit=f"and those of the form {form!r} need {shortest}",
+            remedy=f"use a greater {setting('length')}, fewer {setting('questions_per_set')}, or "
+            f"{setting('distractors', 0)}",
         )
     raise ConfigError(
-        f"in {_TRIES} draws, no task of the form {form!r} had names that do not occur in the documents yet; "
-        f"use fewer than questions_per_set={settings.questions_per_set}, or a length below {settings.length:,}"
+        f"in {_TRIES} draws, no task of the form {form!r} had names that do not occur in the documents yet",
+        remedy=f"use fewer than {setting('questions_per_set', settings.questions_per_set)}, or a {setting('length')} "
+        f"below {settings.length:,}",
     )
 
 

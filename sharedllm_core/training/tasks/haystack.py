@@ -44,10 +44,12 @@ def pools_of_texts(texts: Iterable[Text], start: int) -> Iterator[Sequence[Text]
         DocumentError: there are no texts.
     """
     if isinstance(texts, str | Mapping):
-        raise DocumentError(f"texts is a {type(texts).__name__}; give several texts, as a list or another iterable")
+        raise DocumentError(
+            f"texts is a {type(texts).__name__}", remedy="give several texts, as a list or another iterable"
+        )
     if isinstance(texts, Sequence):
         if not len(texts):
-            raise DocumentError("there are no texts; give some, or None for plain sentences that need no data")
+            raise DocumentError("there are no texts", remedy="give some, or None for plain sentences that need no data")
         while True:
             yield texts
     yield from _windows(texts, start)
@@ -61,7 +63,7 @@ def _windows(texts: Iterable[Text], start: int) -> Iterator[Sequence[Text]]:
         if len(window) == _WINDOW:
             break
     if not window:
-        raise DocumentError("there are no texts; give some, or None for plain sentences that need no data")
+        raise DocumentError("there are no texts", remedy="give some, or None for plain sentences that need no data")
     at = 0
     while True:
         if at >= start:
@@ -105,7 +107,7 @@ def compose(pool: Sequence[Text], rng: Random, length: int, count: Count, sizes:
         units = count(passage) if passage else 0
         tries = 0 if units else tries + 1
         if tries == _TRIES:
-            raise DocumentError(f"{_TRIES} texts in a row are empty; give texts that have something in them")
+            raise DocumentError(f"{_TRIES} texts in a row are empty", remedy="give texts that have something in them")
         if units:
             passages.append(Passage(title, passage))
             have, characters = have + units, characters + len(passage)
@@ -118,7 +120,7 @@ def _read(text: Text) -> tuple[str, str]:
     content = text.get("text") if isinstance(text, Mapping) else None
     if not isinstance(content, str):
         raise DocumentError(
-            f"a text is a {type(text).__name__} without a string `text`; give strings or {{title, text}}"
+            f"a text is a {type(text).__name__} without a string `text`", remedy="give strings or {title, text}"
         )
     return str(text.get("title") or ""), content
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ...errors import ConfigError
+from ...errors import ConfigError, setting
+from ...method.checks import check_number, check_one_of, check_that, check_whole
 from .forms import FORMS, Scene, possible
 from .kinds import KINDS, FactKind
 from .seeding import generator
@@ -56,54 +57,55 @@ class TaskSettings:
             for form in self.forms:
                 if not possible(form, self.scene(split)):
                     raise ConfigError(
-                        f"none of kinds={self.kinds} allows a task of the form {form!r} in the split {split!r}; "
-                        "name more kinds, or leave the form out"
+                        f"none of {setting('kinds', self.kinds)} allows a task of the form {form!r} in the split "
+                        f"{split!r}",
+                        remedy="name more kinds, or leave the form out",
                     )
 
     def _check_numbers(self) -> None:
+        check_whole("length", self.length, at_least=MIN_LENGTH)
+        check_whole("questions_per_set", self.questions_per_set, at_least=1)
+        check_whole("distractors", self.distractors, at_least=0, at_most=20)
+        if self.depth is not None:
+            remedy = "use a number from 0 (in front) to 1 (at the end), or None for anywhere"
+            check_number("depth", self.depth, at_least=0, at_most=1, remedy=remedy)
         shortest, longest = self.passage_characters
-        for wrong, message in (
-            (self.length < MIN_LENGTH, f"length={self.length} is too short; use {MIN_LENGTH} or more"),
-            (self.questions_per_set < 1, f"questions_per_set={self.questions_per_set}; use 1 or more"),
-            (not 0 <= self.distractors <= 20, f"distractors={self.distractors}; use a number from 0 to 20"),
-            (
-                self.depth is not None and not 0 <= self.depth <= 1,
-                f"depth={self.depth}; use a number from 0 (in front) to 1 (at the end), or None for anywhere",
-            ),
-            (
-                not 200 <= shortest <= longest,
-                f"passage_characters={self.passage_characters}; use a shortest of 200 or more and a longest not below",
-            ),
-        ):
-            if wrong:
-                raise ConfigError(message)
+        allowed = 200 <= shortest <= longest
+        limit = "a shortest of 200 or more and a longest not below"
+        check_that(allowed, "passage_characters", self.passage_characters, limit)
 
     def _check_names(self) -> None:
         for name, given, known in (("forms", self.forms, FORMS), ("kinds", self.kinds, KINDS)):
             if isinstance(given, str):
-                raise ConfigError(f"{name}={given!r} is a string; write ({given!r},)")
+                raise ConfigError(f"{setting(name, given)} is a string", remedy=f"write ({given!r},)")
             unknown = [entry for entry in given or () if entry not in known]
             if unknown:
-                raise ConfigError(f"{name} has {unknown[0]!r}, which is none; use some of {', '.join(known)}")
+                raise ConfigError(
+                    f"{setting(name)} has {unknown[0]!r}, which is none", remedy=f"use some of {', '.join(known)}"
+                )
         if not self.forms:
-            raise ConfigError(f"forms is empty; name one or more of {', '.join(FORMS)}")
-        if self.split not in {"train", "held_out"}:
-            raise ConfigError(f"split={self.split!r}; use 'train' or 'held_out'")
-        if self.held_out not in {None, "phrasing", "kind"}:
-            raise ConfigError(f"held_out={self.held_out!r}; use 'phrasing', 'kind' or None for half of each")
+            raise ConfigError(f"{setting('forms')} is empty", remedy=f"name one or more of {', '.join(FORMS)}")
+        check_one_of("split", self.split, ("train", "held_out"))
+        check_one_of("held_out", self.held_out, (None, "phrasing", "kind"))
         if self.held_out and self.split == "train":
-            raise ConfigError(f"held_out={self.held_out!r} with split='train'; use split='held_out'")
+            raise ConfigError(
+                f"{setting('held_out', self.held_out)} with {setting('split', 'train')}",
+                remedy=f"use {setting('split', 'held_out')}",
+            )
         self._check_further_kinds()
 
     def _check_further_kinds(self) -> None:
         names = [kind.name for kind in self.further_kinds]
         taken = [name for name in names if name in KINDS or names.count(name) > 1]
         if taken:
-            raise ConfigError(f"further_kinds has {taken[0]!r}, a name that another kind has; give each one of its own")
+            raise ConfigError(
+                f"{setting('further_kinds')} has {taken[0]!r}, a name that another kind has",
+                remedy="give each one of its own",
+            )
         if names and self.split != "train":
             raise ConfigError(
-                f"further_kinds={names} with split={self.split!r}; they are for training, so use split='train', or "
-                "leave them out"
+                f"{setting('further_kinds', names)} with {setting('split', self.split)}",
+                remedy=f"they are for training, so use {setting('split', 'train')}, or leave them out",
             )
 
     @property

@@ -41,132 +41,133 @@ class Tool:
         return f"{self.name}({', '.join(f'{name}: {kind}' for name, kind in self.types.items())})"
 
 
-def _count(low: int, high: int) -> Draw:
-    return pools.number(low, high)
+def _tool(signature: str, requests: str, *, held_out: bool = False, **given: Draw) -> Tool:
+    """A tool of its signature, with one request per line."""
+    name, parameters = signature.removesuffix(")").split("(")
+    types = dict(parameter.split(": ") for parameter in parameters.split(", "))
+    lines = tuple(line.strip() for line in requests.strip().splitlines())
+    return Tool(name=name, types=types, given=given, requests=lines, held_out=held_out)
 
 
 TOOLS = (
-    Tool(
-        name="set_timer",
-        types={"label": "string", "minutes": "integer"},
-        given={"label": pools.LITERAL.draw, "minutes": _count(2, 980)},
-        requests=(
-            "Set a timer of {minutes} minutes with the label {label}.",
-            "Please start a timer called {label} that runs for {minutes} minutes.",
-            "I need a timer: {minutes} minutes, label {label}.",
-            "Remind me after {minutes} minutes; name the timer {label}.",
-        ),
+    _tool(
+        "set_timer(label: string, minutes: integer)",
+        """
+        Set a timer of {minutes} minutes with the label {label}.
+        Please start a timer called {label} that runs for {minutes} minutes.
+        I need a timer: {minutes} minutes, label {label}.
+        Remind me after {minutes} minutes; name the timer {label}.
+        """,
+        label=pools.LITERAL.draw,
+        minutes=pools.number(2, 980),
     ),
-    Tool(
-        name="book_table",
-        types={"guest": "string", "town": "string", "seats": "integer"},
-        given={"guest": pools.PERSON.draw, "town": pools.TOWN.draw, "seats": _count(2, 48)},
-        requests=(
-            "Book a table in {town} for {guest}, with {seats} seats.",
-            "{guest} wants a table for {seats} in {town}. Please book it.",
-            "Reserve {seats} seats at a table in {town} in the name of {guest}.",
-            "A table in {town}, {seats} seats, guest {guest}: please arrange that.",
-        ),
+    _tool(
+        "book_table(guest: string, town: string, seats: integer)",
+        """
+        Book a table in {town} for {guest}, with {seats} seats.
+        {guest} wants a table for {seats} in {town}. Please book it.
+        Reserve {seats} seats at a table in {town} in the name of {guest}.
+        A table in {town}, {seats} seats, guest {guest}: please arrange that.
+        """,
+        guest=pools.PERSON.draw,
+        town=pools.TOWN.draw,
+        seats=pools.number(2, 48),
     ),
-    Tool(
-        name="rename_file",
-        types={"old": "string", "new": "string"},
-        given={"old": pools.FILE.draw, "new": pools.FILE.draw},
-        requests=(
-            "Rename the file {old} to {new}.",
-            "The file {old} should be called {new} from now on.",
-            "Change the name of {old} to {new}.",
-            "Give the file {old} the new name {new}.",
-        ),
+    _tool(
+        "rename_file(old: string, new: string)",
+        """
+        Rename the file {old} to {new}.
+        The file {old} should be called {new} from now on.
+        Change the name of {old} to {new}.
+        Give the file {old} the new name {new}.
+        """,
+        old=pools.FILE.draw,
+        new=pools.FILE.draw,
     ),
-    Tool(
-        name="restart_service",
-        types={"service": "string", "delay_seconds": "integer"},
-        given={"service": pools.SERVICE.draw, "delay_seconds": _count(5, 900)},
-        requests=(
-            "Restart {service} in {delay_seconds} seconds.",
-            "Please let {service} restart after a delay of {delay_seconds} seconds.",
-            "Wait {delay_seconds} seconds and then restart {service}.",
-            "The service {service} must be restarted, {delay_seconds} seconds from now.",
-        ),
+    _tool(
+        "restart_service(service: string, delay_seconds: integer)",
+        """
+        Restart {service} in {delay_seconds} seconds.
+        Please let {service} restart after a delay of {delay_seconds} seconds.
+        Wait {delay_seconds} seconds and then restart {service}.
+        The service {service} must be restarted, {delay_seconds} seconds from now.
+        """,
+        service=pools.SERVICE.draw,
+        delay_seconds=pools.number(5, 900),
     ),
-    Tool(
-        name="order_part",
-        types={"part": "string", "quantity": "integer"},
-        given={"part": pools.PART.draw, "quantity": _count(3, 4_800)},
-        requests=(
-            "Order {quantity} pieces of part {part}.",
-            "We need {quantity} of part {part}. Please order them.",
-            "Place an order for part {part}, quantity {quantity}.",
-            "Buy part {part}; {quantity} pieces will do.",
-        ),
+    _tool(
+        "order_part(part: string, quantity: integer)",
+        """
+        Order {quantity} pieces of part {part}.
+        We need {quantity} of part {part}. Please order them.
+        Place an order for part {part}, quantity {quantity}.
+        Buy part {part}; {quantity} pieces will do.
+        """,
+        part=pools.PART.draw,
+        quantity=pools.number(3, 4_800),
         held_out=True,
     ),
-    Tool(
-        name="send_message",
-        types={"recipient": "string", "text": "string"},
-        given={"recipient": pools.PERSON.draw},
-        requests=(
-            "Send {recipient} a message whose text is {text}, and nothing else.",
-            "{recipient} wants to know {text}. Send it as a message, without further words.",
-            "Find {text} and send just that to {recipient}.",
-            "Let {recipient} know {text} in a message that has no other text.",
-        ),
+    _tool(
+        "send_message(recipient: string, text: string)",
+        """
+        Send {recipient} a message whose text is {text}, and nothing else.
+        {recipient} wants to know {text}. Send it as a message, without further words.
+        Find {text} and send just that to {recipient}.
+        Let {recipient} know {text} in a message that has no other text.
+        """,
+        recipient=pools.PERSON.draw,
     ),
-    Tool(
-        name="save_note",
-        types={"label": "string", "content": "string"},
-        given={"label": pools.LITERAL.draw},
-        requests=(
-            "Save {content} as a note with the label {label}.",
-            "Make a note labelled {label} that contains only {content}.",
-            "Look up {content} and store it under the label {label}.",
-            "Under the label {label}, keep a note of {content}.",
-        ),
+    _tool(
+        "save_note(label: string, content: string)",
+        """
+        Save {content} as a note with the label {label}.
+        Make a note labelled {label} that contains only {content}.
+        Look up {content} and store it under the label {label}.
+        Under the label {label}, keep a note of {content}.
+        """,
+        label=pools.LITERAL.draw,
     ),
-    Tool(
-        name="fill_cell",
-        types={"sheet": "string", "row": "integer", "value": "string"},
-        given={"sheet": pools.LITERAL.draw, "row": _count(2, 9_800)},
-        requests=(
-            "Write {value} into row {row} of the sheet {sheet}.",
-            "In the sheet {sheet}, row {row}, enter {value}.",
-            "Row {row} of the sheet {sheet} should hold {value}. Fill it in.",
-            "Put {value} where it belongs: sheet {sheet}, row {row}.",
-        ),
+    _tool(
+        "fill_cell(sheet: string, row: integer, value: string)",
+        """
+        Write {value} into row {row} of the sheet {sheet}.
+        In the sheet {sheet}, row {row}, enter {value}.
+        Row {row} of the sheet {sheet} should hold {value}. Fill it in.
+        Put {value} where it belongs: sheet {sheet}, row {row}.
+        """,
+        sheet=pools.LITERAL.draw,
+        row=pools.number(2, 9_800),
     ),
-    Tool(
-        name="create_ticket",
-        types={"assignee": "string", "subject": "string"},
-        given={"assignee": pools.PERSON.draw},
-        requests=(
-            "Create a ticket for {assignee} with {subject} as its subject.",
-            "Open a ticket, assign it to {assignee}, and use {subject} as the subject.",
-            "{assignee} should get a ticket. Its subject is {subject}, word for word.",
-            "File a ticket whose subject is {subject}; the assignee is {assignee}.",
-        ),
+    _tool(
+        "create_ticket(assignee: string, subject: string)",
+        """
+        Create a ticket for {assignee} with {subject} as its subject.
+        Open a ticket, assign it to {assignee}, and use {subject} as the subject.
+        {assignee} should get a ticket. Its subject is {subject}, word for word.
+        File a ticket whose subject is {subject}; the assignee is {assignee}.
+        """,
+        assignee=pools.PERSON.draw,
     ),
-    Tool(
-        name="search_archive",
-        types={"query": "string", "limit": "integer"},
-        given={"limit": _count(3, 480)},
-        requests=(
-            "Search the archive for {query} and return at most {limit} hits.",
-            "Find out {query} and look for it in the archive, with a limit of {limit}.",
-            "Use {query} as a query to the archive; {limit} hits are enough.",
-            "Let the archive be searched for {query}, limit {limit}.",
-        ),
+    _tool(
+        "search_archive(query: string, limit: integer)",
+        """
+        Search the archive for {query} and return at most {limit} hits.
+        Find out {query} and look for it in the archive, with a limit of {limit}.
+        Use {query} as a query to the archive; {limit} hits are enough.
+        Let the archive be searched for {query}, limit {limit}.
+        """,
+        limit=pools.number(3, 480),
     ),
-    Tool(
-        name="print_label",
-        types={"printer": "string", "copies": "integer", "text": "string"},
-        given={"printer": pools.SERVICE.draw, "copies": _count(2, 240)},
-        requests=(
-            "Print {copies} labels that show {text}, on the printer {printer}.",
-            "On the printer {printer}, print {text} as a label, {copies} copies.",
-            "I want {copies} copies of a label with {text} from the printer {printer}.",
-            "Have the printer {printer} make {copies} labels that read like {text}.",
-        ),
+    _tool(
+        "print_label(printer: string, copies: integer, text: string)",
+        """
+        Print {copies} labels that show {text}, on the printer {printer}.
+        On the printer {printer}, print {text} as a label, {copies} copies.
+        I want {copies} copies of a label with {text} from the printer {printer}.
+        Have the printer {printer} make {copies} labels that read like {text}.
+        """,
+        printer=pools.SERVICE.draw,
+        copies=pools.number(2, 240),
         held_out=True,
     ),
 )
