@@ -59,7 +59,7 @@ def test_a_module_imports_only_from_below(file):
 
 def test_an_import_from_above_would_be_found():
     assert "sharedllm_core.model.lower_model" in imported_modules(CORE / "model" / "modeling.py")
-    assert "sharedllm_core.method.context_tree" in imported_modules(CORE / "selection" / "policies" / "right.py")
+    assert "sharedllm_core.method.context_tree" in imported_modules(CORE / "selection" / "policies" / "lexical.py")
     assert "sharedllm_core.selection.policies.lexical" in imported_modules(
         CORE / "selection" / "policies" / "two_looks.py"
     )
