@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from ..errors import TokenizerError
+from ..model.configuration import SharedLLMModelConfig
 from ..model.modeling import SharedLLMForCausalLM
 from .cpu_dtype import computing_dtype
 
-__all__ = ["load_model", "load_tokenizer", "load_tokenizer_from"]
+__all__ = ["context_tokens", "context_tokens_of", "load_model", "load_tokenizer", "load_tokenizer_from"]
 
 _DEFAULT = Path(__file__).parents[1] / "default_model"
 
@@ -68,3 +69,34 @@ def load_tokenizer_from(places: Sequence[str | Path | None]) -> PreTrainedTokeni
         except (OSError, ValueError, KeyError) as error:
             tried.append(f"{place}: {str(error).splitlines()[0]}")
     raise TokenizerError(f"no tokenizer was found ({'; '.join(tried)}); say where it is with tokenizer=…")
+
+
+def context_tokens(config: SharedLLMModelConfig) -> int:
+    """Return the most tokens of past context and running text that a model was made for.
+
+    Each chunk of past context takes one position, and the base model was trained with the positions of its window: past
+    contexts of more chunks than that have positions that it has never seen. They are not refused.
+
+    Args:
+        config: names the figure as `context_tokens` where it was measured; otherwise it is the base model's window in
+            tokens times the tokens of a chunk.
+    """
+    measured: int | None = getattr(config, "context_tokens", None)
+    window_tokens: int = config.get_text_config().max_position_embeddings
+    return measured or window_tokens * config.method.chunk_tokens
+
+
+def context_tokens_of(name: str | Path | None) -> int | None:
+    """Return `context_tokens` of a checkpoint from its configuration alone, without loading weights or downloading.
+
+    Args:
+        name: folder or hub id of a full checkpoint or an adapter; `None` for the packaged model.
+
+    Returns:
+        `None` if the configuration is not on this machine or not one of this library; loading raises the reason.
+    """
+    try:
+        config = AutoConfig.from_pretrained(_DEFAULT if name is None else name, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return context_tokens(config) if isinstance(config, SharedLLMModelConfig) else None
