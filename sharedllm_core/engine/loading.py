@@ -1,6 +1,7 @@
 """Loading what an engine works with: a model and its tokenizer, from one name."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,19 @@ def context_tokens_of(name: str | Path | None) -> int | None:
     Returns:
         `None` if the configuration is not on this machine or not one of this library; loading raises the reason.
     """
+    place = _DEFAULT if name is None else name
+    file = Path(place) / "config.json"
+    return _cached_context_tokens(place, file.stat().st_mtime_ns) if file.is_file() else _read_context_tokens(place)
+
+
+@lru_cache(maxsize=64)  # frameworks make models often, and parsing a configuration takes 25 ms
+def _cached_context_tokens(folder: str | Path, _changed_ns: int) -> int | None:
+    return _read_context_tokens(folder)
+
+
+def _read_context_tokens(place: str | Path) -> int | None:
     try:
-        config = AutoConfig.from_pretrained(_DEFAULT if name is None else name, local_files_only=True)
+        config = AutoConfig.from_pretrained(place, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return context_tokens(config) if isinstance(config, SharedLLMModelConfig) else None

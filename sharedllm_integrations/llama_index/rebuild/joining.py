@@ -106,9 +106,8 @@ def _confirmed(pieces: Sequence[Piece], placed: Layout, is_original: Callable[[s
         rendered = _rendered(pieces, placed, fill)
         for end in ("", "\n", " ", "\n\n"):
             if is_original(rendered.text + end):
-                blanks = (
-                    (*rendered.blanks, (len(rendered.text), len(rendered.text) + len(end))) if end else rendered.blanks
-                )
+                trailing = ((len(rendered.text), len(rendered.text) + len(end)),) if end else ()
+                blanks = (*rendered.blanks, *trailing)
                 return replace(rendered, text=rendered.text + end, blanks=blanks, confirmed=True)
         if not rendered.blanks:
             break
