@@ -24,7 +24,7 @@ from .async_forms import AsyncForms
 from .inspection import Inspection
 from .libraries import Documents, LibraryMaker
 from .lifetime import Lifetime
-from .loading import load_model, load_tokenizer
+from .loading import context_tokens, load_model, load_tokenizer
 from .progress import Progress
 from .reading import TreeReader
 from .shared_model import SharedModel
@@ -112,6 +112,11 @@ class SharedLLMEngine(AsyncForms):
     def method(self) -> SharedLLMConfig:
         """The numbers of the method that this engine reads and answers with."""
         return self.model.method
+
+    @property
+    def context_tokens(self) -> int:
+        """The most tokens of documents and running text together that the model and its method were made for."""
+        return context_tokens(self.model.config)
 
     @property
     def fingerprint(self) -> str:

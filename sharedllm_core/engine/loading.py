@@ -1,16 +1,18 @@
 """Loading what an engine works with: a model and its tokenizer, from one name."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from ..errors import TokenizerError, setting
+from ..model.configuration import SharedLLMModelConfig
 from ..model.modeling import SharedLLMForCausalLM
 from .cpu_dtype import computing_dtype
 
-__all__ = ["load_model", "load_tokenizer", "load_tokenizer_from"]
+__all__ = ["context_tokens", "context_tokens_of", "load_model", "load_tokenizer", "load_tokenizer_from"]
 
 _DEFAULT = Path(__file__).parents[1] / "default_model"
 
@@ -71,3 +73,45 @@ def load_tokenizer_from(places: Sequence[str | Path | None]) -> PreTrainedTokeni
         f"no tokenizer was found ({'; '.join(tried)})",
         remedy=[f"say where it is with {setting('tokenizer')}=…", "put its files beside the checkpoint's"],
     )
+
+
+def context_tokens(config: SharedLLMModelConfig) -> int:
+    """Return the most tokens of past context and running text that a model was made for.
+
+    Each chunk of past context takes one position, and the base model was trained with the positions of its window: past
+    contexts of more chunks than that have positions that it has never seen. They are not refused.
+
+    Args:
+        config: names the figure as `context_tokens` where it was measured; otherwise it is the base model's window in
+            tokens times the tokens of a chunk.
+    """
+    measured: int | None = getattr(config, "context_tokens", None)
+    window_tokens: int = config.get_text_config().max_position_embeddings
+    return measured or window_tokens * config.method.chunk_tokens
+
+
+def context_tokens_of(name: str | Path | None) -> int | None:
+    """Return `context_tokens` of a checkpoint from its configuration alone, without loading weights or downloading.
+
+    Args:
+        name: folder or hub id of a full checkpoint or an adapter; `None` for the packaged model.
+
+    Returns:
+        `None` if the configuration is not on this machine or not one of this library; loading raises the reason.
+    """
+    place = _DEFAULT if name is None else name
+    file = Path(place) / "config.json"
+    return _cached_context_tokens(place, file.stat().st_mtime_ns) if file.is_file() else _read_context_tokens(place)
+
+
+@lru_cache(maxsize=64)  # frameworks make models often, and parsing a configuration takes 25 ms
+def _cached_context_tokens(folder: str | Path, _changed_ns: int) -> int | None:
+    return _read_context_tokens(folder)
+
+
+def _read_context_tokens(place: str | Path) -> int | None:
+    try:
+        config = AutoConfig.from_pretrained(place, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return context_tokens(config) if isinstance(config, SharedLLMModelConfig) else None

@@ -6,7 +6,7 @@ llm = ChatSharedLLM().with_documents(read_documents("contracts/"))
 llm.invoke("When does the lease end?").content
 """
 
-from .._requirements import check_installed
+from .._shared.requirements import check_installed
 
 check_installed("langchain")
 

@@ -1,6 +1,6 @@
-"""A chat model with arguments bound to it, which stay bound whatever is made of it.
+"""A chat model with bound arguments, which it keeps in `bind_tools` and `with_structured_output`.
 
-LangChain's own binding hands `bind_tools` and `with_structured_output` to the bare model: what was bound is gone.
+LangChain's own binding hands these calls to the bare model, and drops what was bound.
 """
 
 from collections.abc import Sequence
@@ -10,34 +10,35 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableBinding
 
-from .documents import DocumentSet, given_twice
+from .._shared.document_set import documents_given_twice
+from .documents import DocumentSet
 from .structured import structured_output
 
 __all__ = ["BoundChat"]
 
 
 class BoundChat(RunnableBinding[LanguageModelInput, AIMessage]):
-    """What `ChatSharedLLM.bind` makes. Documents are not among its `kwargs`: the model that is bound has them."""
+    """The result of `ChatSharedLLM.bind`. Documents are not in its `kwargs`: the bound model holds them."""
 
     @classmethod
     def lc_id(cls) -> list[str]:
-        """As LangChain knows bindings."""
+        """Return the id under which LangChain knows bindings."""
         return [*cls.get_lc_namespace(), "RunnableBinding"]
 
     def bind(self, **kwargs: Any) -> "BoundChat":
-        """This, with more bound to it.
+        """Return a copy with more arguments bound.
 
         Raises:
-            InputError: documents, where there are some already.
+            InputError: documents, if there are some already.
         """
         if kwargs.get("documents") is not None:
             if self.kwargs.get("documents") is not None:
-                raise given_twice()
-            kwargs["documents"] = DocumentSet.of(kwargs["documents"])
-        made: Any = self.bound.bind(**kwargs)
+                raise documents_given_twice()
+            kwargs["documents"] = DocumentSet.wrap(kwargs["documents"])
+        rebound: Any = self.bound.bind(**kwargs)
         return self.__class__(
-            bound=made.bound,
-            kwargs={**self.kwargs, **made.kwargs},
+            bound=rebound.bound,
+            kwargs={**self.kwargs, **rebound.kwargs},
             config=self.config,
             config_factories=self.config_factories,
             custom_input_type=self.custom_input_type,
@@ -45,7 +46,7 @@ class BoundChat(RunnableBinding[LanguageModelInput, AIMessage]):
         )
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> "BoundChat":
-        """As that of `ChatSharedLLM`; what is bound already stays so."""
+        """Bind tools, as `ChatSharedLLM.bind_tools`, and keep what is bound already."""
         model: Any = self.bound
         return self.bind(**model.bind_tools(tools, **kwargs).kwargs)
 
@@ -56,13 +57,14 @@ class BoundChat(RunnableBinding[LanguageModelInput, AIMessage]):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """As that of `ChatSharedLLM`; what is bound already stays so, but for what could keep the output from fitting.
+        """Build structured output, as `ChatSharedLLM.with_structured_output`, and keep what is bound already.
 
-        So strings that end an answer are gone, and tools are told to the model, but not called.
+        Except what could prevent the output from fitting: stop strings are dropped, and tools stay in the prompt but
+        are not called.
         """
-        fitting: dict[str, Any] = {}
+        overrides: dict[str, Any] = {}
         if self.kwargs.get("stop"):
-            fitting["stop"] = None
+            overrides["stop"] = None
         if self.kwargs.get("tools"):
-            fitting["tool_choice"] = "none"
-        return structured_output(self, schema, **{**fitting, **kwargs})
+            overrides["tool_choice"] = "none"
+        return structured_output(self, schema, **{**overrides, **kwargs})

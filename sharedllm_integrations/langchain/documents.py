@@ -1,4 +1,4 @@
-"""Documents of LangChain and of ours, and the handle under which LangChain sees them."""
+"""Documents of LangChain and of sharedllm, and the handle under which LangChain sees them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,22 +7,23 @@ from typing import Any
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.documents import Document as LangChainDocument
 
-from sharedllm_core import Document, InputError
+from sharedllm_core import Document
 from sharedllm_core.text.documents import read_documents as read_files
 
-from .. import _document_set
+from .._shared import document_set
+from .._shared.errors import worded_errors
 
-__all__ = ["DocumentSet", "given_twice", "read_documents"]
+__all__ = ["DocumentSet", "read_documents"]
 
 
-class DocumentSet(_document_set.DocumentSet):
+class DocumentSet(document_set.DocumentSet):
     """A set of documents that LangChain may see: traces, logs and cache keys get its fingerprint, and no text.
 
     Args:
-        sources: paths and globs, LangChain's Documents, ours, a `Library`, or a list of these.
+        sources: paths and globs, LangChain's Documents, sharedllm's, a `Library`, or a list of these.
 
     Raises:
-        DocumentError: when the documents are needed: one that cannot be read.
+        DocumentError: when the documents are needed, for one that cannot be read.
     """
 
     kinds = "paths, LangChain's Documents, sharedllm's, or a Library"
@@ -30,18 +31,19 @@ class DocumentSet(_document_set.DocumentSet):
     def _is_foreign(self, source: Any) -> bool:
         return isinstance(source, LangChainDocument)
 
-    def _foreign(self, sources: list[Any]) -> Iterable[Document]:
+    def _convert_foreign(self, sources: list[Any]) -> Iterable[Document]:
         return [_from_langchain(source) for source in sources]
 
 
+@worded_errors()
 def read_documents(
     loader_or_paths: BaseLoader | str | Path | Iterable[str | Path | BaseLoader],
 ) -> list[LangChainDocument]:
-    """Whole documents as LangChain has them, each with its `id` and metadata.
+    """Read whole documents into LangChain's Documents, each with its `id` and metadata.
 
     Args:
-        loader_or_paths: a loader of LangChain, a file, folder or glob, or several of these. Files are read by this
-            library: text, Markdown, code, HTML, PDF, Word, tables, notebooks.
+        loader_or_paths: a loader of LangChain, a file, folder or glob, or several of these. This library reads the
+            files: text, Markdown, code, HTML, PDF, Word, tables, notebooks.
 
     Raises:
         DocumentError: a path that does not exist, or a file that cannot be read.
@@ -56,11 +58,6 @@ def read_documents(
             metadata = {"source": document.id, **document.metadata}
             read.append(LangChainDocument(document.text, id=document.id, metadata=metadata))
     return read
-
-
-def given_twice() -> InputError:
-    """What is said where documents are given in two places."""
-    return InputError("documents are given to the model and to the call; give them in one of these places")
 
 
 def _from_langchain(document: LangChainDocument) -> Document:

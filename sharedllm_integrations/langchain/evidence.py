@@ -1,8 +1,8 @@
-"""What an answer rests on, in LangChain's terms: metadata, citations on content blocks, and Documents.
+"""Evidence as citations on content blocks, and as Documents.
 
-Everything that a message holds ends up in traces. So a message names spans of documents (document, characters, score);
-their text is with it only where the caller had put it into the prompt anyway, or asked for it by `evidence_text=True`.
-`evidence_documents` looks the text up.
+A message names spans of documents (document, characters, score). Messages end up in traces, so the text of a span is in
+one only where the caller put it into the prompt anyway, or asked for it by `evidence_text=True`; `evidence_documents`
+looks the text up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,43 +20,50 @@ __all__ = ["as_citations", "evidence_documents"]
 
 
 def as_citations(evidence: Sequence[Mapping[str, Any]], text: str) -> list[Citation]:
-    """Citations of a whole answer, from `evidence_metadata`."""
+    """Convert the evidence in the metadata of an answer to citations of its whole text."""
     return [
         create_citation(
-            title=one["document_id"],
+            title=span["document_id"],
             start_index=0,
             end_index=len(text),
-            cited_text=one.get("text"),
-            extras={name: one[name] for name in ("start", "end", "score")},
+            cited_text=span.get("text"),
+            extras=_place(span),
         )
-        for one in evidence
+        for span in evidence
     ]
 
 
 def evidence_documents(message: BaseMessage, documents: Any = None) -> list[Document]:
-    """The spans that an answer of `ChatSharedLLM` rests on, the strongest first, as Documents.
+    """Return the evidence of an answer of `ChatSharedLLM` as Documents, the strongest first.
 
     Their metadata are those of the whole document, and `source`, `start`, `end` (characters) and `score`.
 
     Args:
         message: the answer.
-        documents: what the model was given: where the text is looked up.
+        documents: the documents that the model answered from; the text is looked up in them.
 
     Raises:
         InputError: a span of a document that is not among `documents`.
     """
-    handle = DocumentSet.of(documents)
-    known = {} if handle is None else {document.id: document for document in handle.documents}
-    found: list[Mapping[str, Any]] = message.response_metadata.get("evidence", [])
+    handle = DocumentSet.wrap(documents)
+    by_id = {} if handle is None else {document.id: document for document in handle.documents}
+    evidence: list[Mapping[str, Any]] = message.response_metadata.get("evidence", [])
     spans: list[Document] = []
-    for one in found:
-        whole = known.get(one["document_id"])
-        text = one.get("text") if whole is None else whole.text[one["start"] : one["end"]]
+    for span in evidence:
+        whole = by_id.get(span["document_id"])
+        text = span.get("text") if whole is None else whole.text[span["start"] : span["end"]]
         if text is None:
             raise InputError(
-                f"{one['document_id']!r} is not among the documents; give evidence_documents those that the model "
-                "answered from, or make the model with evidence_text=True"
+                f"{span['document_id']!r} is not among the documents",
+                remedy=[
+                    "give evidence_documents those that the model answered from",
+                    "make the model with evidence_text=True",
+                ],
             )
-        place = {"source": one["document_id"], **{name: one[name] for name in ("start", "end", "score")}}
-        spans.append(Document(text, metadata={**({} if whole is None else whole.metadata), **place}))
+        metadata = {} if whole is None else whole.metadata
+        spans.append(Document(text, metadata={**metadata, "source": span["document_id"], **_place(span)}))
     return spans
+
+
+def _place(span: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: span[name] for name in ("start", "end", "score")}

@@ -1,69 +1,25 @@
-"""LangChain's messages to the engine's: roles, calls of tools, and the documents that stand in them."""
+"""LangChain's messages in the engine's form: roles, content and tool calls."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
-from sharedllm_core import Document, InputError
-
-from .._found_documents import find_documents
+from .._shared.conversation import ParsedMessage
 from .content import read_content
 
-__all__ = ["Conversation", "read_messages"]
+__all__ = ["parse_message"]
 
 _ROLES = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assistant", ToolMessage: "tool"}
 
 
-@dataclass
-class Conversation:
-    """Messages for the engine, and the documents that they brought along.
-
-    Attributes:
-        messages: role, content, and what belongs to calls of tools.
-        documents: of content blocks and of prompts.
-        moved: for `response_metadata`: which messages documents were taken from.
-    """
-
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    documents: list[Document] = field(default_factory=list)
-    moved: list[dict[str, Any]] = field(default_factory=list)
-
-
-def read_messages(
-    messages: Sequence[BaseMessage], is_long: Callable[[str], bool] | None, taken: Collection[str] = ()
-) -> Conversation:
-    """Read a conversation.
-
-    Args:
-        messages: of LangChain.
-        is_long: whether a piece of text is long enough to be a document; `None` to leave texts as they are.
-        taken: ids of other documents, which no document here gets.
+def parse_message(message: BaseMessage, number: int) -> ParsedMessage:
+    """Convert a message, given its number in the conversation.
 
     Raises:
-        InputError: no messages, or a content block that is no text and no document.
+        InputError: a content block that is neither text nor a document.
     """
-    if not messages:
-        raise InputError("there are no messages; give a question")
-    read = Conversation()
-    for number, message in enumerate(messages):
-        ids = {*taken, *(document.id for document in read.documents)}
-        text, attached = read_content(message, f"message {number + 1}", ids)
-        if attached:
-            read.documents += attached
-            read.moved.append({"message": number, "documents": [one.id for one in attached], "from": "content blocks"})
-        if is_long is not None and not isinstance(message, AIMessage):
-            is_question = isinstance(message, HumanMessage)
-            ids.update(document.id for document in attached)
-            found = find_documents(text, is_long, len(read.documents) + 1, ids, is_question=is_question)
-            if found.documents:
-                text = found.rest
-                read.documents += found.documents
-                names = [document.id for document in found.documents]
-                read.moved.append({"message": number, "documents": names, "from": "text"})
-        read.messages.append({"role": _role(message), "content": text, **_of_tools(message)})
-    return read
+    text, documents = read_content(message, f"message {number + 1}")
+    return ParsedMessage(_role(message), text, documents, _tool_fields(message))
 
 
 def _role(message: BaseMessage) -> str:
@@ -73,7 +29,7 @@ def _role(message: BaseMessage) -> str:
     return message.role if isinstance(message, ChatMessage) else message.type
 
 
-def _of_tools(message: BaseMessage) -> dict[str, Any]:
+def _tool_fields(message: BaseMessage) -> dict[str, Any]:
     if isinstance(message, AIMessage) and message.tool_calls:
         calls = [
             {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["args"]}}
@@ -81,6 +37,6 @@ def _of_tools(message: BaseMessage) -> dict[str, Any]:
         ]
         return {"tool_calls": calls}
     if isinstance(message, ToolMessage):
-        named = {"name": message.name} if message.name else {}
-        return {"tool_call_id": message.tool_call_id, **named}
+        name = {"name": message.name} if message.name else {}
+        return {"tool_call_id": message.tool_call_id, **name}
     return {}

@@ -1,4 +1,4 @@
-"""LangChain's tools and schemas, put into the engine's options, and what the engine writes, made into objects."""
+"""LangChain's tools and schemas in OpenAI's form, and runnables that parse answers into objects."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,16 +13,18 @@ from pydantic import BaseModel
 
 from sharedllm_core import InputError
 
-from .._formats import constraint_of
+from .._shared.answer_options import response_constraint
+from .._shared.errors import worded_errors
 
-__all__ = ["structured_output", "tools_of"]
-
-
-def tools_of(tools: Sequence[Any]) -> list[dict[str, Any]]:
-    """Tools of every kind that LangChain knows, in OpenAI's form."""
-    return [_tool_of(tool) for tool in tools]
+__all__ = ["openai_tools", "structured_output"]
 
 
+def openai_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:
+    """Convert tools of every kind that LangChain knows to OpenAI's form."""
+    return [_openai_tool(tool) for tool in tools]
+
+
+@worded_errors()
 def structured_output(
     llm: Any,
     schema: Any,
@@ -31,59 +33,61 @@ def structured_output(
     include_raw: bool = False,
     **kwargs: Any,
 ) -> Runnable[Any, Any]:
-    """`with_structured_output` of a chat model, or of one with arguments bound to it; see that of `ChatSharedLLM`."""
+    """Build `with_structured_output` of a chat model, or of one with bound arguments; see that of `ChatSharedLLM`."""
     if method not in ("json_schema", "json_mode", "function_calling"):
-        raise InputError(f"method={method!r} is not known; use 'json_schema', 'function_calling' or 'json_mode'")
+        raise InputError(
+            f"method={method!r} is not known", remedy="use 'json_schema', 'function_calling' or 'json_mode'"
+        )
     if schema is None and method != "json_mode":
-        raise InputError(f"method={method!r} needs a schema; give one, or use method='json_mode'")
-    told = {"kwargs": {"method": method}, "schema": schema} if schema is not None else None
-    bound = {**kwargs, "ls_structured_output_format": told}
+        raise InputError(f"method={method!r} needs a schema", remedy=["give one", "use method='json_mode'"])
+    traced = {"kwargs": {"method": method}, "schema": schema} if schema is not None else None
+    bound = {**kwargs, "ls_structured_output_format": traced}
     parser: BaseOutputParser[Any]
     if method == "function_calling":
-        answering = llm.bind_tools([schema], **{**bound, "tool_choice": "any"})
-        parser = _parser_of_calls(schema)
+        bound_llm = llm.bind_tools([schema], **{**bound, "tool_choice": "any"})
+        parser = _tool_call_parser(schema)
     else:
         response_format = _response_format(schema)
-        constraint_of(response_format)
-        answering = llm.bind(response_format=response_format, **bound)
+        response_constraint(response_format)  # an unsupported schema raises now
+        bound_llm = llm.bind(response_format=response_format, **bound)
         parser = PydanticOutputParser(pydantic_object=schema) if _is_model(schema) else JsonOutputParser()
     if not include_raw:
-        made: Runnable[Any, Any] = answering | parser
-        return made
+        structured: Runnable[Any, Any] = bound_llm | parser
+        return structured
     parsed = RunnablePassthrough.assign(
-        parsed=RunnableLambda(lambda given: given["raw"]) | parser, parsing_error=lambda _: None
+        parsed=RunnableLambda(lambda outputs: outputs["raw"]) | parser, parsing_error=lambda _: None
     )
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=answering) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    return RunnableMap(raw=bound_llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
-def _tool_of(tool: Any) -> dict[str, Any]:
-    made = convert_to_openai_tool(tool)
+def _openai_tool(tool: Any) -> dict[str, Any]:
+    converted = convert_to_openai_tool(tool)
     parameters = _schema_of(tool.tool_call_schema if isinstance(tool, BaseTool) and tool.args_schema else tool)
     if parameters is None or not _is_recursive(parameters):
-        return made
-    # LangChain writes out what a schema refers to, and leaves open what refers to itself.
+        return converted
+    # LangChain inlines what a schema refers to, and drops the definitions that refer to themselves.
     plain = {key: value for key, value in parameters.items() if key not in ("title", "description")}
-    return {**made, "function": {**made["function"], "parameters": plain}}
+    return {**converted, "function": {**converted["function"], "parameters": plain}}
 
 
 def _schema_of(model: Any) -> dict[str, Any] | None:
-    """The schema of a class of pydantic's, itself not a reference; `None` for anything else."""
+    """The schema of a pydantic class, with a reference at its top resolved; `None` for anything else."""
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return None
     schema = model.model_json_schema()
-    named = str(schema.get("$ref", "")).removeprefix("#/$defs/")
-    return {**schema["$defs"][named], "$defs": schema["$defs"]} if named else schema
+    referred = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    return {**schema["$defs"][referred], "$defs": schema["$defs"]} if referred else schema
 
 
 def _is_recursive(schema: Mapping[str, Any]) -> bool:
-    """Whether one of the schema's definitions leads back to itself."""
-    leads = {f"#/$defs/{name}": _references(part) for name, part in schema.get("$defs", {}).items()}
-    for name, ahead in leads.items():
+    """Whether one of the schema's definitions refers to itself, directly or through others."""
+    references = {f"#/$defs/{name}": _references(part) for name, part in schema.get("$defs", {}).items()}
+    for name, ahead in references.items():
         reached: set[str] = set()
         while ahead:
             reached |= ahead
-            ahead = set().union(*(leads.get(other, set()) for other in ahead)) - reached  # noqa: PLW2901
+            ahead = set().union(*(references.get(other, set()) for other in ahead)) - reached  # noqa: PLW2901
         if name in reached:
             return True
     return False
@@ -100,7 +104,7 @@ def _is_model(schema: Any) -> bool:
     return isinstance(schema, type) and is_basemodel_subclass(schema)
 
 
-def _parser_of_calls(schema: Any) -> BaseOutputParser[Any]:
+def _tool_call_parser(schema: Any) -> BaseOutputParser[Any]:
     if _is_model(schema):
         return PydanticToolsParser(tools=[schema], first_tool_only=True)
     name = convert_to_openai_tool(schema)["function"]["name"]

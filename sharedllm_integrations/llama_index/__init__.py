@@ -6,7 +6,7 @@ engine = SharedLLMQueryEngine.from_documents(SimpleDirectoryReader("contracts").
 engine.query("When does the lease end?")
 """
 
-from .._requirements import check_installed
+from .._shared.requirements import check_installed
 
 check_installed("llama-index")
 

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing
-from typing import Any, Self
+from typing import Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.callbacks import trace_method
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.chat_engine.types import AgentChatResponse, BaseChatEngine, StreamingAgentChatResponse
-from llama_index.core.indices.base import BaseIndex
 from llama_index.core.instrumentation.events.chat_engine import (
     StreamChatDeltaReceivedEvent,
     StreamChatEndEvent,
@@ -22,34 +21,31 @@ from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index_instrumentation import get_dispatcher
 
-from sharedllm_core import Library
-
-from .query_engine import of_documents, of_index, read_all, reads_at_once
-from .responses import Read
+from .document_engine import DocumentEngine
+from .responses import AnswerSources
 from .settings import shared_llm
 from .synthesizer import SharedLLMSynthesizer
 
 __all__ = ["SharedLLMChatEngine"]
 
 _dispatcher = get_dispatcher(__name__)
-_EVERYTHING = 10**9  # tokens: a memory that forgets nothing
+_UNLIMITED = 10**9  # tokens
 
 
-class SharedLLMChatEngine(BaseChatEngine):
-    """A chat engine whose answers come from whole documents and from all of the conversation.
+class SharedLLMChatEngine(DocumentEngine, BaseChatEngine):
+    """A chat engine whose answers come from whole documents and from the whole conversation.
 
-    Turns that do not fit into the model's window are read like documents, so nothing is cut off or summarised. No
-    question is rewritten by the model: each is answered as it was asked, among the turns before it.
+    Turns that do not fit the model's window are read like documents, so nothing is cut off or summarised. No question
+    is rewritten by the model: each is answered as it was asked, after the turns before it.
 
     Args:
-        retriever: hands over nodes; the documents are put together from them.
-        llm: a `SharedLLM`; by default that of `Settings`, or the model of the package.
-        system_prompt: said before the conversation.
-        memory: where the conversation is kept; by default one that forgets nothing. Another decides itself what of the
-            conversation it still gives.
+        retriever: returns nodes; whole documents are rebuilt from them.
+        llm: a `SharedLLM`; by default that of `Settings`, or the packaged model.
+        system_prompt: the system message before the conversation.
+        memory: keeps the conversation; by default one without a limit. Another one decides what it keeps.
         callback_manager: as everywhere in LlamaIndex.
-        documents: read beside the nodes of every message, and also where there are none.
-        original: the whole document of an id, where it is kept; see `SharedLLMSynthesizer`.
+        documents: read beside the nodes of every message, and also if there are none.
+        original: looks up a whole document by its id; see `SharedLLMSynthesizer`.
 
     Raises:
         InputError: `llm` is another model.
@@ -73,39 +69,12 @@ class SharedLLMChatEngine(BaseChatEngine):
         )
         self._system_prompt = system_prompt
         self._memory = memory or ChatMemoryBuffer.from_defaults(
-            token_limit=_EVERYTHING, tokenizer_fn=lambda text: [text]
+            token_limit=_UNLIMITED, tokenizer_fn=lambda text: [text]
         )
         self.callback_manager = callback_manager or self._llm.callback_manager
 
-    @classmethod
-    def from_documents(cls, documents: Any, llm: LLM | None = None, *, read: bool = True, **options: Any) -> Self:
-        """A chat engine over documents; see `SharedLLMQueryEngine.from_documents`."""
-        retriever, preloaded = of_documents(documents)
-        engine = cls(retriever, llm, **preloaded, **options)
-        if read:
-            engine.read()
-        return engine
-
-    @classmethod
-    def from_index(
-        cls,
-        index: BaseIndex[Any],
-        llm: LLM | None = None,
-        *,
-        retriever: BaseRetriever | None = None,
-        read: bool | None = None,
-        **options: Any,
-    ) -> Self:
-        """A chat engine over the documents of an index; see `SharedLLMQueryEngine.from_index`."""
-        chosen, originals = of_index(index, retriever)
-        engine = cls(chosen, llm, **originals, **options)
-        if reads_at_once(read, retriever):
-            engine.read()
-        return engine
-
-    def read(self) -> Library | None:
-        """Read and compress all documents now."""
-        return read_all(self._retriever, self._synthesizer)
+    def _document_synthesizer(self) -> SharedLLMSynthesizer:
+        return self._synthesizer
 
     # ------------------------------------------------------------------------------------------ chat
 
@@ -120,64 +89,40 @@ class SharedLLMChatEngine(BaseChatEngine):
         Raises:
             WindowError: a message longer than the model's window, or more documents than its `context_window`.
         """
-        if chat_history is not None:
-            self._memory.set(list(chat_history))
-        read = self._synthesizer.read(self._retriever.retrieve(QueryBundle(message)))
-        asked, messages = self._messages(message, self._memory.get(input=message))
-        response = self._llm.chat(messages, **_given(read))
+        asked, messages, sources = self._prepare(message, chat_history)
+        response = self._llm.chat(messages, **_document_arguments(sources))
         self._memory.put(asked)
         self._memory.put(response.message)
-        return AgentChatResponse(
-            response=response.message.content or "",
-            source_nodes=read.sources(response.raw),
-            metadata=read.metadata(response.raw),
-        )
+        return _chat_response(response, sources)
 
     @trace_method("chat")
     async def achat(self, message: str, chat_history: list[ChatMessage] | None = None) -> AgentChatResponse:
         """`chat` for asyncio."""
-        if chat_history is not None:
-            await self._memory.aset(list(chat_history))
-        nodes = await self._retriever.aretrieve(QueryBundle(message))
-        read = await asyncio.to_thread(self._synthesizer.read, nodes)
-        asked, messages = self._messages(message, await self._memory.aget(input=message))
-        response = await self._llm.achat(messages, **_given(read))
+        asked, messages, sources = await self._aprepare(message, chat_history)
+        response = await self._llm.achat(messages, **_document_arguments(sources))
         await self._memory.aput(asked)
         await self._memory.aput(response.message)
-        return AgentChatResponse(
-            response=response.message.content or "",
-            source_nodes=read.sources(response.raw),
-            metadata=read.metadata(response.raw),
-        )
+        return _chat_response(response, sources)
 
     @trace_method("chat")
     def stream_chat(self, message: str, chat_history: list[ChatMessage] | None = None) -> StreamingAgentChatResponse:
-        """`chat`, piece by piece. The turn gets into the conversation when its last piece has been taken."""
-        if chat_history is not None:
-            self._memory.set(list(chat_history))
-        read = self._synthesizer.read(self._retriever.retrieve(QueryBundle(message)))
-        asked, messages = self._messages(message, self._memory.get(input=message))
-        responses = self._llm.stream_chat(messages, **_given(read))
-        nodes = read.sources({})
-        return StreamingAgentChatResponse(
-            chat_stream=self._streamed(responses, asked, read, nodes), source_nodes=nodes, is_writing_to_memory=False
-        )
+        """`chat`, piece by piece. The turn is added to the conversation after its last piece."""
+        asked, messages, sources = self._prepare(message, chat_history)
+        responses = self._llm.stream_chat(messages, **_document_arguments(sources))
+        nodes = sources.ranked_nodes({})
+        stream = self._streamed(responses, asked, sources, nodes)
+        return StreamingAgentChatResponse(chat_stream=stream, source_nodes=nodes, is_writing_to_memory=False)
 
     @trace_method("chat")
     async def astream_chat(
         self, message: str, chat_history: list[ChatMessage] | None = None
     ) -> StreamingAgentChatResponse:
         """`stream_chat` for asyncio."""
-        if chat_history is not None:
-            await self._memory.aset(list(chat_history))
-        found = await self._retriever.aretrieve(QueryBundle(message))
-        read = await asyncio.to_thread(self._synthesizer.read, found)
-        asked, messages = self._messages(message, await self._memory.aget(input=message))
-        responses = await self._llm.astream_chat(messages, **_given(read))
-        nodes = read.sources({})
-        return StreamingAgentChatResponse(
-            achat_stream=self._astreamed(responses, asked, read, nodes), source_nodes=nodes, is_writing_to_memory=False
-        )
+        asked, messages, sources = await self._aprepare(message, chat_history)
+        responses = await self._llm.astream_chat(messages, **_document_arguments(sources))
+        nodes = sources.ranked_nodes({})
+        stream = self._astreamed(responses, asked, sources, nodes)
+        return StreamingAgentChatResponse(achat_stream=stream, source_nodes=nodes, is_writing_to_memory=False)
 
     def reset(self) -> None:
         """Forget the conversation."""
@@ -190,16 +135,35 @@ class SharedLLMChatEngine(BaseChatEngine):
 
     # ------------------------------------------------------------------------------------------ inside
 
+    def _prepare(
+        self, message: str, chat_history: list[ChatMessage] | None
+    ) -> tuple[ChatMessage, list[ChatMessage], AnswerSources]:
+        """The user's message, all messages for the model, and the documents to answer from."""
+        if chat_history is not None:
+            self._memory.set(list(chat_history))
+        sources = self._synthesizer.sources(self._retriever.retrieve(QueryBundle(message)))
+        return *self._messages(message, self._memory.get(input=message)), sources
+
+    async def _aprepare(
+        self, message: str, chat_history: list[ChatMessage] | None
+    ) -> tuple[ChatMessage, list[ChatMessage], AnswerSources]:
+        """`_prepare` for asyncio."""
+        if chat_history is not None:
+            await self._memory.aset(list(chat_history))
+        found = await self._retriever.aretrieve(QueryBundle(message))
+        sources = await asyncio.to_thread(self._synthesizer.sources, found)
+        return *self._messages(message, await self._memory.aget(input=message)), sources
+
     def _messages(self, message: str, history: list[ChatMessage]) -> tuple[ChatMessage, list[ChatMessage]]:
         asked = ChatMessage(role=MessageRole.USER, content=message)
-        said = [ChatMessage(role=MessageRole.SYSTEM, content=self._system_prompt)] if self._system_prompt else []
-        return asked, self._llm._extend_messages([*said, *history, asked])
+        system = [ChatMessage(role=MessageRole.SYSTEM, content=self._system_prompt)] if self._system_prompt else []
+        return asked, self._llm._extend_messages([*system, *history, asked])
 
     def _streamed(
         self,
         responses: Generator[ChatResponse, None, None],
         asked: ChatMessage,
-        read: Read,
+        sources: AnswerSources,
         nodes: list[NodeWithScore],
     ) -> Generator[ChatResponse, None, None]:
         _dispatcher.event(StreamChatStartEvent())
@@ -208,7 +172,7 @@ class SharedLLMChatEngine(BaseChatEngine):
                 if response.delta:
                     _dispatcher.event(StreamChatDeltaReceivedEvent(delta=response.delta))
                 if response.raw is not None:
-                    nodes[:] = read.sources(response.raw)
+                    nodes[:] = sources.ranked_nodes(response.raw)
                     self._memory.put(asked)
                     self._memory.put(response.message)
                 yield response
@@ -221,7 +185,7 @@ class SharedLLMChatEngine(BaseChatEngine):
         self,
         responses: AsyncGenerator[ChatResponse, None],
         asked: ChatMessage,
-        read: Read,
+        sources: AnswerSources,
         nodes: list[NodeWithScore],
     ) -> AsyncGenerator[ChatResponse, None]:
         _dispatcher.event(StreamChatStartEvent())
@@ -231,7 +195,7 @@ class SharedLLMChatEngine(BaseChatEngine):
                     if response.delta:
                         _dispatcher.event(StreamChatDeltaReceivedEvent(delta=response.delta))
                     if response.raw is not None:
-                        nodes[:] = read.sources(response.raw)
+                        nodes[:] = sources.ranked_nodes(response.raw)
                         await self._memory.aput(asked)
                         await self._memory.aput(response.message)
                     yield response
@@ -241,5 +205,13 @@ class SharedLLMChatEngine(BaseChatEngine):
         _dispatcher.event(StreamChatEndEvent())
 
 
-def _given(read: Read) -> dict[str, Any]:
-    return {} if read.handle is None else {"documents": read.handle}
+def _document_arguments(sources: AnswerSources) -> dict[str, Any]:
+    return {} if sources.handle is None else {"documents": sources.handle}
+
+
+def _chat_response(response: ChatResponse, sources: AnswerSources) -> AgentChatResponse:
+    return AgentChatResponse(
+        response=response.message.content or "",
+        source_nodes=sources.ranked_nodes(response.raw),
+        metadata=sources.metadata(response.raw),
+    )

@@ -1,4 +1,4 @@
-"""Documents as LlamaIndex has them, and the handle under which its traces see them."""
+"""Documents of LlamaIndex, and the handle under which its events see them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,21 +7,21 @@ from llama_index.core.schema import BaseNode, NodeWithScore
 
 from sharedllm_core import Document, Library, WindowError
 
-from .. import _document_set
-from .whole_documents import WholeDocument, whole_documents
+from .._shared import document_set
+from .rebuild.whole_documents import WholeDocument, whole_documents
 
-__all__ = ["DocumentSet", "Handle", "check_size"]
+__all__ = ["DocumentHandle", "DocumentSet", "check_size"]
 
 
-class DocumentSet(_document_set.DocumentSet):
+class DocumentSet(document_set.DocumentSet):
     """A set of documents that LlamaIndex may see: events, logs and payloads get its fingerprint, and no text.
 
     Args:
-        sources: paths and globs, LlamaIndex's Documents and nodes (which are put together to whole documents), ours, a
-            `Library`, or a list of these.
+        sources: paths and globs, LlamaIndex's Documents and nodes (whole documents are rebuilt from these),
+            sharedllm's, a `Library`, or a list of these.
 
     Raises:
-        DocumentError, InputError: when the documents are needed: one that cannot be read.
+        DocumentError, InputError: when the documents are needed, for one that cannot be read.
     """
 
     kinds = "paths, LlamaIndex's Documents or nodes, sharedllm's Documents, or a Library"
@@ -32,14 +32,14 @@ class DocumentSet(_document_set.DocumentSet):
 
     @property
     def notes(self) -> dict[str, dict[str, Any]]:
-        """What is to be said of documents that were put together from nodes, by their ids."""
+        """What responses report of documents that were rebuilt from nodes, by document id."""
         _ = self.documents
         return self._notes
 
     def _is_foreign(self, source: Any) -> bool:
         return isinstance(source, BaseNode | NodeWithScore)
 
-    def _foreign(self, sources: list[Any]) -> Iterable[Document]:
+    def _convert_foreign(self, sources: list[Any]) -> Iterable[Document]:
         nodes = [source.node if isinstance(source, NodeWithScore) else source for source in sources]
         return [self._document(whole) for whole in whole_documents(nodes)]
 
@@ -49,33 +49,37 @@ class DocumentSet(_document_set.DocumentSet):
         return Document(whole.text, id=whole.id, metadata=dict(whole.metadata))
 
 
-class Handle(str):
-    """A set of documents that events can write down: as text, it is the set's fingerprint."""
+class DocumentHandle(str):
+    """A set of documents that events can serialize: as a string, it is the set's fingerprint."""
 
     __slots__ = ("documents",)
 
-    documents: _document_set.DocumentSet
+    documents: document_set.DocumentSet
 
     @classmethod
-    def of(cls, sources: Any) -> "Handle | None":
-        """`sources` under a handle; `None` for `None`."""
-        if sources is None or isinstance(sources, Handle):
+    def wrap(cls, sources: Any) -> "DocumentHandle | None":
+        """Return `sources` under a handle, for which they are read; `None` for `None`."""
+        if sources is None or isinstance(sources, DocumentHandle):
             return sources
-        documents = sources if isinstance(sources, _document_set.DocumentSet) else DocumentSet(sources)
-        made = cls(f"documents {documents.fingerprint}")
-        made.documents = documents
-        return made
+        documents = sources if isinstance(sources, document_set.DocumentSet) else DocumentSet(sources)
+        handle = cls(f"documents {documents.fingerprint}")
+        handle.documents = documents
+        return handle
 
 
-def check_size(library: Library | None, context_window: int) -> None:
-    """Check that documents are not too many to be answered from.
+def check_size(library: Library | None, context_window: int | None) -> None:
+    """Check that documents fit a limit.
+
+    Args:
+        library: the documents, if there are any.
+        context_window: the most tokens of documents; `None` for no limit.
 
     Raises:
-        WindowError: they are.
+        WindowError: they have more tokens.
     """
-    if library is not None and library.num_tokens > context_window:
+    if library is not None and context_window is not None and library.num_tokens > context_window:
         raise WindowError(
-            f"the {len(library)} documents have {library.num_tokens:,} tokens, and context_window is "
-            f"{context_window:,}; choose among them (FullDocumentRetriever), or allow more: "
-            "SharedLLM(context_window=…)"
+            f"the {len(library)} documents have {library.num_tokens:,} tokens",
+            limit=f"and context_window is {context_window:,}",
+            remedy=["choose among them (FullDocumentRetriever)", "allow more: SharedLLM(context_window=…)"],
         )

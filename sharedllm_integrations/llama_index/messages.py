@@ -1,7 +1,6 @@
-"""LlamaIndex's messages to the engine's: roles, calls of tools, and the documents that stand in them."""
+"""LlamaIndex's messages in the engine's form: roles, text, documents in blocks, and tool calls."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,10 @@ from llama_index.core.base.llms.types import (
 from sharedllm_core import Document, InputError
 from sharedllm_core.text.documents import read_documents
 
-from .._document_set import free_name
-from .._found_documents import find_documents
-from .._text_types import text_of
+from .._shared.conversation import ParsedMessage
+from .._shared.media_types import decode_text
 
-__all__ = ["Conversation", "read_messages"]
+__all__ = ["parse_message"]
 
 _ROLES = {
     MessageRole.DEVELOPER: "system",
@@ -32,92 +30,49 @@ _ROLES = {
     MessageRole.CHATBOT: "assistant",
     MessageRole.MODEL: "assistant",
 }
-_NOT_SAID = (CachePoint, ThinkingBlock, ToolCallBlock)
+_WITHOUT_TEXT = (CachePoint, ThinkingBlock, ToolCallBlock)
 
 
-@dataclass
-class Conversation:
-    """Messages for the engine, and the documents that they brought along.
-
-    Attributes:
-        messages: role, content, and what belongs to calls of tools.
-        documents: of content blocks and of prompts.
-        moved: for `raw`: which messages documents were taken from.
-    """
-
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    documents: list[Document] = field(default_factory=list)
-    moved: list[dict[str, Any]] = field(default_factory=list)
-
-
-def read_messages(
-    messages: Sequence[ChatMessage], is_long: Callable[[str], bool] | None, taken: Collection[str] = ()
-) -> Conversation:
-    """Read a conversation.
-
-    Args:
-        messages: of LlamaIndex.
-        is_long: whether a piece of text is long enough to be a document; `None` to leave texts as they are.
-        taken: ids of other documents, which no document here gets.
+def parse_message(message: ChatMessage) -> ParsedMessage:
+    """Convert a message.
 
     Raises:
-        InputError: no messages, or a content block that is no text and no document.
+        InputError: a content block that is neither text nor a document.
+        DocumentError: a file that cannot be read.
     """
-    if not messages:
-        raise InputError("there are no messages; give a question")
-    read = Conversation()
-    for number, message in enumerate(messages):
-        role = _ROLES.get(message.role, message.role.value)
-        ids = {*taken, *(document.id for document in read.documents)}
-        text, attached = _content(message, ids)
-        if attached:
-            read.documents += attached
-            read.moved.append({"message": number, "documents": [one.id for one in attached], "from": "content blocks"})
-        if is_long is not None and role != "assistant":
-            ids.update(document.id for document in attached)
-            found = find_documents(text, is_long, len(read.documents) + 1, ids, is_question=role == "user")
-            if found.documents:
-                text = found.rest
-                read.documents += found.documents
-                names = [document.id for document in found.documents]
-                read.moved.append({"message": number, "documents": names, "from": "text"})
-        read.messages.append({"role": role, "content": text, **_of_tools(message)})
-    return read
+    texts: list[str] = []
+    documents: list[Document] = []
+    for block in _blocks(message.blocks):
+        if isinstance(block, TextBlock):
+            texts.append(block.text)
+        elif isinstance(block, DocumentBlock):
+            documents.append(_document(block))
+        elif not isinstance(block, _WITHOUT_TEXT):
+            raise _unsupported_block(type(block).__name__)
+    text = "\n\n".join(text for text in texts if text)
+    return ParsedMessage(_ROLES.get(message.role, message.role.value), text, documents, _tool_fields(message))
 
 
-def _of_tools(message: ChatMessage) -> dict[str, Any]:
+def _tool_fields(message: ChatMessage) -> dict[str, Any]:
     calls = [
-        {"id": block.tool_call_id, "type": "function", "function": {"name": block.tool_name, "arguments": arguments}}
+        {
+            "id": block.tool_call_id,
+            "type": "function",
+            "function": {"name": block.tool_name, "arguments": block.tool_kwargs},
+        }
         for block in message.blocks
         if isinstance(block, ToolCallBlock)
-        for arguments in [block.tool_kwargs]
     ]
-    named = {name: message.additional_kwargs[name] for name in ("tool_call_id", "name") if _has(message, name)}
-    return {"tool_calls": calls} if calls else named
+    if calls:
+        return {"tool_calls": calls}
+    if message.role not in (MessageRole.TOOL, MessageRole.FUNCTION):
+        return {}
+    fields = message.additional_kwargs
+    return {name: fields[name] for name in ("tool_call_id", "name") if fields.get(name)}
 
 
-def _has(message: ChatMessage, name: str) -> bool:
-    return message.role in (MessageRole.TOOL, MessageRole.FUNCTION) and bool(message.additional_kwargs.get(name))
-
-
-def _content(message: ChatMessage, taken: set[str]) -> tuple[str, list[Document]]:
-    """What a message says, and the documents in its blocks."""
-    said: list[str] = []
-    documents: list[Document] = []
-    for block in _flat(message.blocks):
-        if isinstance(block, TextBlock):
-            said.append(block.text)
-        elif isinstance(block, DocumentBlock):
-            document = _document(block)
-            name = free_name(document.id, taken | {one.id for one in documents})
-            documents.append(Document(document.text, id=name, metadata=document.metadata))
-        elif not isinstance(block, _NOT_SAID):
-            raise _no_text(type(block).__name__)
-    return "\n\n".join(part for part in said if part), documents
-
-
-def _flat(blocks: Iterable[Any]) -> Iterator[Any]:
-    """Blocks, and in place of those that cite, what they hold."""
+def _blocks(blocks: Iterable[Any]) -> Iterator[Any]:
+    """Blocks, and the content of citable blocks and citations in place of these."""
     for block in blocks:
         if isinstance(block, CitableBlock):
             yield from block.content
@@ -130,22 +85,21 @@ def _flat(blocks: Iterable[Any]) -> Iterator[Any]:
 def _document(block: DocumentBlock) -> Document:
     title = block.title if block.title not in (None, "input_document") else None
     if block.data is None and block.path is not None:
-        path = Path(block.path)
-        read = read_documents(path).documents[0]
-        return Document(read.text, id=title or read.id, metadata=read.metadata)
+        file = read_documents(Path(block.path)).documents[0]
+        return Document(file.text, id=title or file.id, metadata=file.metadata)
     if block.data is None:
         raise InputError(
-            f"the document block {block.title!r} names {block.url!r:.100}, and nothing is fetched from the network; "
-            "give its data, or a path"
+            f"the document block {block.title!r} names {block.url!r:.100}, and nothing is fetched from the network",
+            remedy="give its data, or a path",
         )
     mime_type = block.document_mimetype or "text/plain"
-    if (text := text_of(block.resolve_document().read(), mime_type)) is None:
-        raise _no_text(f"DocumentBlock ({mime_type})")
+    if (text := decode_text(block.resolve_document().read(), mime_type)) is None:
+        raise _unsupported_block(f"DocumentBlock ({mime_type})")
     return Document(text, id=title or "document")
 
 
-def _no_text(kind: str) -> InputError:
+def _unsupported_block(kind: str) -> InputError:
     return InputError(
-        f"a content block of type {kind} is neither text nor a document with text; give TextBlocks, or DocumentBlocks "
-        "with text or a path"
+        f"a content block of type {kind} is neither text nor a document with text",
+        remedy="give TextBlocks, or DocumentBlocks with text or a path",
     )

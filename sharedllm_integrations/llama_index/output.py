@@ -1,8 +1,6 @@
-"""The engine's answers to LlamaIndex's responses."""
+"""The engine's answers as LlamaIndex's responses."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -18,61 +16,20 @@ from llama_index.core.base.llms.types import (
 
 from sharedllm_core import Answer
 
-from .._evidence import evidence_metadata
+from .._shared.response_details import ResponseDetails
 
-__all__ = ["Told", "chat_piece", "chat_response", "completion_piece", "completion_response"]
-
-
-@dataclass(frozen=True)
-class Told:
-    """What stands beside every answer of a call, in `raw`.
-
-    Attributes:
-        model_name: of the metadata of the model.
-        moved: what was taken from messages to be read as documents.
-        shown: ids of documents whose text may stand in `raw`; `None` for all.
-        notes: by the ids of documents that were put together from nodes, what is missing of them.
-    """
-
-    model_name: str
-    moved: Sequence[Mapping[str, Any]]
-    shown: frozenset[str] | None
-    notes: Mapping[str, Any]
-
-    def raw(self, answer: Answer) -> dict[str, Any]:
-        """Plain values: usage in the names that token counters look for, evidence, and why the answer ended."""
-        used = answer.usage
-        given = used.past_context_tokens + used.running_text_tokens
-        told: dict[str, Any] = {
-            "model": self.model_name,
-            "usage": {
-                "prompt_tokens": given,
-                "completion_tokens": used.completion_tokens,
-                "total_tokens": given + used.completion_tokens,
-                "past_context_tokens": used.past_context_tokens,
-                "cached_tokens": used.cached_tokens,
-            },
-            "finish_reason": "tool_calls" if answer.tool_calls else answer.finish_reason,
-            "evidence": evidence_metadata(answer.evidence, self.shown),
-        }
-        if self.moved:
-            told["documents_from_messages"] = list(self.moved)
-        if self.notes:
-            told["documents"] = dict(self.notes)
-        if answer.moved:
-            told["turns_read_as_documents"] = len(answer.moved)
-        return told
+__all__ = ["chat_piece", "chat_response", "completion_piece", "completion_response"]
 
 
-def chat_response(answer: Answer, told: Told, delta: str | None = None) -> ChatResponse:
-    """A whole answer; with `delta`, the last of a stream."""
-    calls: list[ContentBlock] = [
+def chat_response(answer: Answer, details: ResponseDetails, delta: str | None = None) -> ChatResponse:
+    """Convert a whole answer; with `delta`, as the last response of a stream."""
+    calls = [
         ToolCallBlock(tool_call_id=f"call_{uuid4().hex[:24]}", tool_name=call.name, tool_kwargs=dict(call.arguments))
         for call in answer.tool_calls
     ]
-    said: list[ContentBlock] = [TextBlock(text=answer.text)] if answer.text or not calls else []
-    message = ChatMessage(role=MessageRole.ASSISTANT, blocks=[*said, *calls])
-    if answer.tool_calls:  # where the programs of LlamaIndex look
+    blocks: list[ContentBlock] = [TextBlock(text=answer.text)] if answer.text or not calls else []
+    message = ChatMessage(role=MessageRole.ASSISTANT, blocks=[*blocks, *calls])
+    if calls:  # LlamaIndex's programs look for them here
         message.additional_kwargs["tool_calls"] = [
             {
                 "id": block.tool_call_id,
@@ -80,21 +37,34 @@ def chat_response(answer: Answer, told: Told, delta: str | None = None) -> ChatR
                 "function": {"name": block.tool_name, "arguments": json.dumps(block.tool_kwargs, ensure_ascii=False)},
             }
             for block in calls
-            if isinstance(block, ToolCallBlock)
         ]
-    return ChatResponse(message=message, raw=told.raw(answer), delta=delta)
+    return ChatResponse(message=message, raw=_raw(answer, details), delta=delta)
 
 
 def chat_piece(text: str, delta: str) -> ChatResponse:
-    """What has come of a streamed answer so far."""
+    """Return a response of a stream: all text so far, and what is new."""
     return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content=text), delta=delta)
 
 
-def completion_response(answer: Answer, told: Told, delta: str | None = None) -> CompletionResponse:
-    """A whole answer; with `delta`, the last of a stream."""
-    return CompletionResponse(text=answer.text, raw=told.raw(answer), delta=delta)
+def completion_response(answer: Answer, details: ResponseDetails, delta: str | None = None) -> CompletionResponse:
+    """Convert a whole answer; with `delta`, as the last response of a stream."""
+    return CompletionResponse(text=answer.text, raw=_raw(answer, details), delta=delta)
 
 
 def completion_piece(text: str, delta: str) -> CompletionResponse:
-    """What has come of a streamed answer so far."""
+    """Return a response of a stream: all text so far, and what is new."""
     return CompletionResponse(text=text, delta=delta)
+
+
+def _raw(answer: Answer, details: ResponseDetails) -> dict[str, Any]:
+    """Plain values: the model, usage under the names that token counters look for, and the details."""
+    usage = answer.usage
+    prompt_tokens = usage.past_context_tokens + usage.running_text_tokens
+    counts = {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": prompt_tokens + usage.completion_tokens,
+        "past_context_tokens": usage.past_context_tokens,
+        "cached_tokens": usage.cached_tokens,
+    }
+    return {"model": details.model_name, "usage": counts, **details.metadata(answer)}

@@ -1,4 +1,4 @@
-"""Retrievers that hand over documents as a whole."""
+"""Retrievers that return all nodes of each document."""
 
 import asyncio
 from typing import Any
@@ -15,17 +15,17 @@ __all__ = ["EverythingRetriever", "FullDocumentRetriever"]
 
 
 class FullDocumentRetriever(BaseRetriever):
-    """Any retriever chooses documents; this one hands over all of each.
+    """Lets any retriever choose documents, and returns all nodes of each.
 
     Args:
         retriever: finds nodes; the documents that they come from are chosen, the best first.
-        source: where all nodes are kept: an index, a docstore, or a list of documents or nodes. Of a document that is
-            not there only the nodes that were found are handed over, and the response says that there is more.
-        max_documents: take so many at most; all that were found by default.
+        source: keeps all nodes: an index, a docstore, or a list of documents or nodes. Of a document that is not there,
+            only the nodes that were found are returned, and the response reports that the rest is missing.
+        max_documents: the most documents; by default all that were found.
         callback_manager: as everywhere in LlamaIndex.
 
     Raises:
-        InputError: a source that keeps no nodes, or no number of documents.
+        InputError: a source that keeps no nodes, or `max_documents` below 1.
     """
 
     def __init__(
@@ -37,7 +37,9 @@ class FullDocumentRetriever(BaseRetriever):
         callback_manager: CallbackManager | None = None,
     ) -> None:
         if max_documents is not None and max_documents < 1:
-            raise InputError(f"max_documents={max_documents} chooses nothing; give at least 1, or None for all")
+            raise InputError(
+                f"max_documents={max_documents} chooses nothing", remedy="give at least 1, or None for all"
+            )
         super().__init__(callback_manager=callback_manager or retriever.callback_manager)
         self._retriever = retriever
         self._max_documents = max_documents
@@ -54,7 +56,7 @@ class FullDocumentRetriever(BaseRetriever):
         for node in found:
             chosen.setdefault(node.node.ref_doc_id or node.node.node_id, []).append(node)
         names = list(chosen)[: self._max_documents]
-        kept = self.kept.of(names)
+        kept = self.kept.by_document(names)
         return [
             NodeWithScore(node=node, score=chosen[name][0].score)
             for name in names
@@ -63,7 +65,7 @@ class FullDocumentRetriever(BaseRetriever):
 
 
 class EverythingRetriever(BaseRetriever):
-    """Hands over all nodes, whatever is asked.
+    """Returns all nodes for every query.
 
     Args:
         source: an index, a docstore, or a list of documents or nodes.

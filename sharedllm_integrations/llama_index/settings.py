@@ -1,4 +1,4 @@
-"""The model that `Settings` names, without the default of LlamaIndex, which is somebody else's and far away."""
+"""The model of `Settings`, without LlamaIndex's own default, which calls a remote service."""
 
 from llama_index.core.llms import LLM
 from llama_index.core.settings import Settings
@@ -11,19 +11,19 @@ __all__ = ["shared_llm"]
 
 
 def shared_llm(llm: LLM | None) -> SharedLLM:
-    """`llm`, or that of `Settings` if one was set there, or the model of the package.
+    """Return `llm`, or that of `Settings` if one was set there, or the packaged model.
 
     Raises:
         InputError: it is no `SharedLLM`, and so cannot read whole documents.
     """
-    # `Settings.llm` would look for OpenAI where nothing was set.
-    found = llm if llm is not None else Settings._llm
-    if found is None:
+    # `Settings.llm` would look for OpenAI if nothing was set.
+    chosen = llm if llm is not None else Settings._llm
+    if chosen is None:
         return SharedLLM()
-    if not isinstance(found, SharedLLM):
+    if not isinstance(chosen, SharedLLM):
         where = "llm" if llm is not None else "Settings.llm"
         raise InputError(
-            f"{where} is a {type(found).__name__}, which cannot read whole documents; give llm=SharedLLM(…), or set "
-            "Settings.llm = SharedLLM(…)"
+            f"{where} is a {type(chosen).__name__}, which cannot read whole documents",
+            remedy=["give llm=SharedLLM(…)", "set Settings.llm = SharedLLM(…)"],
         )
-    return found
+    return chosen

@@ -1,4 +1,4 @@
-"""Objects of a pydantic class as answers: JSON that is written along the class's schema, and so always fits it."""
+"""The part of `SharedLLM` that answers with objects: JSON generated along a pydantic class's schema always fits it."""
 
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any, TypeVar
@@ -12,20 +12,20 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 
-__all__ = ["StructuredOutput", "format_of"]
+__all__ = ["StructuredOutput", "response_format"]
 
 _Output = TypeVar("_Output", bound=BaseModel)
 _dispatcher = get_dispatcher(__name__)
 
 
-def format_of(output_cls: type[BaseModel]) -> dict[str, Any]:
-    """The `response_format` of a class."""
+def response_format(output_cls: type[BaseModel]) -> dict[str, Any]:
+    """Return the `response_format` of a class."""
     named = {"name": output_cls.__name__, "schema": output_cls.model_json_schema()}
     return {"type": "json_schema", "json_schema": named}
 
 
 class StructuredOutput(LLM):
-    """The part of `SharedLLM` that answers with objects."""
+    """Predicts objects of pydantic classes, whole and streamed, blocking and for asyncio."""
 
     @_dispatcher.span
     def structured_predict(
@@ -35,24 +35,25 @@ class StructuredOutput(LLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> _Output:
-        """An object of a class.
+        """Predict an object of a class.
 
         Args:
             output_cls: a pydantic class.
-            prompt: what is asked.
-            llm_kwargs: of `chat`.
+            prompt: the question.
+            llm_kwargs: arguments of `chat`.
             prompt_args: fill in the prompt.
 
         Raises:
-            InputError: a schema that cannot be kept to while writing.
-            ValidationError: the class asks more than its schema says.
+            InputError: a schema that cannot be enforced.
+            ValidationError: the class checks more than its schema states.
         """
         if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
             return super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args)
         _dispatcher.event(
             LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
         )
-        response = self.chat(self._structured_messages(prompt, prompt_args), **_asking(output_cls, llm_kwargs))
+        messages = self._structured_messages(prompt, prompt_args)
+        response = self.chat(messages, **_chat_arguments(output_cls, llm_kwargs))
         return self._structured(output_cls, response)
 
     @_dispatcher.span
@@ -69,7 +70,8 @@ class StructuredOutput(LLM):
         _dispatcher.event(
             LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
         )
-        response = await self.achat(self._structured_messages(prompt, prompt_args), **_asking(output_cls, llm_kwargs))
+        messages = self._structured_messages(prompt, prompt_args)
+        response = await self.achat(messages, **_chat_arguments(output_cls, llm_kwargs))
         return self._structured(output_cls, response)
 
     def _structured_stream_call(
@@ -84,7 +86,7 @@ class StructuredOutput(LLM):
             return
         messages = self._structured_messages(prompt, prompt_args)
         found: Any = None
-        for response in self.stream_chat(messages, **_asking(output_cls, llm_kwargs)):
+        for response in self.stream_chat(messages, **_chat_arguments(output_cls, llm_kwargs)):
             found = _partial(response, output_cls, found)
             yield found
 
@@ -98,7 +100,7 @@ class StructuredOutput(LLM):
         if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
             return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
         messages = self._structured_messages(prompt, prompt_args)
-        responses = await self.astream_chat(messages, **_asking(output_cls, llm_kwargs))
+        responses = await self.astream_chat(messages, **_chat_arguments(output_cls, llm_kwargs))
 
         async def objects() -> AsyncGenerator[Any, None]:
             found: Any = None
@@ -117,10 +119,10 @@ class StructuredOutput(LLM):
         return output
 
 
-def _asking(output_cls: type[BaseModel], llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    # What programs say of tools means nothing where the answer itself is the object.
-    given = {name: value for name, value in (llm_kwargs or {}).items() if "tool" not in name}
-    return {**given, "response_format": format_of(output_cls)}
+def _chat_arguments(output_cls: type[BaseModel], llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    # Programs send arguments about tools, which do not apply here: the answer itself is the object.
+    arguments = {name: value for name, value in (llm_kwargs or {}).items() if "tool" not in name}
+    return {**arguments, "response_format": response_format(output_cls)}
 
 
 def _partial(response: ChatResponse, output_cls: type[BaseModel], found: Any) -> Any:

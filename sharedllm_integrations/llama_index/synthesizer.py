@@ -1,7 +1,8 @@
-"""`SharedLLMSynthesizer`: answers from whole documents, where LlamaIndex expects something to put snippets together."""
+"""`SharedLLMSynthesizer`: a response synthesizer that answers from whole documents in place of retrieved snippets."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
@@ -13,7 +14,7 @@ from llama_index.core.base.response.schema import (
     StreamingResponse,
 )
 from llama_index.core.bridge.pydantic import BaseModel
-from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.callbacks.base import CallbackManager, EventContext
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.synthesis import SynthesizeEndEvent, SynthesizeStartEvent
 from llama_index.core.llms import LLM
@@ -27,18 +28,18 @@ from llama_index_instrumentation import get_dispatcher
 
 from sharedllm_core import Document
 
-from .._document_set import known_set
-from .documents import Handle
+from .._shared.document_set import text_set
+from .documents import DocumentHandle
 from .llm import SharedLLM
-from .responses import Read, apieces, pieces
+from .rebuild.whole_documents import WholeDocument, whole_documents
+from .responses import AnswerSources, apieces, pieces
 from .settings import shared_llm
-from .structured import format_of
-from .whole_documents import WholeDocument, whole_documents
+from .structured import response_format
 
 __all__ = ["SharedLLMSynthesizer"]
 
-#: What stands for documents in a prompt that has a place for them: they are read beside it.
-IN_PLACE_OF_DOCUMENTS = "[the documents]"
+#: Replaces the documents in a prompt template that has a place for them; they are past context.
+DOCUMENTS_MARK = "[the documents]"
 _QUESTION = PromptTemplate("{query_str}")
 _dispatcher = get_dispatcher(__name__)
 
@@ -46,21 +47,20 @@ _dispatcher = get_dispatcher(__name__)
 class SharedLLMSynthesizer(BaseSynthesizer):
     """Answers questions from the whole documents that nodes come from.
 
-    Nodes are put together to documents (overlaps once, metadata once, in the document's order), whatever parser made
-    them. The response's `source_nodes` are ranked by evidence, and its `metadata` hold `usage`, `evidence`, and under
-    `documents` what is missing of which.
+    Documents are rebuilt from nodes of any parser, in the document's order, with overlaps and metadata once. The
+    response's `source_nodes` are ranked by evidence; its `metadata` hold `usage`, `evidence`, and under `documents`
+    which parts of a document are missing.
 
     Args:
-        llm: a `SharedLLM`, or one as a structured one; by default that of `Settings`, or the model of the package.
-        documents: read beside the nodes of every question, and also where there are none.
-        original: the whole document of an id, where it is kept, such as a docstore's `get_document`; it is preferred to
-            nodes.
-        streaming: respond piece by piece. Read at every call, so that it may be changed.
+        llm: a `SharedLLM`, or one as a structured one; by default that of `Settings`, or the packaged model.
+        documents: read beside the nodes of every question, and also if there are none.
+        original: looks up a whole document by its id, such as a docstore's `get_document`; it is preferred to nodes.
+        streaming: respond piece by piece. Read at every call, so it may be changed.
         output_cls: a pydantic class; responses are objects of it. Streamed, they come as JSON.
-        text_qa_template: the prompt: `{query_str}`, and if wanted `{context_str}`, where it says that there are
-            documents. The question alone by default, since it decides what is read most finely.
+        text_qa_template: the prompt: `{query_str}`, and optionally `{context_str}`, where it mentions that there are
+            documents. By default the question alone, since it decides what is retained in most detail.
         callback_manager: as everywhere in LlamaIndex.
-        empty_response: what is said where there are neither nodes nor documents.
+        empty_response: the response if there are neither nodes nor documents.
 
     Raises:
         InputError: `llm` is another model.
@@ -88,7 +88,7 @@ class SharedLLMSynthesizer(BaseSynthesizer):
             output_cls=output_cls,
             empty_response=empty_response or "There are no documents to answer from.",
         )
-        self._preloaded = Handle.of(documents)
+        self._preloaded = DocumentHandle.wrap(documents)
         self._original = original
         self._text_qa_template = text_qa_template or _QUESTION
 
@@ -109,42 +109,40 @@ class SharedLLMSynthesizer(BaseSynthesizer):
 
     def _messages(self, query: str) -> list[ChatMessage]:
         variables = self._text_qa_template.template_vars
-        given = {"query_str": query, "context_str": IN_PLACE_OF_DOCUMENTS}
+        values = {"query_str": query, "context_str": DOCUMENTS_MARK}
         mapped = set((self._text_qa_template.template_var_mappings or {}).keys())
-        used = {name: value for name, value in given.items() if name in variables or name in mapped}
+        used = {name: value for name, value in values.items() if name in variables or name in mapped}
         messages: list[ChatMessage] = self._text_qa_template.format_messages(llm=self.llm, **used)
         return self.llm._extend_messages(messages)
 
     # ------------------------------------------------------------------------------------------ documents
 
-    def read(self, nodes: Sequence[NodeWithScore]) -> Read:
-        """The documents of some nodes, and those that were preloaded.
+    def sources(self, nodes: Sequence[NodeWithScore]) -> AnswerSources:
+        """Rebuild the documents of nodes, and add those that were given to the constructor.
 
         Raises:
             InputError: nodes that hold no text.
         """
         documents = whole_documents([node.node for node in nodes], self._original)
-        of_nodes = {document.id: document.text for document in documents}
+        rebuilt = {document.id: document.text for document in documents}
         if self._preloaded is None:
-            return self._with_nodes(nodes, documents, of_nodes)
-        preloaded = self._preloaded.documents.documents
-        # The same document from both sides is read once: as it was preloaded.
-        texts = {document.id: document.text for document in preloaded}
-        new = {name: text for name, text in of_nodes.items() if name not in texts}
+            return _answer_sources(nodes, documents, rebuilt)
+        # A document that both the nodes and the constructor have is read once: as it was given to the constructor.
+        texts = {document.id: document.text for document in self._preloaded.documents.documents}
+        new = {name: text for name, text in rebuilt.items() if name not in texts}
         if not new:
-            return Read(self._preloaded, documents, list(nodes), texts)
-        return self._with_nodes(nodes, documents, {**texts, **new})
+            return AnswerSources(self._preloaded, documents, list(nodes), texts)
+        return _answer_sources(nodes, documents, {**texts, **new})
 
-    def _with_nodes(
-        self, nodes: Sequence[NodeWithScore], documents: list[WholeDocument], texts: dict[str, str]
-    ) -> Read:
-        handle = Handle.of(known_set(tuple(texts), tuple(texts.values()))) if texts else None
-        return Read(handle, documents, list(nodes), texts)
+    def _text_sources(self, text_chunks: Sequence[str]) -> AnswerSources:
+        texts = {Document(text).id: text for text in text_chunks if text}
+        preloaded = self._preloaded.documents.documents if self._preloaded is not None else ()
+        return _answer_sources([], [], {**{document.id: document.text for document in preloaded}, **texts})
 
-    def _arguments(self, read: Read, response_kwargs: dict[str, Any]) -> dict[str, Any]:
-        given = {"documents": read.handle} if read.handle is not None else {}
-        form = {"response_format": format_of(self._output_cls)} if self._output_cls is not None else {}
-        return {**given, **form, **response_kwargs}
+    def _arguments(self, sources: AnswerSources, response_kwargs: dict[str, Any]) -> dict[str, Any]:
+        documents = {"documents": sources.handle} if sources.handle is not None else {}
+        form = {"response_format": response_format(self._output_cls)} if self._output_cls is not None else {}
+        return {**documents, **form, **response_kwargs}
 
     # ------------------------------------------------------------------------------------------ with nodes
 
@@ -156,39 +154,27 @@ class SharedLLMSynthesizer(BaseSynthesizer):
         additional_source_nodes: Sequence[NodeWithScore] | None = None,
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
-        """Answer a question from the documents of some nodes.
+        """Answer a question from the documents of nodes.
 
         Args:
             query: the question.
             nodes: in any order.
-            additional_source_nodes: put behind the source nodes of the response.
-            response_kwargs: of `SharedLLM.chat`.
+            additional_source_nodes: appended to the source nodes of the response.
+            response_kwargs: arguments of `SharedLLM.chat`.
 
         Raises:
             InputError: nodes that hold no text.
             WindowError: more documents than the model's `context_window`.
         """
-        _dispatcher.event(SynthesizeStartEvent(query=query))
-        bundle = QueryBundle(query) if isinstance(query, str) else query
+        bundle = _started(query)
         if not nodes and self._preloaded is None:
-            empty: RESPONSE_TYPE = Response(self._empty_response)
-            if self._streaming:
-                empty = StreamingResponse(self._empty_response_generator())
-            return self._told(bundle, empty)
-        with self._callback_manager.event(
-            CBEventType.SYNTHESIZE, payload={EventPayload.QUERY_STR: bundle.query_str}
-        ) as event:
-            read = self.read(nodes)
-            messages, arguments = self._messages(bundle.query_str), self._arguments(read, response_kwargs)
-            more = list(additional_source_nodes or [])
-            response: RESPONSE_TYPE
-            if self._streaming:
-                response = StreamingResponse(None, [*read.sources({}), *more], read.metadata({}))  # type: ignore[arg-type]
-                response.response_gen = pieces(self.llm.stream_chat(messages, **arguments), read, more, response)
-            else:
-                response = self._response(self.llm.chat(messages, **arguments), read, more)
+            stream = StreamingResponse(self._empty_response_generator()) if self._streaming else None
+            return _ended(bundle, stream or Response(self._empty_response))
+        with self._synthesis_event(bundle) as event:
+            sources, more = self.sources(nodes), list(additional_source_nodes or [])
+            response = self._answer(bundle.query_str, sources, more, response_kwargs)
             event.on_end(payload={EventPayload.RESPONSE: response})
-        return self._told(bundle, response)
+        return _ended(bundle, response)
 
     @_dispatcher.span
     async def asynthesize(
@@ -199,48 +185,58 @@ class SharedLLMSynthesizer(BaseSynthesizer):
         **response_kwargs: Any,
     ) -> RESPONSE_TYPE:
         """`synthesize` for asyncio."""
-        _dispatcher.event(SynthesizeStartEvent(query=query))
-        bundle = QueryBundle(query) if isinstance(query, str) else query
+        bundle = _started(query)
         if not nodes and self._preloaded is None:
-            empty: RESPONSE_TYPE = Response(self._empty_response)
-            if self._streaming:
-                empty = AsyncStreamingResponse(self._empty_response_agenerator())
-            return self._told(bundle, empty)
-        with self._callback_manager.event(
-            CBEventType.SYNTHESIZE, payload={EventPayload.QUERY_STR: bundle.query_str}
-        ) as event:
-            read = await asyncio.to_thread(self.read, nodes)
-            messages, arguments = self._messages(bundle.query_str), self._arguments(read, response_kwargs)
+            stream = AsyncStreamingResponse(self._empty_response_agenerator()) if self._streaming else None
+            return _ended(bundle, stream or Response(self._empty_response))
+        with self._synthesis_event(bundle) as event:
+            sources = await asyncio.to_thread(self.sources, nodes)
             more = list(additional_source_nodes or [])
-            response: RESPONSE_TYPE
-            if self._streaming:
-                response = AsyncStreamingResponse(None, [*read.sources({}), *more], read.metadata({}))  # type: ignore[arg-type]
-                responses = await self.llm.astream_chat(messages, **arguments)
-                response.response_gen = apieces(responses, read, more, response)
-            else:
-                response = self._response(await self.llm.achat(messages, **arguments), read, more)
+            response = await self._aanswer(bundle.query_str, sources, more, response_kwargs)
             event.on_end(payload={EventPayload.RESPONSE: response})
-        return self._told(bundle, response)
+        return _ended(bundle, response)
 
-    def _told(self, query: QueryBundle, response: RESPONSE_TYPE) -> RESPONSE_TYPE:
-        _dispatcher.event(SynthesizeEndEvent(query=query, response=response))
-        return response
+    def _answer(
+        self, query: str, sources: AnswerSources, more: list[NodeWithScore], response_kwargs: dict[str, Any]
+    ) -> RESPONSE_TYPE:
+        messages, arguments = self._messages(query), self._arguments(sources, response_kwargs)
+        if not self._streaming:
+            return self._response(self.llm.chat(messages, **arguments), sources, more)
+        nodes = [*sources.ranked_nodes({}), *more]
+        streamed = StreamingResponse(None, nodes, sources.metadata({}))  # type: ignore[arg-type]
+        streamed.response_gen = pieces(self.llm.stream_chat(messages, **arguments), sources, more, streamed)
+        return streamed
 
-    def _response(self, answered: ChatResponse, read: Read, more: list[NodeWithScore]) -> RESPONSE_TYPE:
+    async def _aanswer(
+        self, query: str, sources: AnswerSources, more: list[NodeWithScore], response_kwargs: dict[str, Any]
+    ) -> RESPONSE_TYPE:
+        messages, arguments = self._messages(query), self._arguments(sources, response_kwargs)
+        if not self._streaming:
+            return self._response(await self.llm.achat(messages, **arguments), sources, more)
+        nodes = [*sources.ranked_nodes({}), *more]
+        streamed = AsyncStreamingResponse(None, nodes, sources.metadata({}))  # type: ignore[arg-type]
+        streamed.response_gen = apieces(await self.llm.astream_chat(messages, **arguments), sources, more, streamed)
+        return streamed
+
+    def _synthesis_event(self, bundle: QueryBundle) -> AbstractContextManager[EventContext]:
+        payload: dict[str, Any] = {EventPayload.QUERY_STR: bundle.query_str}
+        return self._callback_manager.event(CBEventType.SYNTHESIZE, payload=payload)
+
+    def _response(self, answered: ChatResponse, sources: AnswerSources, more: list[NodeWithScore]) -> RESPONSE_TYPE:
         text = answered.message.content or ""
-        sources, metadata = [*read.sources(answered.raw), *more], read.metadata(answered.raw)
+        nodes, metadata = [*sources.ranked_nodes(answered.raw), *more], sources.metadata(answered.raw)
         if self._output_cls is None:
-            return Response(text, source_nodes=sources, metadata=metadata)
-        return PydanticResponse(self._output_cls.model_validate_json(text), source_nodes=sources, metadata=metadata)
+            return Response(text, source_nodes=nodes, metadata=metadata)
+        return PydanticResponse(self._output_cls.model_validate_json(text), source_nodes=nodes, metadata=metadata)
 
     # ------------------------------------------------------------------------------------------ with texts alone
 
     def get_response(self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any) -> RESPONSE_TEXT_TYPE:
-        """Answer from texts, each of which is a document; without ids, and so without source nodes."""
-        read = self._of_texts(text_chunks)
-        if read.handle is None:
+        """Answer from texts, each of which is a document; they have no ids, so there are no source nodes."""
+        sources = self._text_sources(text_chunks)
+        if sources.handle is None:
             return self._empty_response_generator() if self._streaming else self._empty_response
-        messages, arguments = self._messages(query_str), self._arguments(read, response_kwargs)
+        messages, arguments = self._messages(query_str), self._arguments(sources, response_kwargs)
         if self._streaming:
             return (piece.delta or "" for piece in self.llm.stream_chat(messages, **arguments))
         return self._text(self.llm.chat(messages, **arguments))
@@ -249,20 +245,32 @@ class SharedLLMSynthesizer(BaseSynthesizer):
         self, query_str: str, text_chunks: Sequence[str], **response_kwargs: Any
     ) -> RESPONSE_TEXT_TYPE:
         """`get_response` for asyncio."""
-        read = await asyncio.to_thread(self._of_texts, text_chunks)
-        if read.handle is None:
+        sources = await asyncio.to_thread(self._text_sources, text_chunks)
+        if sources.handle is None:
             return self._empty_response_agenerator() if self._streaming else self._empty_response
-        messages, arguments = self._messages(query_str), self._arguments(read, response_kwargs)
+        messages, arguments = self._messages(query_str), self._arguments(sources, response_kwargs)
         if self._streaming:
             responses = await self.llm.astream_chat(messages, **arguments)
             return (piece.delta or "" async for piece in responses)
         return self._text(await self.llm.achat(messages, **arguments))
 
-    def _of_texts(self, text_chunks: Sequence[str]) -> Read:
-        texts = {Document(text).id: text for text in text_chunks if text}
-        preloaded = self._preloaded.documents.documents if self._preloaded is not None else ()
-        return self._with_nodes([], [], {**{one.id: one.text for one in preloaded}, **texts})
-
     def _text(self, answered: ChatResponse) -> Any:
         text = answered.message.content or ""
         return text if self._output_cls is None else self._output_cls.model_validate_json(text)
+
+
+def _started(query: QueryType) -> QueryBundle:
+    _dispatcher.event(SynthesizeStartEvent(query=query))
+    return QueryBundle(query) if isinstance(query, str) else query
+
+
+def _ended(query: QueryBundle, response: RESPONSE_TYPE) -> RESPONSE_TYPE:
+    _dispatcher.event(SynthesizeEndEvent(query=query, response=response))
+    return response
+
+
+def _answer_sources(
+    nodes: Sequence[NodeWithScore], documents: list[WholeDocument], texts: dict[str, str]
+) -> AnswerSources:
+    handle = DocumentHandle.wrap(text_set(tuple(texts), tuple(texts.values()))) if texts else None
+    return AnswerSources(handle, documents, list(nodes), texts)

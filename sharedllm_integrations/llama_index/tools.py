@@ -1,4 +1,4 @@
-"""Calling tools: what LlamaIndex asks of a model that calls functions. Calls are written along the tools' schemas."""
+"""The part of `SharedLLM` that calls tools. Arguments are generated along the tools' schemas."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.program.function_program import get_function_tool
 from llama_index.core.tools.types import BaseTool
 
-from .._formats import choice_of_tool
+from .._shared.answer_options import tool_choice
 
 __all__ = ["ToolCalling"]
 
-_OPEN = object()  # for a choice that was not spoken of
+_NOT_GIVEN = object()
 
 
 class ToolCalling(FunctionCallingLLM):
-    """The part of `SharedLLM` that calls tools."""
+    """Prepares chats with tools, and reads the tool calls of their responses."""
 
     def _prepare_chat_with_tools(
         self,
@@ -31,12 +31,12 @@ class ToolCalling(FunctionCallingLLM):
     ) -> dict[str, Any]:
         messages = list(chat_history or [])
         if user_msg is not None:
-            asked = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
-            messages.append(asked)
+            message = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
+            messages.append(message)
         listed = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
-        # A program that streams an object leaves the choice open, and yet nothing but the object will do.
-        required = tool_required or (kwargs.get("tool_choice", _OPEN) is None and _makes_an_object(tools))
-        choice = choice_of_tool(kwargs.pop("tool_choice", None), listed)
+        # A program that streams an object gives no choice, and needs the object.
+        required = tool_required or (kwargs.get("tool_choice", _NOT_GIVEN) is None and _is_object_tool(tools))
+        choice = tool_choice(kwargs.pop("tool_choice", None), listed)
         return {
             "messages": messages,
             "tools": listed,
@@ -48,10 +48,10 @@ class ToolCalling(FunctionCallingLLM):
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
     ) -> list[ToolSelection]:
-        """The calls of a response.
+        """Return the tool calls of a response.
 
         Raises:
-            ValueError: there are none, and there should be.
+            ValueError: there are none, and `error_on_no_tool_call` is set.
         """
         calls = [
             ToolSelection(tool_id=block.tool_call_id or "", tool_name=block.tool_name, tool_kwargs=_arguments(block))
@@ -66,12 +66,12 @@ class ToolCalling(FunctionCallingLLM):
         return calls
 
 
-def _makes_an_object(tools: Sequence[BaseTool]) -> bool:
-    """Whether there is one tool alone, which LlamaIndex's programs made to be given an object of a class."""
-    made_in = [getattr(getattr(tool, "real_fn", None), "__module__", None) for tool in tools]
-    return made_in == [get_function_tool.__module__]
+def _is_object_tool(tools: Sequence[BaseTool]) -> bool:
+    """Whether the only tool is one that LlamaIndex's programs made, to receive an object of a class."""
+    modules = [getattr(getattr(tool, "real_fn", None), "__module__", None) for tool in tools]
+    return modules == [get_function_tool.__module__]
 
 
 def _arguments(block: ToolCallBlock) -> dict[str, Any]:
-    assert isinstance(block.tool_kwargs, dict), "this model writes objects"
+    assert isinstance(block.tool_kwargs, dict), "this model generates objects"
     return block.tool_kwargs

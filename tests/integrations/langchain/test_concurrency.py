@@ -14,16 +14,23 @@ from langchain_core.messages import HumanMessage
 from sharedllm_core import Document, WindowError
 from sharedllm_core.engine.fingerprint import answer_fingerprint
 from sharedllm_core.text.documents import read_documents
-from sharedllm_integrations import _document_set
-from sharedllm_integrations._batching import Ask, Batcher
-from sharedllm_integrations._document_set import known_set
-from sharedllm_integrations._engines import engine_of
-from sharedllm_integrations._known_texts import KnownTexts
+from sharedllm_integrations._shared import document_set
+from sharedllm_integrations._shared.batching import Batcher
+from sharedllm_integrations._shared.chunk_cache import ChunkCache
+from sharedllm_integrations._shared.document_set import text_set
+from sharedllm_integrations._shared.engines import shared_engine
+from sharedllm_integrations._shared.request import Request
+from sharedllm_integrations._shared.response_details import ResponseDetails
 from sharedllm_integrations.langchain import ChatSharedLLM
 from tests import tiny, tiny_engine
 
 QUESTION = "What is the notice period?"
 QUESTIONS = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:8]]
+
+
+def request_for(engine, question):
+    messages = [{"role": "user", "content": question}]
+    return Request(engine, messages, None, {"max_new_tokens": 12}, ResponseDetails("tiny"))
 
 
 def recorded(engine, name):
@@ -59,12 +66,12 @@ async def test_calls_that_are_all_given_up_stop_the_model_for_all_of_them(llm):
 
 
 def test_one_call_of_many_that_is_still_wanted_is_answered(llm):
-    asks = [Ask([{"role": "user", "content": question}], None, {"max_new_tokens": 12}) for question in QUESTIONS]
-    for ask in asks[1:]:
-        ask.cancelled.set()
+    requests = [request_for(llm.engine, question) for question in QUESTIONS]
+    for one in requests[1:]:
+        one.cancelled.set()
     batcher = Batcher(llm.engine)
-    batcher._answer(asks)
-    assert asks[0].answer.result().text == llm.invoke(QUESTIONS[0]).content
+    batcher._answer(requests)
+    assert requests[0].answer.result().text == llm.invoke(QUESTIONS[0]).content
 
 
 def test_a_stream_keeps_its_timeout_while_nothing_comes(llm):
@@ -95,7 +102,7 @@ def test_a_model_with_a_cache_of_its_own_answers_batches_side_by_side_too(folder
     caches = [tiny_engine.memory_cache(), tiny_engine.memory_cache()]
     models = [ChatSharedLLM(model=str(folder), tree_cache=cache, max_tokens=12) for cache in caches]
     expected = [message.content for message in models[0].batch(QUESTIONS)]
-    batches = recorded(engine_of(str(folder), caches[1]), "ask_batch")
+    batches = recorded(shared_engine(str(folder), caches[1]), "ask_batch")
     assert [message.content for message in models[1].batch(QUESTIONS)] == expected
     assert max(len(batch) for batch in batches) >= 3
 
@@ -103,8 +110,8 @@ def test_a_model_with_a_cache_of_its_own_answers_batches_side_by_side_too(folder
 def test_engines_of_several_caches_share_the_model_and_nothing_else(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("SHAREDLLM_CACHE_DIR", str(tmp_path))
     first, second = tiny_engine.memory_cache(), tiny_engine.memory_cache()
-    engines = [engine_of(str(folder), cache) for cache in (first, second, None)]
-    assert [engine_of(str(folder), cache) for cache in (first, second, None)] == engines
+    engines = [shared_engine(str(folder), cache) for cache in (first, second, None)]
+    assert [shared_engine(str(folder), cache) for cache in (first, second, None)] == engines
     assert [engine.cache for engine in engines[:2]] == [first, second]
     assert engines[2].cache not in (first, second), "without a cache it is the user's, not another's"
     assert len({id(engine.model) for engine in engines}) == 1
@@ -164,8 +171,8 @@ async def test_documents_and_weights_are_read_and_hashed_beside_the_event_loop(
 
         return noting
 
-    monkeypatch.setattr(_document_set, "read_files", noted(read_documents))
-    monkeypatch.setattr("sharedllm_core.engine.engine.answer_fingerprint", noted(answer_fingerprint))
+    monkeypatch.setattr(document_set, "read_files", noted(read_documents))
+    monkeypatch.setattr("sharedllm_core.engine.shared_model.answer_fingerprint", noted(answer_fingerprint))
     given = {"documents": str(tmp_path / "a.txt")}
     llm = ChatSharedLLM(engine=engine, max_tokens=2, **(given if place == "the model" else {}))
     set_llm_cache(InMemoryCache() if with_cache else None)
@@ -178,8 +185,8 @@ async def test_documents_and_weights_are_read_and_hashed_beside_the_event_loop(
 
 async def test_calls_that_arrive_together_read_their_documents_once(engine, tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text(tiny_engine.words(60))
-    read, original = [], _document_set.read_files
-    monkeypatch.setattr(_document_set, "read_files", lambda source: read.append(source) or original(source))
+    read, original = [], document_set.read_files
+    monkeypatch.setattr(document_set, "read_files", lambda source: read.append(source) or original(source))
     libraries = recorded(engine, "library")
     llm = ChatSharedLLM(engine=engine, max_tokens=2, documents=str(tmp_path / "a.txt"))
     await asyncio.gather(*(llm.ainvoke(question) for question in QUESTIONS))
@@ -209,11 +216,11 @@ def test_langchains_cache_tells_engines_apart_that_read_alike_and_answer_otherwi
 
 def test_a_question_that_cannot_be_answered_leaves_the_others_side_by_side(llm):
     texts = [*QUESTIONS[:3], "word " * 3000, *QUESTIONS[3:6]]
-    asks = [Ask([{"role": "user", "content": text}], None, {"max_new_tokens": 12}) for text in texts]
+    requests = [request_for(llm.engine, text) for text in texts]
     alone, batches = recorded(llm.engine, "ask"), recorded(llm.engine, "ask_batch")
-    Batcher(llm.engine)._answer(asks)
-    assert isinstance(asks.pop(3).answer.exception(), WindowError)
-    answers = [ask.answer.result() for ask in asks]
+    Batcher(llm.engine)._answer(requests)
+    assert isinstance(requests.pop(3).answer.exception(), WindowError)
+    answers = [one.answer.result() for one in requests]
     assert batches == [None, answers], "the first one raised before the model ran"
     assert not alone
 
@@ -254,7 +261,7 @@ def test_stuffed_documents_in_another_order_are_not_tokenised_again(llm):
 def test_texts_that_are_known_already_make_the_same_library(engine):
     texts = [tiny_engine.words(200, seed=seed) for seed in (0, 1, 0, 2)] + [""]
     documents = [Document(text, id=f"prompt {number}") for number, text in enumerate(texts)]
-    known = KnownTexts()
+    known = ChunkCache()
     known.library(engine, documents[1:2])
     for order in (documents, documents[::-1]):
         expected, found = engine.library(order), known.library(engine, order)
@@ -266,7 +273,7 @@ def test_texts_that_are_known_already_make_the_same_library(engine):
 
 
 def test_known_texts_are_forgotten_when_they_are_too_many(engine):
-    known = KnownTexts(max_characters=3_000)
+    known = ChunkCache(max_characters=3_000)
     documents = [Document(tiny_engine.words(200, seed=seed), id=str(seed)) for seed in range(6)]
     for document in documents:
         known.library(engine, [document])
@@ -276,6 +283,6 @@ def test_known_texts_are_forgotten_when_they_are_too_many(engine):
 
 
 def test_a_set_of_known_texts_is_a_document_set_like_any_other(engine):
-    made = known_set(("a", "b"), ("one text", "another"))
+    made = text_set(("a", "b"), ("one text", "another"))
     assert [(document.id, document.text) for document in made.documents] == [("a", "one text"), ("b", "another")]
     assert made.fingerprint == engine.library(list(made.documents)).fingerprint

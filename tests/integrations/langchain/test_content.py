@@ -7,8 +7,9 @@ from langchain_core.documents import Document as LangChainDocument
 from langchain_core.messages import AIMessage, HumanMessage
 
 from sharedllm_core import InputError
+from sharedllm_integrations._shared.conversation import read_conversation
 from sharedllm_integrations.langchain import evidence_documents
-from sharedllm_integrations.langchain.messages import read_messages
+from sharedllm_integrations.langchain.messages import parse_message
 from tests import tiny_engine
 
 SECRET, SHOWN, OTHER = (tiny_engine.words(120, seed=seed) for seed in (1, 2, 3))
@@ -20,7 +21,7 @@ def plain(text, title="lease.txt"):
 
 
 def read(*blocks, kind=HumanMessage):
-    return read_messages([kind([*blocks]), HumanMessage("And?")], None)
+    return read_conversation([kind([*blocks]), HumanMessage("And?")], parse_message, None)
 
 
 def test_a_block_named_like_a_document_is_another_document(llm):

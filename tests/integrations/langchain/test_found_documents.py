@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from sharedllm_integrations._found_documents import find_documents
+from sharedllm_integrations._shared.prompt_documents import find_documents
 from tests import tiny_engine
 
 PARAGRAPHS = [f"Clause {i} of the agreement. {tiny_engine.words(40, seed=i)}" for i in range(40)]

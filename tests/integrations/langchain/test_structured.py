@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from sharedllm_core import Constraint
 from sharedllm_integrations.langchain import ChatSharedLLM
-from sharedllm_integrations.langchain.structured import tools_of
+from sharedllm_integrations.langchain.structured import openai_tools
 
 QUESTION = "What is the notice period?"
 
@@ -41,7 +41,7 @@ def test_a_class_that_contains_itself_is_kept_to_at_every_depth(engine, schema, 
 
 @pytest.mark.parametrize("kind", [Part, Site, insure])
 def test_a_tool_of_a_class_that_contains_itself_refers_to_it(kind):
-    parameters = tools_of([kind])[0]["function"]["parameters"]
+    parameters = openai_tools([kind])[0]["function"]["parameters"]
     assert parameters["$defs"]["Part"]["properties"]["parts"]["items"] == {"$ref": "#/$defs/Part"}
     assert parameters["type"] == "object"
     Constraint.json_schema(parameters)
@@ -54,4 +54,4 @@ def test_any_other_class_is_a_tool_as_langchain_writes_it():
         months: int
 
     parameters = {"properties": {"months": {"type": "integer"}}, "required": ["months"], "type": "object"}
-    assert tools_of([Lease])[0]["function"]["parameters"] == parameters
+    assert openai_tools([Lease])[0]["function"]["parameters"] == parameters

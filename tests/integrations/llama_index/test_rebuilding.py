@@ -25,10 +25,10 @@ from llama_index.core.schema import (
 )
 
 from sharedllm_core import InputError
-from sharedllm_integrations.llama_index import stitching as module
-from sharedllm_integrations.llama_index.placing import Piece
-from sharedllm_integrations.llama_index.rebuilding import rebuild
-from sharedllm_integrations.llama_index.whole_documents import whole_documents
+from sharedllm_integrations.llama_index.rebuild import stitching as module
+from sharedllm_integrations.llama_index.rebuild.joining import rebuild
+from sharedllm_integrations.llama_index.rebuild.placing import Piece
+from sharedllm_integrations.llama_index.rebuild.whole_documents import whole_documents
 from tests import tiny_engine
 
 

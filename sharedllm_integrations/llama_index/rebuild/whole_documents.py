@@ -1,4 +1,4 @@
-"""Nodes to the whole documents that they came from: each text once, in order, with its metadata once."""
+"""Rebuilds the whole documents that nodes come from: each text once, in order, with its metadata once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship
 
 from sharedllm_core import InputError
 
+from .joining import Missing
 from .node_order import related, without_descendants
 from .node_text import text_of
-from .rebuilding import Missing
 from .stitching import Part, found_in, stitched
 
 __all__ = ["WholeDocument", "whole_documents"]
@@ -23,15 +23,15 @@ class WholeDocument:
     """A document, rebuilt from its nodes.
 
     Attributes:
-        id: the document's, or a node's that belongs to none.
+        id: the document's, or that of a node without a document.
         content: the text.
         before, after: what the model reads around it: metadata, by the nodes' own templates.
         metadata: of the document.
-        parts: its nodes.
-        blanks: (start, end) of white space in `content` that stands for white space which no node holds.
+        parts: where its nodes stand in `content`.
+        blanks: (start, end) of white space in `content` that no node holds.
         missing: where text of nodes that were not given would stand.
-        confirmed: whether `content` is known to be the original text, by its hash or because it is.
-        certain: whether nothing in it is a choice among several texts that these nodes could come from.
+        confirmed: whether `content` is known to be the original text: by its hash, or because it is kept whole.
+        certain: whether it is the only text that the nodes could come from.
     """
 
     id: str
@@ -52,28 +52,28 @@ class WholeDocument:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What is to be said about it; empty where there is nothing."""
-        told: dict[str, Any] = {}
+        """What responses report of it; empty if it is the original text."""
+        notes: dict[str, Any] = {}
         if self.missing:
-            told["missing"] = [{"at": one.at, "characters": one.characters} for one in self.missing]
+            notes["missing"] = [{"at": one.at, "characters": one.characters} for one in self.missing]
         if self.blanks and not self.confirmed:
-            told["white_space"] = [list(blank) for blank in self.blanks]
+            notes["white_space"] = [list(blank) for blank in self.blanks]
         if not self.certain:
-            told["certain"] = False
-        return told
+            notes["certain"] = False
+        return notes
 
 
 def whole_documents(
     nodes: Iterable[BaseNode], original: Callable[[str], BaseNode | None] | None = None
 ) -> list[WholeDocument]:
-    """The documents of some nodes, in the order in which they first appear.
+    """Rebuild the documents of nodes, in the order in which they first appear.
 
     Args:
-        nodes: in any order; the same node may be there twice, and so may a node and parts of it.
-        original: the whole document of an id, where it is kept; it is preferred to its nodes.
+        nodes: in any order; a node may be given twice, or together with its parts.
+        original: looks up a whole document by its id, if it is kept; it is preferred to nodes.
 
     Raises:
-        InputError: a node that holds no text but an image, or of a type that has no text; or no text in any node.
+        InputError: a node that holds an image and no text, a type of node that has no text, or no text in any node.
     """
     groups: dict[str, dict[str, BaseNode]] = {}
     number = 0
@@ -82,7 +82,7 @@ def whole_documents(
         if text_of(node):
             groups.setdefault(_document_id(node), {})[node.node_id] = node
     if number and not groups:
-        raise InputError(f"the {number} nodes hold no text; give nodes with text")
+        raise InputError(f"the {number} nodes hold no text", remedy="give nodes with text")
     return [_whole(name, list(group.values()), original) for name, group in groups.items()]
 
 
@@ -120,7 +120,7 @@ def _whole(name: str, nodes: list[BaseNode], original: Callable[[str], BaseNode 
 
 
 def _metadata(nodes: Sequence[BaseNode]) -> dict[str, Any]:
-    """A document's metadata: what its nodes say of it, and what they all say."""
+    """A document's metadata: those in the nodes' relationship to it, and those that all nodes have."""
     source = related(nodes[0], NodeRelationship.SOURCE)
     if source is None:
         return dict(nodes[0].metadata)
@@ -130,7 +130,7 @@ def _metadata(nodes: Sequence[BaseNode]) -> dict[str, Any]:
 
 
 def _around(node: BaseNode, metadata: Mapping[str, Any]) -> tuple[str, str]:
-    """What stands before and behind a document's text, by the templates of a node of it."""
+    """The text before and after a document's content, by the template of one of its nodes."""
     shown = node.model_copy(update={"metadata": dict(metadata)}).get_metadata_str(MetadataMode.LLM).strip()
     template = getattr(node, "text_template", "")
     if not shown or "{content}" not in template:

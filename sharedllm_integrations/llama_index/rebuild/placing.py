@@ -1,4 +1,4 @@
-"""Where pieces of a text stand in it, as one way of reading their offsets and overlaps has it."""
+"""Places pieces of a text in it, for one assumption about their offsets and overlaps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from functools import lru_cache
 
 __all__ = ["LEAST_OVERLAP", "WHITE_SPACE", "Layout", "Piece", "is_glued", "layout", "overlaps"]
 
-WHITE_SPACE = 32  # characters: the longest gap that is taken for white space where nothing says what stood there
-LEAST_OVERLAP = 12  # characters that are no accident where there is no offset
+WHITE_SPACE = 32  # characters: a gap of at most this length is filled with white space if its content is unknown
+LEAST_OVERLAP = 12  # characters: a shorter overlap may be an accident where there is no offset
 _PROBE = 16
 
 
@@ -16,9 +16,9 @@ class Piece:
     """A part of a text.
 
     Attributes:
-        text: of it.
-        start: where it was found in the whole text.
-        follows: whether it is the next one behind the piece before it; `None` where nobody knows.
+        text: of the part.
+        start: its offset in the whole text, if known.
+        follows: whether it directly follows the piece before it; `None` if unknown.
     """
 
     text: str
@@ -28,53 +28,59 @@ class Piece:
 
 @dataclass
 class Layout:
-    """Where pieces stand in the original text, as one way of reading their offsets has it."""
+    """Places of pieces in the original text, for one assumption about their offsets.
+
+    Attributes:
+        places: the offset of each piece.
+        doubts: numbers of pieces whose place is a choice among several.
+        faults: how often the places contradict what splitters do.
+    """
 
     places: list[int] = field(default_factory=list)
-    doubts: list[int] = field(default_factory=list)  # pieces of which the place is a choice
-    faults: int = 0  # what no splitter would do
+    doubts: list[int] = field(default_factory=list)
+    faults: int = 0
 
 
 def layout(pieces: Sequence[Piece], cap: int | None, join: int) -> Layout:
     """Place pieces.
 
     Args:
-        pieces: in order.
-        cap: the most characters that neighbours share where offsets do not say it; `None` to go by offsets first.
+        pieces: in the text's order.
+        cap: the most characters that neighbours share where offsets leave it open; `None` prefers offsets.
         join: characters of white space between neighbours that share nothing.
     """
-    made = Layout()
+    result = Layout()
     last = 0  # the piece that reaches furthest
     for number, piece in enumerate(pieces):
         if not number:
-            made.places.append(piece.start or 0)
+            result.places.append(piece.start or 0)
             continue
-        reached = made.places[last] + len(pieces[last].text)
+        reached = result.places[last] + len(pieces[last].text)
         at = piece.start
-        if at is not None and not _agrees(pieces, made.places, number, at):
+        if at is not None and not _agrees(pieces, result.places, number, at):
             at = None
-            made.faults += 1
-        # Behind another piece than its neighbour it is one of a second cut of the same text, and says nothing new.
+            result.faults += 1
+        # After a piece that is not its neighbour, it belongs to a second split of the same text and adds nothing.
         doubted = at is None or (last == number - 1 and _in_doubt(piece, reached - at))
         if piece.follows is not False and doubted:
-            made.doubts.append(number)
+            result.doubts.append(number)
             if at is None or cap is not None:
                 at = _behind(pieces[last], piece, reached, at, cap, join)
             glued = piece.start is not None and at == reached and is_glued(pieces[last], piece)
             if at + len(piece.text) <= reached or glued:
-                made.faults += 1
+                result.faults += 1
         elif at is None:
             at = reached
         elif piece.follows and at - reached > WHITE_SPACE:
-            made.faults += 1
-        made.places.append(at)
+            result.faults += 1
+        result.places.append(at)
         if at + len(piece.text) > reached:
             last = number
-    return made
+    return result
 
 
 def _agrees(pieces: Sequence[Piece], places: Sequence[int], number: int, at: int) -> bool:
-    """Whether a piece may stand at a place: the pieces that are there say the same."""
+    """Whether a piece may stand at a place: the pieces already there have the same text."""
     text = pieces[number].text
     end = at + len(text)
     for other in range(number - 1, -1, -1):
@@ -88,10 +94,10 @@ def _agrees(pieces: Sequence[Piece], places: Sequence[int], number: int, at: int
 
 
 def _in_doubt(piece: Piece, shared: int) -> bool:
-    """Whether a piece that was found so far inside the ones before it could have come from further behind.
+    """Whether a piece that overlaps the ones before it by `shared` characters could come from a later place.
 
-    Then its text stands at both places, and so repeats itself: after as much as it shares, or less, or, where it goes
-    on with white space there, after so much more.
+    Then its text stands at both places and repeats itself: after at most the shared characters, or, if white space
+    follows them, after that many more.
     """
     if shared <= 0 or shared >= len(piece.text):
         return shared > 0
@@ -101,7 +107,7 @@ def _in_doubt(piece: Piece, shared: int) -> bool:
 
 
 def _behind(before: Piece, piece: Piece, reached: int, least: int | None, cap: int | None, join: int) -> int:
-    """Where a piece stands that goes on where the ones before it end, which they may overlap."""
+    """The place of a piece that continues the ones before it, and may overlap them."""
     if least is not None and least > reached:
         return least
     lowest = LEAST_OVERLAP if cap is None else 1
@@ -113,7 +119,7 @@ def _behind(before: Piece, piece: Piece, reached: int, least: int | None, cap: i
 
 @lru_cache(maxsize=4_096)
 def overlaps(before: Piece, piece: Piece) -> tuple[int, ...]:
-    """How many characters the end of one piece may share with the beginning of the next, the most first."""
+    """Return the lengths at which the end of one piece equals the beginning of the next, the longest first."""
     first, second = before.text, piece.text
     found: list[int] = []
     at = max(len(first) - len(second) + 1, 0)
@@ -129,5 +135,5 @@ def overlaps(before: Piece, piece: Piece) -> tuple[int, ...]:
 
 
 def is_glued(before: Piece, after: Piece) -> bool:
-    """Whether two pieces that share nothing have no white space between them, which a splitter may have dropped."""
+    """Return whether no white space separates two pieces that share nothing; a splitter may have dropped it."""
     return not (before.text[-1:].isspace() or after.text[:1].isspace())

@@ -1,7 +1,7 @@
-"""The text of the nodes of one document, from whatever levels of a hierarchy they are.
+"""Joins the nodes of one document, from any levels of a hierarchy.
 
-Nodes of one parent are put together first: their offsets and neighbours are within it. Where a parent's own neighbour
-is there and names it, the parent's place is known, and what its parts give stands in for it there.
+Nodes of one parent are joined first, since their offsets and neighbours are relative to it. If a neighbour of the
+parent is given and names it, the parent's place is known, and a stand-in with the joined text is placed there.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship, RelatedNodeInfo
 
+from .joining import Missing, Rebuilt, rebuild
 from .node_order import Placed, StandIn, in_order, offset, parent_id, related
 from .node_text import start_of, text_of
 from .placing import Piece
-from .rebuilding import Missing, Rebuilt, rebuild
 from .reordering import reordered
 
 __all__ = ["Part", "found_in", "stitched"]
@@ -30,17 +30,20 @@ class Part:
 
 
 def stitched(nodes: Sequence[BaseNode]) -> tuple[Rebuilt, tuple[Part, ...]]:
-    """The text of nodes of one document, and where each stands in it.
+    """Join nodes of one document.
 
     Args:
         nodes: in any order, none inside another.
+
+    Returns:
+        The text, and where each node stands in it.
     """
     inside: dict[str, tuple[Rebuilt, tuple[Part, ...]]] = {}
     left = list(nodes)
     while family := _family_with_a_place(left):
-        made = _parts_of_one(in_order(family, start_of))
-        stand_in = _stand_in(family, left, made[0].text)
-        inside[stand_in.node_id] = made
+        joined = _joined_family(in_order(family, start_of))
+        stand_in = _stand_in(family, left, joined[0].text)
+        inside[stand_in.node_id] = joined
         members = {node.node_id for node in family}
         left = [*(node for node in left if node.node_id not in members), stand_in]
     rebuilt, parts = _joined(left)
@@ -50,7 +53,7 @@ def stitched(nodes: Sequence[BaseNode]) -> tuple[Rebuilt, tuple[Part, ...]]:
 def _opened(
     rebuilt: Rebuilt, parts: Sequence[Part], inside: dict[str, tuple[Rebuilt, tuple[Part, ...]]]
 ) -> tuple[Rebuilt, tuple[Part, ...]]:
-    """A text whose parts are nodes alone, and no stand-ins."""
+    """Replace the stand-ins among the parts of a text by the nodes inside them."""
     opened: list[Part] = []
     blanks, missing, certain = list(rebuilt.blanks), list(rebuilt.missing), rebuilt.certain
     waiting = list(parts)
@@ -74,9 +77,10 @@ def _opened(
 
 
 def _family_with_a_place(nodes: Sequence[BaseNode]) -> list[BaseNode]:
-    """Nodes of one parent which a neighbour of the parent names; nothing where there are none.
+    """The nodes of one parent that a neighbour of the parent names; an empty list if there is no such parent.
 
-    Such a parent may be a neighbour of others' parts in turn: those that name no other family's come first.
+    Such a parent may itself be a neighbour of another parent's parts: parents whose parts name no other parent come
+    first.
     """
     families: dict[str, list[BaseNode]] = {}
     for node in nodes:
@@ -109,9 +113,9 @@ def _stand_in(family: Sequence[BaseNode], nodes: Sequence[BaseNode], text: str) 
                 relationships[here] = RelatedNodeInfo(node_id=node.node_id)
                 if parent := related(node, NodeRelationship.PARENT):
                     relationships[NodeRelationship.PARENT] = parent
-    made = StandIn(id_=name, text=text, relationships=relationships)
-    made.metadata = one.metadata
-    return made
+    stand_in = StandIn(id_=name, text=text, relationships=relationships)
+    stand_in.metadata = one.metadata
+    return stand_in
 
 
 # -------------------------------------------------------------------------------------------------- text
@@ -122,12 +126,12 @@ def _joined(nodes: Sequence[BaseNode]) -> tuple[Rebuilt, tuple[Part, ...]]:
     families: dict[str, list[Placed]] = {}
     for placed in ordered:
         families.setdefault(parent_id(placed.node) or placed.node.node_id, []).append(placed)
-    # Parts of one parent were all found in the same text, so that their offsets can be compared.
+    # Parts of one parent have offsets in the same text, so they can be compared.
     families = {
         name: in_order([placed.node for placed in family], start_of) if len(family) > 1 else family
         for name, family in families.items()
     }
-    inner = [_parts_of_one(family) for family in families.values()]
+    inner = [_joined_family(family) for family in families.values()]
     pieces = [
         Piece(text.text, offset(family[0].node), family[0].follows)
         for family, (text, _) in zip(families.values(), inner, strict=True)
@@ -135,7 +139,7 @@ def _joined(nodes: Sequence[BaseNode]) -> tuple[Rebuilt, tuple[Part, ...]]:
     check = _check(ordered[0].node, NodeRelationship.SOURCE)
     rebuilt = rebuild(pieces, check)
     loose = [family for family in families.values() if parent_id(family[0].node) is not None]
-    if not rebuilt.confirmed and len(loose) == len(pieces):  # nothing says which of the parents comes first
+    if not rebuilt.confirmed and len(loose) == len(pieces):  # the order of the parents is unknown
         rebuilt = reordered(tuple(pieces), check) or rebuilt
     parts = tuple(
         Part(part.node_id, at + part.start, at + part.end)
@@ -149,7 +153,7 @@ def _joined(nodes: Sequence[BaseNode]) -> tuple[Rebuilt, tuple[Part, ...]]:
     missing = [*rebuilt.missing, *(replace(one, at=at + one.at) for at, text in within for one in text.missing)]
     if ordered[-1].ends is False:
         missing.append(Missing(len(rebuilt.text), None))
-    # Of parts alone nobody knows whether their parent has neighbours, nor of a stand-in where it has been given none.
+    # Parts without their parent, and a stand-in without neighbours, do not tell whether the document goes on.
     is_open = (
         bool(loose) or ordered[-1].ends is None or (isinstance(ordered[0].node, StandIn) and ordered[0].follows is None)
     )
@@ -157,8 +161,8 @@ def _joined(nodes: Sequence[BaseNode]) -> tuple[Rebuilt, tuple[Part, ...]]:
     return replace(rebuilt, blanks=tuple(sorted(blanks)), missing=tuple(missing), certain=certain), parts
 
 
-def _parts_of_one(family: Sequence[Placed]) -> tuple[Rebuilt, tuple[Part, ...]]:
-    """The text of nodes of one parent, and their places in it; of a node that has none, its own."""
+def _joined_family(family: Sequence[Placed]) -> tuple[Rebuilt, tuple[Part, ...]]:
+    """The text of nodes of one parent, and their places in it; of a node without a parent, its own text."""
     text = _family(family)
     return text, tuple(
         Part(placed.node.node_id, at, at + len(text_of(placed.node)))
@@ -167,22 +171,22 @@ def _parts_of_one(family: Sequence[Placed]) -> tuple[Rebuilt, tuple[Part, ...]]:
 
 
 def _family(family: Sequence[Placed]) -> Rebuilt:
-    """The text of nodes of one parent; of a node that has none, its own."""
+    """The text of nodes of one parent; of a node without a parent, its own text."""
     if parent_id(family[0].node) is None:
         return Rebuilt(text_of(family[0].node), (0,))
     check = _check(family[0].node, NodeRelationship.PARENT)
     pieces = [Piece(text_of(placed.node), start_of(placed.node), placed.follows) for placed in family]
-    pieces[0] = replace(pieces[0], follows=True)  # what is before it is another family's
+    pieces[0] = replace(pieces[0], follows=True)  # what precedes it belongs to another parent
     without = [replace(piece, start=None) for piece in pieces]
-    # Some of these offsets may be within the whole document after all: then they fit worse than none.
+    # Some parsers give offsets in the whole document here; these fit worse than none.
     tried = [rebuild(pieces, check), rebuild(without, check)]
     best = next((text for text in tried if text.confirmed), tried[(pieces[0].start or 0) > 0])
-    # Where the parent's hash does not say that it is all there, its last parts may be missing.
+    # Unless the parent's hash confirms the text, its last parts may be missing.
     return replace(best, missing=()) if best.confirmed else replace(best, certain=False)
 
 
 def found_in(content: str, nodes: Sequence[BaseNode]) -> tuple[Part, ...]:
-    """Where nodes stand in a text that holds them; one that is not found there stands nowhere."""
+    """Find nodes in a text that holds them; one that is not found gets an empty range."""
     parts: list[Part] = []
     reached = 0
     for placed in in_order(nodes):
@@ -200,7 +204,7 @@ def found_in(content: str, nodes: Sequence[BaseNode]) -> tuple[Part, ...]:
 
 @dataclass(frozen=True)
 class _Original:
-    """Knows the text of a related node by the hash that stands in the relation."""
+    """Recognises the text of a related node by the hash in the relationship."""
 
     hash: str
     shown: str  # metadata as `Node.hash` has them

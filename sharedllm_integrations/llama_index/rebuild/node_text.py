@@ -1,4 +1,4 @@
-"""The text of a node, or what is wrong with one that has none."""
+"""The text of a node, and errors for nodes that hold none."""
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node, TextNode
 
@@ -8,19 +8,23 @@ __all__ = ["start_of", "text_of"]
 
 
 def text_of(node: BaseNode) -> str:
-    """The text of a node.
+    """Return the text of a node.
 
     Raises:
-        InputError: it is of a kind that has none.
+        InputError: a type of node that has no text, or a node that holds only media.
     """
     if not isinstance(node, Node | TextNode):
-        given = f"node {getattr(node, 'node_id', node)!r:.80} is a {type(node).__name__}"
-        raise InputError(f"{given}, which is not known to hold text; give TextNodes, Nodes with text, or Documents")
+        name = f"{getattr(node, 'node_id', node)!r:.80}"
+        raise InputError(
+            f"node {name} is a {type(node).__name__}, which is not known to hold text",
+            remedy="give TextNodes, Nodes with text, or Documents",
+        )
     text = node.get_content(metadata_mode=MetadataMode.NONE)
     if not text and (isinstance(node, ImageNode) or not isinstance(node, TextNode)) and _has_media(node):
         raise InputError(
             f"node {node.node_id!r} ({type(node).__name__}) holds an image, sound or film and no text, and this model "
-            "reads text alone; leave it out, or give it a description as text"
+            "reads text alone",
+            remedy=["leave it out", "give it a description as text"],
         )
     return text
 
@@ -33,6 +37,6 @@ def _has_media(node: BaseNode) -> bool:
 
 
 def start_of(node: BaseNode) -> int | None:
-    """Where a node was found, in its document or in the node that it is a part of."""
+    """Return a node's offset in its document, or in the node that it is a part of, if known."""
     start: int | None = getattr(node, "start_char_idx", None)
     return start

@@ -1,26 +1,29 @@
-"""Pieces of a text of which nobody knows the order: found by what they share, and held to the hash of the text."""
+"""Finds the order of pieces of a text by their overlaps, and checks it by the hash of the text."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice, permutations
 
+from .joining import Rebuilt, rebuild
 from .placing import LEAST_OVERLAP, Piece, overlaps
-from .rebuilding import Rebuilt, rebuild
 
 __all__ = ["reordered"]
 
 _MOST_ORDERS = 120
-_MOST_CHARACTERS = 20_000_000  # of all orders that are tried
+_MOST_CHARACTERS = 20_000_000  # of all orders tried together
 
 
 @lru_cache(maxsize=64)  # the same pieces come again with every question
 def reordered(pieces: tuple[Piece, ...], is_original: Callable[[str], bool] | None) -> Rebuilt | None:
-    """The whole original text, if an order of some pieces gives it; places are in the order of `pieces`.
+    """Return the whole original text, if an order of the pieces gives it.
 
     Args:
         pieces: in any order.
-        is_original: whether a text is the whole original one; `None` where that cannot be told.
+        is_original: whether a text is the whole original one; `None` if nothing can tell.
+
+    Returns:
+        The text, with places in the order of `pieces`; `None` if no order that was tried gives it.
     """
     if is_original is None:
         return None
@@ -34,7 +37,7 @@ def reordered(pieces: tuple[Piece, ...], is_original: Callable[[str], bool] | No
 
 
 def _orders(pieces: tuple[Piece, ...]) -> Iterator[tuple[int, ...]]:
-    """Orders, likely ones first: along what the end of a piece shares with the beginning of another."""
+    """Orders to try, the likeliest first: each piece after the one whose end it overlaps most."""
     chained = _chained(pieces)
     yield chained
     if len(pieces) <= 5:

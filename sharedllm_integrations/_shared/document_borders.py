@@ -1,14 +1,14 @@
-"""Where a long text in a prompt begins and ends, and with it what the prompt asks.
+"""Where the document in a prompt begins and ends.
 
-A prompt is an introduction, a text and a question, or an introduction, a question and a text. A bit of the text that
-stays behind does no harm, and a question that is read as part of the text is lost. So in doubt the borders lie in the
-text.
+A prompt is an introduction, a document and a question, or an introduction, a question and a document. A piece of the
+document that stays in the prompt does no harm; a question that is moved with the document is lost. So in doubt the
+borders lie inside the document.
 """
 
 import re
 from collections.abc import Callable, Sequence
 
-__all__ = ["around_document"]
+__all__ = ["split_at_document"]
 
 
 def _label(words: str) -> re.Pattern[str]:
@@ -34,25 +34,28 @@ _LABEL_CHARACTERS = 60
 _REMARK_CHARACTERS = 120
 
 
-def around_document(text: str, is_long: Callable[[str], bool], is_question: bool) -> tuple[str, str, str]:
-    """A text as introduction, document and question; the document is empty where there is none.
+def split_at_document(text: str, is_long: Callable[[str], bool], is_question: bool) -> tuple[str, str, str]:
+    """Split a text into what stands before the document, the document, and what stands after it.
 
     Args:
-        text: what a message says.
+        text: of a message.
         is_long: whether a piece of text is long enough to be a document.
-        is_question: whether the message has to say something without its document.
+        is_question: whether the message must ask something without its document.
+
+    Returns:
+        The three parts, which join to `text`; where there is no document, all of it is the first part.
     """
-    start, end = _of_question(text, is_long) if is_question else _of_text(text)
-    blob = text[start:end]
-    inner = blob.strip()
-    if not inner:
+    start, end = _borders_in_question(text, is_long) if is_question else _borders_in_text(text)
+    between = text[start:end]
+    document = between.strip()
+    if not document:
         return text, "", ""
-    lead = start + blob.index(inner)
-    return text[:lead], inner, text[lead + len(inner) :]
+    first = start + between.index(document)
+    return text[:first], document, text[first + len(document) :]
 
 
-def _of_text(text: str) -> tuple[int, int]:
-    """The borders in a text that may be nothing but a document."""
+def _borders_in_text(text: str) -> tuple[int, int]:
+    """Start and end of the document in a text that may be nothing else."""
     asks = list(_ASKS.finditer(text))
     end = len(text)
     if asks and asks[-1].start() > 0 and len(text) - asks[-1].start() < _QUESTION_CHARACTERS:
@@ -60,8 +63,8 @@ def _of_text(text: str) -> tuple[int, int]:
     return _introduction(text, end), end
 
 
-def _of_question(text: str, is_long: Callable[[str], bool]) -> tuple[int, int]:
-    """The borders in a text that asks something, before its document or behind it."""
+def _borders_in_question(text: str, is_long: Callable[[str], bool]) -> tuple[int, int]:
+    """Start and end of the document in a text that asks something, before the document or after it."""
     asks = list(_ASKS.finditer(text))
     last = _labelled_end(text, asks)
     end = len(text) if last is None else last
@@ -78,7 +81,7 @@ def _of_question(text: str, is_long: Callable[[str], bool]) -> tuple[int, int]:
 
 
 def _introduction(text: str, end: int) -> int:
-    """Where a text begins that has a paragraph or a line with a colon before it."""
+    """Start of a document that follows a paragraph or a line with a colon."""
     for border in ("\n\n", ":\n"):
         at = text.find(border, 0, _INTRODUCTION_CHARACTERS)
         if at >= 0:
@@ -89,7 +92,7 @@ def _introduction(text: str, end: int) -> int:
 def _labelled_start(
     text: str, end: int, asks: Sequence[re.Match[str]], is_long: Callable[[str], bool], *, is_labelled: bool
 ) -> int | None:
-    """Where a text begins before which there is a question with a label, or which has a label itself."""
+    """Start of a document that follows a labelled question, or has a label itself; `None` if there is no label."""
     early = [ask for ask in asks if ask.start() < _INTRODUCTION_CHARACTERS and ask.end() < end]
     if not early:
         named = None if is_labelled else _CONTEXT.search(text, 0, _INTRODUCTION_CHARACTERS)
@@ -97,10 +100,10 @@ def _labelled_start(
     named = _TEXTS.search(text, early[0].end(), min(early[0].end() + _QUESTION_CHARACTERS, end))
     if named and not is_long(text[: named.start()]):
         return named.end()
-    if is_labelled and len(asks) > 2:  # questions are what the document is made of
+    if is_labelled and len(asks) > 2:  # the document is a list of questions
         return None
-    said = _SOMETHING.search(text, early[-1].end())
-    asked = said.start() if said else end
+    first = _SOMETHING.search(text, early[-1].end())
+    asked = first.start() if first else end
     for border in ("\n\n", "\n"):
         at = text.find(border, asked, end)
         if at >= 0 and not is_long(text[asked:at]):
@@ -109,14 +112,14 @@ def _labelled_start(
 
 
 def _labelled_end(text: str, asks: Sequence[re.Match[str]]) -> int | None:
-    """Where a question with a label begins behind a text; it may have several labels."""
+    """Start of a labelled question after a document; it may have several labels. `None` if there is none."""
     least = max(len(text) - _QUESTION_CHARACTERS, min(len(text) // 2, _INTRODUCTION_CHARACTERS))
     late = [ask for ask in asks if ask.start() > least]
     if not late:
         return None
     end, labels = late[-1].start(), {late[-1].group().strip()}
     for earlier in reversed(late[:-1]):
-        # One label again and again is what a list of questions has, and that is a document.
+        # The same label several times makes a list of questions, which is a document.
         if end - earlier.start() >= _INTRODUCTION_CHARACTERS or earlier.group().strip() in labels:
             break
         end = earlier.start()
@@ -125,7 +128,7 @@ def _labelled_end(text: str, asks: Sequence[re.Match[str]]) -> int | None:
 
 
 def _remark(text: str, most: int) -> int:
-    """Where what follows a text begins, if the question came first: a label, a question, or a short paragraph."""
+    """Start of what follows a document after the question: a label, a question, or a short paragraph."""
     whole = text.rstrip()
     line = whole.rfind("\n")
     if line > 0 and len(whole) - line <= _PARAGRAPH_CHARACTERS and whole.endswith(("?", "？", "؟", ":", "：", ":**")):
@@ -135,7 +138,7 @@ def _remark(text: str, most: int) -> int:
 
 
 def _last_words(text: str) -> int:
-    """Where the last paragraph begins, or the last lines of one that is long; a label alone is not all of it."""
+    """Start of the last paragraph, or of the last lines of a long one, that is more than a label."""
     whole = text.rstrip()
     at = len(whole)
     while (at := whole.rfind("\n\n", 0, at)) > 0 and len(whole) - at <= _PARAGRAPH_CHARACTERS:

@@ -1,4 +1,4 @@
-"""Nodes of one document in its order, by what they say of their neighbours, and by offsets where they say nothing."""
+"""The order of a document's nodes: by their relationships to neighbours, and by offsets where they have none."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ __all__ = ["Placed", "StandIn", "in_order", "offset", "parent_id", "related", "w
 
 
 class StandIn(TextNode):
-    """The text of a node that was not given, made of its parts. It knows of its neighbours those alone that name it."""
+    """Replaces a parent node that was not given; its text is joined from its parts.
+
+    It has relationships only to neighbours that name it.
+    """
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,8 @@ class Placed:
 
     Attributes:
         node: the node.
-        follows: whether it is the next one behind the node before it, or the first one; `None` where nobody knows.
-        ends: whether it names none behind it; `None` where another one follows, or nobody knows.
+        follows: whether it directly follows the node before it, or is the first one; `None` if unknown.
+        ends: whether it names no next node; `None` if another node follows it here, or if unknown.
     """
 
     node: BaseNode
@@ -28,25 +31,25 @@ class Placed:
 
 
 def related(node: BaseNode, relation: NodeRelationship) -> RelatedNodeInfo | None:
-    """What a node says of the one node that is related to it in this way."""
+    """Return the one node that is related to a node in this way, if there is one."""
     found = node.relationships.get(relation)
     return found if isinstance(found, RelatedNodeInfo) else None
 
 
 def parent_id(node: BaseNode) -> str | None:
-    """Of the node that a hierarchical parser cut this one from."""
+    """Return the id of the node that a hierarchical parser split this one from, if there is one."""
     parent = related(node, NodeRelationship.PARENT)
     return None if parent is None else parent.node_id
 
 
 def offset(node: BaseNode) -> int | None:
-    """Where a node was found in its document, as far as it is known; parts of a parent were found within that."""
+    """Return a node's offset in its document, if known; parts of a parent have offsets within the parent."""
     start: int | None = None if parent_id(node) else getattr(node, "start_char_idx", None)
     return start
 
 
 def without_descendants(nodes: Sequence[BaseNode]) -> list[BaseNode]:
-    """Those that no other one holds as a part of itself."""
+    """Return the nodes that are not part of another one."""
     covering = {node.node_id for node in nodes} | _child_ids(nodes)
     return [node for node in nodes if parent_id(node) not in covering]
 
@@ -57,11 +60,11 @@ def _child_ids(nodes: Sequence[BaseNode]) -> set[str]:
 
 
 def in_order(nodes: Sequence[BaseNode], start: Callable[[BaseNode], int | None] = offset) -> list[Placed]:
-    """Nodes in their document's order.
+    """Put nodes in their document's order.
 
     Args:
         nodes: of one document, none inside another.
-        start: where a node was found, in what holds them all.
+        start: a node's offset, in the text that holds them all.
     """
     by_id = {node.node_id: node for node in nodes}
     behind: dict[str, str] = {}
@@ -81,7 +84,7 @@ def _chains(by_id: dict[str, BaseNode], behind: dict[str, str]) -> list[list[Bas
     followers = set(behind.values())
     chains: list[list[BaseNode]] = []
     seen: set[str] = set()
-    # A circle has no beginning: what is in one comes last, from wherever it is entered.
+    # A circle has no first node: its nodes come last, from wherever it is entered.
     for name in [*(name for name in by_id if name not in followers), *by_id]:
         chain: list[BaseNode] = []
         current: str | None = name
@@ -95,7 +98,7 @@ def _chains(by_id: dict[str, BaseNode], behind: dict[str, str]) -> list[list[Bas
 
 
 def _sorted(chains: list[list[BaseNode]], start: Callable[[BaseNode], int | None]) -> list[list[BaseNode]]:
-    """By the first offset in each; one that has none stays behind the chain that was given before it."""
+    """Sort chains by the first offset in each; one without offsets stays after the chain before it."""
     keys: list[int] = []
     for chain in chains:
         starts = (start(node) for node in chain)
@@ -107,11 +110,11 @@ def _sorted(chains: list[list[BaseNode]], start: Callable[[BaseNode], int | None
 def _placed(chain: list[BaseNode], is_first: bool) -> list[Placed]:
     before = related(chain[0], NodeRelationship.PREVIOUS)
     after = related(chain[-1], NodeRelationship.NEXT)
-    # The first of a parent's parts names none before it, and yet there may be another parent's.
+    # The first part of a parent names no previous node, though another parent's part may precede it.
     linked = not parent_id(chain[0]) and (len(chain) > 1 or before is not None or after is not None)
     follows: bool | None = None
     is_known = before is not None or not isinstance(chain[0], StandIn)
-    if linked and is_known and (is_first or before is not None):  # a second first one begins a second cut of the text
+    if linked and is_known and (is_first or before is not None):  # a second first node starts a second split
         follows = before is None
     placed = [Placed(chain[0], follows), *(Placed(node, True) for node in chain[1:])]
     ends = None if after is None and isinstance(chain[-1], StandIn) else after is None

@@ -1,4 +1,4 @@
-"""What an integration needs, checked when it is imported."""
+"""An integration's requirements, checked when it is imported."""
 
 from importlib.metadata import PackageNotFoundError, requires, version
 
@@ -8,14 +8,14 @@ __all__ = ["check_installed"]
 
 
 def check_installed(extra: str) -> None:
-    """Check the packages of an extra of `sharedllm`: that they are there, in versions that work.
+    """Check that the packages of an extra of `sharedllm` are installed in supported versions.
 
     Raises:
-        ImportError: one is not; the message says what to install.
+        ImportError: one is not; the message has the install command.
     """
     try:
         lines = requires("sharedllm") or []
-    except PackageNotFoundError:  # run from a source tree: nothing says what is needed
+    except PackageNotFoundError:  # run from a source tree, which has no metadata
         return
     for line in lines:
         needed = Requirement(line)

@@ -1,9 +1,8 @@
-"""A text from pieces of it: put in place, overlaps written once, gaps filled with white space and named.
+"""Joins pieces of a text: each in its place, overlaps once, gaps filled with white space and reported.
 
-Offsets of nodes are found by looking a node's text up in the document, from behind the start of the node before it. So
-they are places where the text stands, but not always the place that it came from: in repetitive text a node is found
-too early. Where that cannot be, an offset is taken; elsewhere the ways in which the pieces may follow each other are
-tried, and the hash of the whole text, which nodes carry, says which one is right.
+LlamaIndex finds the offset of a node by searching the document for its text, from the start of the node before it. In
+repetitive text that finds a node too early. Offsets that cannot be wrong are used; otherwise the ways in which pieces
+may follow each other are tried, and the hash of the whole text, which nodes carry, tells the right one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,7 @@ class Missing:
 
     Attributes:
         at: where it is missing in the rebuilt text.
-        characters: how many, where that is known.
+        characters: how many, if known.
     """
 
     at: int
@@ -33,15 +32,15 @@ class Missing:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """A text, as far as its pieces tell it.
+    """A text, as far as its pieces determine it.
 
     Attributes:
         text: of all pieces.
         places: where each piece begins in it.
-        blanks: (start, end) of white space that stands for white space which no piece holds.
-        missing: what is not there.
-        confirmed: whether the text is known to be the original one, by its hash.
-        certain: whether nothing in it is a choice among several possible texts.
+        blanks: (start, end) of inserted white space, in place of white space that no piece holds.
+        missing: text that no piece holds.
+        confirmed: whether its hash proves that it is the original text.
+        certain: whether it is the only text that the pieces could come from.
     """
 
     text: str
@@ -53,11 +52,11 @@ class Rebuilt:
 
 
 def rebuild(pieces: Sequence[Piece], is_original: Callable[[str], bool] | None = None) -> Rebuilt:
-    """The text of some pieces.
+    """Join pieces to a text.
 
     Args:
         pieces: in the text's order; none is empty.
-        is_original: whether a text is the whole original one; `None` where that cannot be told.
+        is_original: whether a text is the whole original one; `None` if nothing can tell.
     """
     if not pieces:
         return Rebuilt("", ())
@@ -65,12 +64,12 @@ def rebuild(pieces: Sequence[Piece], is_original: Callable[[str], bool] | None =
     confirmed = _confirmed(pieces, first, is_original)
     if confirmed is not None or not first.doubts:
         return confirmed or _rendered(pieces, first)
-    return _tried(tuple(pieces), is_original)
+    return _best_layout(tuple(pieces), is_original)
 
 
 @lru_cache(maxsize=64)  # this may take seconds, and the same pieces come again with every question
-def _tried(pieces: tuple[Piece, ...], is_original: Callable[[str], bool] | None) -> Rebuilt:
-    """The text of the way in which pieces may follow each other that is right, or fits best."""
+def _best_layout(pieces: tuple[Piece, ...], is_original: Callable[[str], bool] | None) -> Rebuilt:
+    """Try the ways in which pieces may follow each other, until one gives the original; otherwise take the best fit."""
     first = best = layout(pieces, None, 0)
     hashed = 0
     for cap, join in _ways(pieces, first.doubts):
@@ -87,7 +86,7 @@ def _tried(pieces: tuple[Piece, ...], is_original: Callable[[str], bool] | None)
 
 
 def _ways(pieces: Sequence[Piece], doubts: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Most characters shared, and white space where none are: a splitter cuts all of a text in the same way."""
+    """Pairs of `cap` and `join` to try, each for the whole text, since a splitter splits all of it in the same way."""
     for join in (0, 1, 2):
         yield 0, join
     sizes = {size for number in doubts for size in overlaps(pieces[number - 1], pieces[number])}
@@ -95,21 +94,22 @@ def _ways(pieces: Sequence[Piece], doubts: Sequence[int]) -> Iterator[tuple[int,
         yield cap, 0
 
 
-# -------------------------------------------------------------------------------------------------- what is written
+# -------------------------------------------------------------------------------------------------- rendering
 
 
 def _confirmed(pieces: Sequence[Piece], placed: Layout, is_original: Callable[[str], bool] | None) -> Rebuilt | None:
-    """The text of a layout, if white space can be put into its gaps so that it is the original."""
+    """The text of a layout, if some white space in its gaps makes it the original."""
     if is_original is None:
         return None
     fills: tuple[Callable[[int], str], ...] = (_usual, lambda length: " " * length, lambda length: "\n" * length)
     for fill in fills:
-        made = _rendered(pieces, placed, fill)
+        rendered = _rendered(pieces, placed, fill)
         for end in ("", "\n", " ", "\n\n"):
-            if is_original(made.text + end):
-                blanks = (*made.blanks, (len(made.text), len(made.text) + len(end))) if end else made.blanks
-                return replace(made, text=made.text + end, blanks=blanks, confirmed=True)
-        if not made.blanks:
+            if is_original(rendered.text + end):
+                trailing = ((len(rendered.text), len(rendered.text) + len(end)),) if end else ()
+                blanks = (*rendered.blanks, *trailing)
+                return replace(rendered, text=rendered.text + end, blanks=blanks, confirmed=True)
+        if not rendered.blanks:
             break
     return None
 
@@ -123,7 +123,7 @@ def _rendered(pieces: Sequence[Piece], placed: Layout, fill: Callable[[int], str
     places = [0] * len(pieces)
     blanks: list[tuple[int, int]] = []
     missing: list[Missing] = []
-    reached = written = 0  # in the original, and in what is written
+    reached = written = 0  # in the original, and in the rebuilt text
     for number in sorted(range(len(pieces)), key=lambda n: (placed.places[n], n)):
         piece, at = pieces[number], placed.places[number]
         gap = at - reached

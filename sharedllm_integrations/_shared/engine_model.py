@@ -1,0 +1,85 @@
+"""The fields that the models of both integrations have, and the engine behind them."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sharedllm_core import InputError, SharedLLMEngine, TreeCache
+from sharedllm_core.engine.loading import context_tokens_of
+
+from .engines import shared_engine
+from .errors import worded_errors
+
+__all__ = ["EngineModel"]
+
+
+class EngineModel(BaseModel):
+    """A model of a framework that answers with a `SharedLLMEngine`; the weights are loaded at first use.
+
+    The integrations' classes document the fields.
+
+    Raises:
+        InputError: an unknown parameter.
+    """
+
+    model_config = ConfigDict(protected_namespaces=(), arbitrary_types_allowed=True)
+
+    #: Parameters of other models that are accepted and ignored, since this model runs in the same process.
+    ignored_parameters: ClassVar[frozenset[str]] = frozenset()
+
+    model: str | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    seed: int | None = None
+    timeout: float | None = None
+    num_evidence: int = 5
+    evidence_text: bool = False
+    documents_from_prompt: bool = True
+    min_document_tokens: int = 400
+    tree_cache: TreeCache | None = Field(default=None, repr=False, exclude=True)
+    engine: SharedLLMEngine | None = Field(default=None, repr=False, exclude=True)
+    device: str | None = None
+    dtype: str | None = None
+    policy: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_parameters(cls, parameters: Any) -> Any:
+        """Refuse unknown parameters, and accept `model_name` for `model`."""
+        if not isinstance(parameters, dict):
+            return parameters
+        known = set(cls.model_fields) | cls.ignored_parameters | {"model_name"}
+        if unknown := sorted(set(parameters) - known):
+            raise InputError(f"unknown parameters {unknown}", remedy=f"known are {sorted(cls.model_fields)}")
+        if "model_name" not in parameters:
+            return parameters
+        others = {name: value for name, value in parameters.items() if name != "model_name"}
+        return {"model": parameters["model_name"], **others}
+
+    @property
+    def model_name(self) -> str:
+        """The model's name in answers, usage and traces."""
+        return self.model or "sharedllm-default"
+
+    @worded_errors()
+    def get_engine(self, model: str | None = None) -> SharedLLMEngine:
+        """Return the engine that answers, or that of another `model`; it is loaded at first use.
+
+        Raises:
+            CheckpointError: there is no such checkpoint.
+        """
+        if model is None and self.engine is not None:
+            return self.engine
+        options = {name: value for name in ("device", "dtype", "policy") if (value := getattr(self, name)) is not None}
+        return shared_engine(model or self.model, self.tree_cache, **options)
+
+    def context_tokens(self) -> int | None:
+        """Return the most tokens of past context and running text that the model was made for.
+
+        Loads no weights; `None` while the checkpoint's configuration is not on this machine.
+        """
+        return context_tokens_of(self.model) if self.engine is None else self.engine.context_tokens

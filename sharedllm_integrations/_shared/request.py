@@ -1,0 +1,86 @@
+"""One call of an integration's model as one request to the engine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any, TypeVar
+
+from sharedllm_core import Answer, Library, SharedLLMEngine
+
+from .conversation import ParsedMessage, read_conversation
+from .document_set import DocumentSet, joined_library
+from .engine_model import EngineModel
+from .prompt_documents import length_test
+from .response_details import ResponseDetails
+
+__all__ = ["Request", "make_request"]
+
+M = TypeVar("M")
+
+
+@dataclass(eq=False)
+class Request:
+    """One question to an engine.
+
+    Attributes:
+        engine: answers it.
+        messages: in the engine's form; the last one is answered.
+        library: the documents to answer from; `None` for none.
+        options: see `AnswerSettings`; requests with equal options can share a batch.
+        details: what the response reports beside the answer.
+        timeout: seconds after which the caller stops waiting; `None` waits without limit.
+        cancelled: set it to stop generation within one token.
+        answer: the result, once the request has been served in a batch.
+    """
+
+    engine: SharedLLMEngine
+    messages: list[dict[str, Any]]
+    library: Library | None
+    options: Mapping[str, Any]
+    details: ResponseDetails
+    timeout: float | None = None
+    cancelled: Event = field(default_factory=Event)
+    answer: "Future[Answer]" = field(default_factory=Future)
+
+
+def make_request(
+    model: EngineModel,
+    engine: SharedLLMEngine,
+    messages: Sequence[M],
+    parse: Callable[[M, int], ParsedMessage],
+    *,
+    documents: DocumentSet | None,
+    options: Mapping[str, Any],
+    timeout: float | None,
+    model_name: str,
+    with_citations: bool = False,
+) -> Request:
+    """Convert a call of a framework's model to a request; whatever is wrong with the call is raised here.
+
+    Args:
+        model: its fields say how documents in messages are found, and whether evidence shows text.
+        engine: answers the request.
+        messages: of the framework.
+        parse: converts a message, given its number.
+        documents: given to the model or to the call.
+        options: see `answer_options`.
+        timeout: in seconds.
+        model_name, with_citations: see `ResponseDetails`.
+
+    Raises:
+        InputError: messages that cannot be converted.
+        DocumentError: documents that cannot be read.
+    """
+    is_long = length_test(engine, model.min_document_tokens) if model.documents_from_prompt else None
+    taken_ids = [] if documents is None else [document.id for document in documents.documents]
+    conversation = read_conversation(messages, parse, is_long, taken_ids)
+    details = ResponseDetails(
+        model_name,
+        conversation.moved,
+        None if model.evidence_text else frozenset(document.id for document in conversation.documents),
+        {} if documents is None else documents.notes,
+        with_citations,
+    )
+    library = joined_library(engine, documents, conversation.documents)
+    return Request(engine, conversation.messages, library, options, details, timeout)

@@ -1,0 +1,51 @@
+"""What the metadata of a response report beside the answer: evidence, finish reason, documents found in messages.
+
+Response metadata end up in traces. So evidence names spans of documents (document, characters, score) and shows their
+text only where the caller put it into the prompt anyway, or asked for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sharedllm_core import Answer, Evidence
+
+__all__ = ["ResponseDetails"]
+
+
+@dataclass(frozen=True)
+class ResponseDetails:
+    """What every response to a request reports beside its answer.
+
+    Attributes:
+        model_name: as the caller named the model.
+        moved: which messages documents were taken from.
+        shown_ids: ids of the documents whose text evidence may show; `None` for all.
+        document_notes: by document id, such as which parts of a document are missing.
+        with_citations: whether the content carries citations (LangChain's output version 1).
+    """
+
+    model_name: str
+    moved: Sequence[Mapping[str, Any]] = ()
+    shown_ids: frozenset[str] | None = None
+    document_notes: Mapping[str, Any] = field(default_factory=dict)
+    with_citations: bool = False
+
+    def metadata(self, answer: Answer) -> dict[str, Any]:
+        """Return the part of the response metadata that both integrations report, as plain values."""
+        values: dict[str, Any] = {
+            "finish_reason": "tool_calls" if answer.tool_calls else answer.finish_reason,
+            "evidence": [self._evidence(span) for span in answer.evidence],
+        }
+        if self.moved:
+            values["documents_from_messages"] = list(self.moved)
+        if self.document_notes:
+            values["documents"] = dict(self.document_notes)
+        if answer.moved:
+            values["turns_read_as_documents"] = len(answer.moved)
+        return values
+
+    def _evidence(self, span: Evidence) -> dict[str, Any]:
+        values = {"document_id": span.document_id, "start": span.start, "end": span.end, "score": span.score}
+        is_shown = self.shown_ids is None or span.document_id in self.shown_ids
+        return values | ({"text": span.text} if is_shown else {})

@@ -1,0 +1,112 @@
+"""Serving a request: whole or streamed, blocking or for asyncio, within its timeout and until it is cancelled."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
+from threading import Timer
+from time import monotonic
+from weakref import WeakKeyDictionary
+
+from sharedllm_core import Answer, SharedLLMEngine
+
+from .batching import Batcher
+from .errors import worded_errors
+from .request import Request
+
+__all__ = ["aanswer", "answer", "astream", "stream"]
+
+_batchers: "WeakKeyDictionary[SharedLLMEngine, Batcher]" = WeakKeyDictionary()
+
+
+@worded_errors()
+def answer(request: Request) -> Answer:
+    """Answer a request in a batch with others that arrive at the same time.
+
+    Raises:
+        TimeoutError: there is no answer within `request.timeout`.
+    """
+    future = _batcher(request.engine).submit(request)
+    try:
+        return future.result(request.timeout)
+    except FutureTimeoutError:
+        if future.done():
+            raise
+        raise _timeout_error(request.timeout) from None
+    finally:
+        request.cancelled.set()
+
+
+async def aanswer(request: Request) -> Answer:
+    """`answer` for asyncio."""
+    with worded_errors():
+        future = asyncio.wrap_future(_batcher(request.engine).submit(request))
+        try:
+            return await asyncio.wait_for(future, request.timeout)
+        except TimeoutError:
+            raise _timeout_error(request.timeout) from None
+        finally:
+            request.cancelled.set()
+
+
+def stream(request: Request) -> Generator[str | Answer, None, None]:
+    """Yield the pieces of an answer, and then the answer.
+
+    Raises:
+        TimeoutError: the answer is not complete within `request.timeout`.
+    """
+    timeout = request.timeout
+    deadline = float("inf") if timeout is None else monotonic() + timeout
+    with worded_errors():
+        pieces = request.engine.stream(request.messages, request.library, **request.options)
+        with pieces, _called_at(deadline, pieces.close):
+            for piece in pieces:
+                if monotonic() > deadline:
+                    raise _timeout_error(timeout)
+                yield piece
+            if pieces.answer is None:  # the timer closed it, perhaps during prefill or while it waited for the model
+                raise _timeout_error(timeout)
+            yield pieces.answer
+
+
+async def astream(request: Request) -> AsyncGenerator[str | Answer, None]:
+    """`stream` for asyncio."""
+    timeout = request.timeout
+    deadline = float("inf") if timeout is None else monotonic() + timeout
+    with worded_errors():
+        async with request.engine.astream(request.messages, request.library, **request.options) as pieces:
+            while True:
+                try:
+                    # Around each piece alone: what the consumer does in between must not be cancelled.
+                    async with asyncio.timeout(None if timeout is None else deadline - monotonic()):
+                        piece = await anext(pieces, None)
+                except TimeoutError:
+                    raise _timeout_error(timeout) from None
+                if piece is None:
+                    break
+                yield piece
+            assert pieces.answer is not None
+            yield pieces.answer
+
+
+@contextmanager
+def _called_at(deadline: float, call: Callable[[], None]) -> Iterator[None]:
+    """Call `call` from another thread at the deadline, unless the block has ended by then."""
+    if deadline == float("inf"):
+        yield
+        return
+    timer = Timer(max(deadline - monotonic(), 0), call)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _batcher(engine: SharedLLMEngine) -> Batcher:
+    return _batchers.setdefault(engine, Batcher(engine))
+
+
+def _timeout_error(timeout: float | None) -> TimeoutError:
+    return TimeoutError(f"no answer within timeout={timeout} seconds; allow more, or read documents first")
