@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
 from torch import Tensor
 
 from ..method.config import SharedLLMConfig
 from ..selection.choice import sentence_starts
 from .documents import Document, Unreadable
 from .tokenization import TextTokenizer, TokenizedText
+from .word_index import WordIndex, indexed
 
 __all__ = ["Library", "LibraryChunk", "make_library"]
 
@@ -85,6 +87,24 @@ class Library:
     def chunk_positions(self) -> tuple[int, ...]:
         """The position of each chunk. Short neighbours share one, so that positions measure text and not files."""
         return shared_positions([len(chunk.ids) for chunk in self.chunks], self.chunk_tokens)
+
+    @cached_property
+    def word_index(self) -> WordIndex:
+        """The words of all documents, to search passages by; built at first use."""
+        return WordIndex([indexed(document.text, document.title) for document in self.documents])
+
+    def tokens_in(self, document: int, start: int, end: int) -> int:
+        """How many tokens of a document, by its number, begin in a span of its characters."""
+        starts = self._token_starts[document]
+        return int(np.searchsorted(starts, end) - np.searchsorted(starts, start))
+
+    @cached_property
+    def _token_starts(self) -> list[np.ndarray]:
+        """For each document the first character of each of its tokens."""
+        parts: list[list[np.ndarray]] = [[] for _ in self.documents]
+        for chunk in self.chunks:
+            parts[chunk.document].append(chunk.text.offsets[:, 0].numpy())
+        return [np.concatenate(of) if of else np.zeros(0, np.int64) for of in parts]
 
     def joined(self, other: "Library") -> "Library":
         """These documents and then those of `other`, which the same engine tokenised."""

@@ -117,6 +117,10 @@ class TextTokenizer:
             return len(self._counter.encode_ordinary(text))
         return len(self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)
 
+    def count_all(self, texts: Sequence[str]) -> int:
+        """How many tokens several texts have together, each counted on its own."""
+        return sum(map(self.count, texts))
+
     @property
     def counts_fast(self) -> bool:
         """Whether `count` goes through tiktoken."""

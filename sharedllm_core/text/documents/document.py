@@ -33,3 +33,9 @@ class Document:
         if not self.id:
             digest = hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
             object.__setattr__(self, "id", f"text-{digest[:16]}")
+
+    @property
+    def title(self) -> str:
+        """What quoted passages name the document by: `metadata["title"]`, or its id."""
+        title = self.metadata.get("title")
+        return title if isinstance(title, str) and title.strip() else self.id

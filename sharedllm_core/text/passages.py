@@ -1,0 +1,132 @@
+"""Passages: the parts of documents that a search finds for a question, as text to quote. No model runs."""
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .library import Library
+from .tokenization import TextTokenizer
+
+__all__ = ["Passage", "find_passages"]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A part of a document that is quoted to the model word for word.
+
+    Attributes:
+        document_id: of its document.
+        start, end: characters of the document.
+        text: exactly these characters.
+        score: how much of the question it holds; comparable within one question only.
+    """
+
+    document_id: str
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+def find_passages(question: str, library: Library, tokenizer: TextTokenizer, max_tokens: int) -> list[Passage]:
+    """Find what to quote for a question.
+
+    Segments of whole sentences are opened, the best first, as long as they fit into the budget; neighbours are joined.
+
+    Args:
+        question: what is looked for.
+        library: the documents.
+        tokenizer: counts the tokens of passages.
+        max_tokens: the most tokens of all passages together, each counted as a text of its own.
+
+    Returns:
+        Passages in the order of the documents and of their text, which do not overlap; whole documents if all fit.
+    """
+    if library.num_tokens <= max_tokens:
+        whole = _Spans(library)
+        for number, text in enumerate(document.text for document in library.documents):
+            whole.add(number, 0, len(text), 0.0)
+        if tokenizer.count_all([passage.text for passage in whole.passages()]) <= max_tokens:
+            return whole.passages()
+    opened = _Spans(library)
+    misfits = 0
+    for document, start, end, score in _ranked(question, library):
+        if opened.num_tokens + library.tokens_in(document, start, end) > max_tokens:
+            misfits += 1
+            if misfits == _MISFITS:
+                break
+            continue
+        opened.add(document, start, end, score)
+    return _within(opened.passages(), tokenizer, max_tokens)
+
+
+_MISFITS = 8  # segments that did not fit, one after the other: then the budget counts as spent
+
+
+def _ranked(question: str, library: Library) -> Iterator[tuple[int, int, int, float]]:
+    """(document, first character, end, score) of segments, the best first.
+
+    Segments without a word of the question are left out. If none has any, documents are read from their beginnings.
+    """
+    index = library.word_index
+    scores = index.scores(question)
+    order = np.argsort(-scores, kind="stable")
+    if scores.any():
+        order = order[: np.count_nonzero(scores)]
+    else:
+        first = np.searchsorted(index.document, index.document)
+        order = np.argsort(np.arange(len(scores)) - first, kind="stable")
+    for segment in order.tolist():
+        start, end = index.spans[segment].tolist()
+        yield int(index.document[segment]), start, end, float(scores[segment])
+
+
+def _within(passages: list[Passage], tokenizer: TextTokenizer, max_tokens: int) -> list[Passage]:
+    """Leave out the passages with the lowest scores until the others fit, each counted as a text of its own."""
+    counts = [tokenizer.count(passage.text) for passage in passages]
+    total = sum(counts)
+    left_out = set()
+    for place in sorted(range(len(passages)), key=lambda place: passages[place].score):
+        if total <= max_tokens:
+            break
+        total -= counts[place]
+        left_out.add(place)
+    return [passage for place, passage in enumerate(passages) if place not in left_out]
+
+
+class _Spans:
+    """Spans of documents, joined where nothing but white space is between them.
+
+    Attributes:
+        num_tokens: the library's tokens in them.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self.num_tokens = 0
+        self._library = library
+        self._spans: dict[int, list[tuple[int, int, float]]] = {}
+
+    def add(self, document: int, start: int, end: int, score: float) -> None:
+        """Add a span that overlaps no other; spans that are joined keep the best score."""
+        self.num_tokens += self._library.tokens_in(document, start, end)
+        text = self._library.documents[document].text
+        kept = []
+        for other in self._spans.get(document, []):
+            between = text[other[1] : start] if other[1] <= start else text[end : other[0]]
+            if between.strip():
+                kept.append(other)
+            else:
+                start, end, score = min(start, other[0]), max(end, other[1]), max(score, other[2])
+        if text[start:end].strip():
+            insort(kept, (start, end, score))
+        self._spans[document] = kept
+
+    def passages(self) -> list[Passage]:
+        """The spans as passages, in the order of documents and text."""
+        return [
+            Passage(document.id, start, end, document.text[start:end], round(score, 4))
+            for number, document in enumerate(self._library.documents)
+            for start, end, score in self._spans.get(number, [])
+        ]
