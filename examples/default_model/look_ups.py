@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import SharedLLMForCausalLM
-from sharedllm_core.engine.cpu_dtype import multiplies
+from sharedllm_core.engine.cpu_dtype import has_native_matmul
 from sharedllm_core.text.tokenization import TextTokenizer
 
 
@@ -96,7 +96,7 @@ def optimizers(model: SharedLLMForCausalLM, settings: Settings) -> list[torch.op
 
 
 def _in_half(settings: Settings) -> bool:
-    return settings.device != "cpu" or multiplies(torch.bfloat16)
+    return settings.device != "cpu" or has_native_matmul(torch.bfloat16)
 
 
 class Run:

@@ -1,4 +1,4 @@
-"""Text in, text out: reads documents through the tree cache, answers from them, and says what answers rest on.
+"""Text in, text out: encodes documents through the tree cache, answers questions from them, and finds the evidence.
 
-Nothing below this folder knows it.
+No folder below imports it.
 """

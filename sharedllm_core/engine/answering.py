@@ -1,4 +1,4 @@
-"""From questions and libraries to answers: check, read, write, look at what they rest on."""
+"""From questions and libraries to answers: validate, encode past context, generate, score the evidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,24 +24,24 @@ from ..text.library import Library, make_library
 from ..text.tokenization import TextTokenizer
 from .evidence import evidence_spans, state_scores, token_scores
 from .fair_lock import FairLock
-from .inspection import Inspection, inspected
+from .inspection import Inspection, make_inspection
 from .progress import Progress
 from .reading import ReadPast, TreeReader
 
-__all__ = ["Answering", "Prepared", "Question"]
+__all__ = ["Answering", "PreparedQuestions", "Question"]
 
-_GRAMMARS = 64  # kept ready: an application asks by the same few schemas again and again
+_MAX_CACHED_GRAMMARS = 64  # applications reuse a few schemas
 
-#: What to answer: a question, or messages of which the last is to be answered.
+#: A question as a string, or messages of which the last one is answered.
 Question = str | Sequence[Message]
 
 
 class Answering:
-    """Answers with one model from one cache.
+    """Answers questions with one model and one cache.
 
     Args:
         model, tokenizer: the model and its tokenizer.
-        reader: reads past context.
+        reader: encodes past context.
         lock: held while the model runs.
         allow_untrained: whether to answer with an injection that was never trained.
     """
@@ -59,15 +59,20 @@ class Answering:
         self.reader = reader
         self.lock = lock
         self.allow_untrained = allow_untrained
-        self._grammar = lru_cache(_GRAMMARS)(self._new_grammar)
+        self._grammar = lru_cache(_MAX_CACHED_GRAMMARS)(self._compile_grammar)
 
     def prepare(
         self, questions: Sequence[Question], libraries: Sequence[Library | None], settings: AnswerSettings
-    ) -> "Prepared":
-        """Check everything that can be wrong, before the model runs.
+    ) -> "PreparedQuestions":
+        """Build the prompts and validate all input before the model runs.
+
+        Args:
+            questions: the questions to answer as one batch.
+            libraries: the documents of each question, or `None`.
+            settings: shared by all questions.
 
         Raises:
-            InputError: an empty question, or a constraint that cannot be kept to.
+            InputError: an empty question, or a constraint that cannot be met.
             WindowError: a last turn that is longer than the window.
             UntrainedInjectionError: the model would ignore the libraries.
         """
@@ -75,51 +80,51 @@ class Answering:
         new_tokens = settings.new_tokens(window)
         tools = settings.offered
         prompts = [build_prompt(question, self.tokenizer, window, new_tokens, tools) for question in questions]
-        with_moved = [self._with_moved(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
-        if any(library is not None for library in with_moved):
+        libraries = [self._add_moved_turns(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
+        if any(library is not None for library in libraries):
             self._check_trained()
         constraint = settings.constraint if tools is None else self.notation.constraint(tools, settings.constraint)
         grammar = None if constraint is None else self._grammar(constraint)
         if grammar is not None:
             grammar.check_room(new_tokens)
-        return Prepared(self, prompts, with_moved, settings, new_tokens, grammar)
+        return PreparedQuestions(self, prompts, libraries, settings, new_tokens, grammar)
 
     @cached_property
     def _grammar_tokens(self) -> GrammarTokens:
         vocabulary: int = self.model.config.get_text_config().vocab_size
         return GrammarTokens(self.tokenizer, eos_token_ids(self.model, self.tokenizer), vocabulary)
 
-    def _new_grammar(self, constraint: Constraint) -> Grammar:
+    def _compile_grammar(self, constraint: Constraint) -> Grammar:
         return Grammar(constraint, self._grammar_tokens)
 
     @cached_property
     def notation(self) -> ToolNotation:
-        """How the model writes calls of tools."""
+        """The notation in which the model writes tool calls."""
         return ToolNotation.of(self.tokenizer)
 
     @cached_property
-    def unasked(self) -> Tensor:
-        """Ids of a running text with an empty question."""
+    def empty_prompt_ids(self) -> Tensor:
+        """Token ids [n] of the prompt of an empty question, the baseline for evidence scores."""
         return unasked_ids(self.tokenizer)
 
-    def _with_moved(self, library: Library | None, prompt: Prompt) -> Library | None:
-        """The library, and after it the turns that did not fit into the window."""
+    def _add_moved_turns(self, library: Library | None, prompt: Prompt) -> Library | None:
+        """Append the turns that did not fit the window to the library, as one more document."""
         if not prompt.moved:
             return library
-        said = "\n\n".join(self._said(message) for message in prompt.moved)
-        taken = set() if library is None else {document.id for document in library}
+        text = "\n\n".join(self._message_text(message) for message in prompt.moved)
+        existing = set() if library is None else {document.id for document in library}
         names = chain(["conversation"], (f"conversation {number}" for number in count(2)))
-        name = next(name for name in names if name not in taken)
-        turns = make_library([Document(said, id=name)], self.tokenizer, self.model.method)
+        name = next(name for name in names if name not in existing)
+        turns = make_library([Document(text, id=name)], self.tokenizer, self.model.method)
         return turns if library is None else library.joined(turns)
 
-    def _said(self, message: Message) -> str:
+    def _message_text(self, message: Message) -> str:
         calls = message.get("tool_calls")
         return f"{message['role'].capitalize()}: {message['content']}{self.notation.written(calls) if calls else ''}"
 
     def _check_trained(self) -> None:
         layers: Any = self.model.injection
-        # Row by row, since the first one tells already: this is asked at every question.
+        # Row by row: the first row of a trained injection is not zero, and this runs for every question.
         if self.allow_untrained or any(bool(row.any()) for layer in layers for row in layer.o_proj.weight):
             return
         raise UntrainedInjectionError(
@@ -134,8 +139,8 @@ class Answering:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Questions that are ready to be answered, side by side."""
+class PreparedQuestions:
+    """A batch of validated questions, ready for generation."""
 
     answering: Answering
     prompts: Sequence[Prompt]
@@ -144,14 +149,20 @@ class Prepared:
     new_tokens: int
     grammar: Grammar | None = None
 
-    def write(self, sinks: Sequence[Sink], cancelled: Event) -> "list[Answered]":
-        """Write the answers; each sink is given the pieces of one. Ends within one token when cancelled."""
+    def generate(self, sinks: Sequence[Sink], cancelled: Event) -> "list[AnsweredQuestion]":
+        """Encode the past context and generate all answers in one batch.
+
+        Args:
+            sinks: one per question; receives the answer's text piece by piece.
+            cancelled: set it from another thread to stop within one token.
+        """
         answering = self.answering
         pasts = [
-            self._past(library, prompt, cancelled) for library, prompt in zip(self.libraries, self.prompts, strict=True)
+            self._read_past(library, prompt, cancelled)
+            for library, prompt in zip(self.libraries, self.prompts, strict=True)
         ]
         with answering.lock:
-            written = write(
+            decoded = write(
                 answering.model,
                 answering.tokenizer,
                 [prompt.ids for prompt in self.prompts],
@@ -163,55 +174,55 @@ class Prepared:
                 self.grammar,
                 answering.notation.begin.strip() if self.settings.offered else None,
             )
-            scores = [self._scores(*row) for row in zip(self.prompts, written, pasts, strict=True)]
-        rows = zip(self.prompts, self.libraries, pasts, written, scores, strict=True)
-        return [Answered(*row, self.settings.num_evidence, answering.notation) for row in rows]
+            scores = [self._state_scores(*row) for row in zip(self.prompts, decoded, pasts, strict=True)]
+        rows = zip(self.prompts, self.libraries, pasts, decoded, scores, strict=True)
+        return [AnsweredQuestion(*row, self.settings.num_evidence, answering.notation) for row in rows]
 
-    def _past(self, library: Library | None, prompt: Prompt, cancelled: Event) -> ReadPast | None:
+    def _read_past(self, library: Library | None, prompt: Prompt, cancelled: Event) -> ReadPast | None:
         if library is None or cancelled.is_set():
             return None
         with Progress(self.settings.progress) as progress:
             return self.answering.reader.past_context(library, prompt.query_ids, progress, cancelled)
 
-    def _scores(self, prompt: Prompt, written: Written, read: ReadPast | None) -> Tensor | None:
-        if read is None or not written.ids or not self.settings.num_evidence or written.finish_reason == "cancelled":
+    def _state_scores(self, prompt: Prompt, decoded: Written, read: ReadPast | None) -> Tensor | None:
+        if read is None or not decoded.ids or not self.settings.num_evidence or decoded.finish_reason == "cancelled":
             return None
-        answer_ids = torch.tensor(written.ids)
-        return state_scores(self.answering.model, prompt.ids, answer_ids, self.answering.unasked, read.past)
+        answer_ids = torch.tensor(decoded.ids)
+        return state_scores(self.answering.model, prompt.ids, answer_ids, self.answering.empty_prompt_ids, read.past)
 
 
 @dataclass(frozen=True)
-class Answered:
-    """One answer with everything that led to it."""
+class AnsweredQuestion:
+    """One decoded answer with its prompt, its documents, and the scores [S] of its retained states."""
 
     prompt: Prompt
     library: Library | None
     read: ReadPast | None
-    written: Written
+    decoded: Written
     scores: Tensor | None
     num_evidence: int
     notation: ToolNotation
 
     def answer(self) -> Answer:
-        """What the caller is given."""
+        """Build the public `Answer`: text, usage, evidence and tool calls."""
         spans = () if self.library is None else evidence_spans(self.library, self._token_scores, self.num_evidence)
         usage = Usage(
             past_context_tokens=0 if self.library is None else self.library.num_tokens,
             cached_tokens=0 if self.read is None else self.read.cached_tokens,
             running_text_tokens=len(self.prompt.ids),
-            completion_tokens=len(self.written.ids),
+            completion_tokens=len(self.decoded.ids),
             injected_states=0 if self.read is None else self.read.past.num_states,
         )
-        written = self.written
-        assert written.finish_reason is not None
-        calls = self.notation.read(written.calls)
-        return Answer(written.text, written.finish_reason, usage, spans, calls, tuple(self.prompt.moved))
+        decoded = self.decoded
+        assert decoded.finish_reason is not None
+        calls = self.notation.read(decoded.calls)
+        return Answer(decoded.text, decoded.finish_reason, usage, spans, calls, tuple(self.prompt.moved))
 
     def inspection(self) -> Inspection:
-        """The answer, and how finely each part of the documents was injected."""
+        """Build the answer together with the retained nodes of every document and their scores."""
         assert self.library is not None
         assert self.read is not None
-        return inspected(self.answer(), self.library, self.read.past, self._token_scores)
+        return make_inspection(self.answer(), self.library, self.read.past, self._token_scores)
 
     @cached_property
     def _token_scores(self) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""The `async` forms of an engine: each runs its blocking form in a thread, and cancelling the task stops the model."""
+"""Async versions of the engine's methods: each runs the blocking one in a thread; cancelling stops the model."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +9,7 @@ from ..generation.answer import Answer
 from ..generation.settings import AnswerOptions
 from ..text.documents.reading import MAX_FILE_BYTES, Source
 from ..text.library import Library
-from .answering import Prepared, Question
+from .answering import PreparedQuestions, Question
 from .libraries import Documents
 from .lifetime import Lifetime
 from .streaming import AsyncAnswerStream
@@ -21,12 +21,12 @@ _BATCH_ROWS = 8
 
 
 class AsyncForms:
-    """`aread`, `aask`, `aask_batch` and `astream`, on the blocking forms of the class that inherits them."""
+    """Add `aread`, `aask`, `aask_batch` and `astream` to a class that has the blocking methods."""
 
     read: Callable[..., Library]
     ask: Callable[..., Answer]
     ask_batch: Callable[..., list[Answer]]
-    _prepared: Callable[[Sequence[Question], Sequence[Documents], AnswerOptions], Prepared]
+    _prepare: Callable[[Sequence[Question], Sequence[Documents], AnswerOptions], PreparedQuestions]
     _lifetime: Lifetime
 
     async def aread(
@@ -37,7 +37,7 @@ class AsyncForms:
         max_file_bytes: int = MAX_FILE_BYTES,
         progress: bool | None = None,
     ) -> Library:
-        """`read` for asyncio; cancelling the task stops reading."""
+        """Run `read` in a thread; cancelling the task stops reading."""
         return await self._in_thread(
             lambda cancelled: self.read(
                 sources, on_error=on_error, max_file_bytes=max_file_bytes, progress=progress, cancelled=cancelled
@@ -45,7 +45,7 @@ class AsyncForms:
         )
 
     async def aask(self, question: Question, documents: Documents = None, **options: Unpack[AnswerOptions]) -> Answer:
-        """`ask` for asyncio; cancelling the task stops the model within one token."""
+        """Run `ask` in a thread; cancelling the task stops the model within one token."""
         return await self._in_thread(lambda cancelled: self.ask(question, documents, cancelled=cancelled, **options))
 
     async def aask_batch(
@@ -57,7 +57,7 @@ class AsyncForms:
         batch_size: int = _BATCH_ROWS,
         **options: Unpack[AnswerOptions],
     ) -> list[Answer]:
-        """`ask_batch` for asyncio."""
+        """Run `ask_batch` in a thread; cancelling the task stops the model within one token."""
         return await self._in_thread(
             lambda cancelled: self.ask_batch(
                 questions, documents, libraries=libraries, batch_size=batch_size, cancelled=cancelled, **options
@@ -67,10 +67,13 @@ class AsyncForms:
     def astream(
         self, question: Question, documents: Documents = None, **options: Unpack[AnswerOptions]
     ) -> AsyncAnswerStream:
-        """`stream` for asyncio. Wrong input raises at the first piece, since loading documents may take long."""
+        """Return an async iterator as `stream` does.
+
+        Invalid input raises at the first piece, not here: loading documents may take long.
+        """
         stream = AsyncAnswerStream(
             lambda sink, cancelled: (
-                self._prepared([question], [documents], options).write([sink], cancelled)[0].answer()
+                self._prepare([question], [documents], options).generate([sink], cancelled)[0].answer()
             )
         )
         self._lifetime.add(stream)

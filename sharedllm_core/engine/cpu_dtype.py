@@ -1,8 +1,8 @@
-"""Which dtype a CPU computes in: half precision only where it can multiply in it.
+"""The compute dtype on a CPU: half precision only if the CPU has matmul instructions for it.
 
-Many CPUs have no instructions for bfloat16 or float16. There PyTorch multiplies number by number: a matrix product in
-bfloat16 was 30 times slower than in float32 on such a machine. So an engine that is not told a dtype turns weights in
-half precision into float32 there, which changes none of them, and rounds less.
+Many CPUs have none for bfloat16 or float16, and PyTorch falls back to scalar code: on such a machine a bfloat16 matmul
+took 30 times as long as a float32 one. Without an explicit dtype, an engine therefore casts half-precision weights to
+float32 there. The cast is exact, and activations are rounded less.
 """
 
 import logging
@@ -10,42 +10,43 @@ import os
 
 import torch
 
-__all__ = ["computing_dtype", "multiplies"]
+__all__ = ["compute_dtype", "has_native_matmul"]
 
-_HALF = (torch.bfloat16, torch.float16)
-_SHARE_OF_MEMORY = 0.5
+_HALF_DTYPES = (torch.bfloat16, torch.float16)
+_MAX_MEMORY_SHARE = 0.5
 _logger = logging.getLogger(__name__)
 
 
-def multiplies(dtype: torch.dtype) -> bool:
-    """Whether PyTorch multiplies matrices of `dtype` on this CPU with instructions made for it."""
-    if dtype not in _HALF:
+def has_native_matmul(dtype: torch.dtype) -> bool:
+    """Whether this CPU has matmul instructions for `dtype` that PyTorch uses."""
+    if dtype not in _HALF_DTYPES:
         return True
     name = "_is_mkldnn_bf16_supported" if dtype == torch.bfloat16 else "_is_mkldnn_fp16_supported"
     try:
         return torch.backends.mkldnn.is_available() and bool(getattr(torch.ops.mkldnn, name)())
-    except (AttributeError, RuntimeError):  # builds without oneDNN do not have these operators
+    except (AttributeError, RuntimeError):  # builds without oneDNN lack these operators
         return False
 
 
-def computing_dtype(dtype: torch.dtype, num_parameters: int) -> torch.dtype:
-    """The dtype for weights saved in `dtype` on this CPU, where nobody asked for one.
+def compute_dtype(dtype: torch.dtype, num_parameters: int) -> torch.dtype:
+    """Choose the dtype to compute in on this CPU when the caller requested none.
 
     Args:
-        dtype: of the weights.
-        num_parameters: of the model. In float32 it has to fit into half of the machine's memory; one that does not
-            stays as it is, and a warning says so.
+        dtype: of the saved weights.
+        num_parameters: of the model. If its weights in float32 exceed half of the machine's memory, `dtype` is kept and
+            a warning is logged.
     """
-    if multiplies(dtype):
+    if has_native_matmul(dtype):
         return dtype
-    needed, there = 4 * num_parameters, _memory_bytes()
-    if there is not None and needed > _SHARE_OF_MEMORY * there:
+    needed, available = 4 * num_parameters, _memory_bytes()
+    if available is not None and needed > _MAX_MEMORY_SHARE * available:
         _logger.warning(
             "this CPU has no instructions for %s, and computing in it is many times slower than in float32; the "
-            "weights would take %.1f GB of %.1f GB in float32, so they stay; use a GPU, or say dtype='float32'",
+            "weights would take %.1f GB of %.1f GB in float32, so they keep their dtype; use a GPU, or pass "
+            "dtype='float32'",
             str(dtype).removeprefix("torch."),
             needed / 1e9,
-            there / 1e9,
+            available / 1e9,
         )
         return dtype
     return torch.float32

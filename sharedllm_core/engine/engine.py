@@ -1,4 +1,4 @@
-"""`SharedLLMEngine`: text in, text out. Joins the model, the tree cache and text."""
+"""`SharedLLMEngine`: text in, text out. Combines the model, the tree cache, documents and generation."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..text.documents.reading import MAX_FILE_BYTES, Source
 from ..text.library import Library
 from ..text.tokenization import TextTokenizer
 from ..tree_cache import TreeCache
-from .answering import Answering, Prepared, Question
+from .answering import Answering, PreparedQuestions, Question
 from .async_forms import AsyncForms
 from .inspection import Inspection
 from .libraries import Documents, LibraryMaker
@@ -36,22 +36,22 @@ _BATCH_ROWS = 8
 
 
 class SharedLLMEngine(AsyncForms):
-    """Reads documents once and answers questions from them.
+    """Encode documents once, and answer questions from them.
 
-    All methods may be called from any number of threads. The model serves them in the order in which they came; an
-    `async` form never blocks the event loop. The method (policy, compression …) is fixed: `with_policy` makes another
-    engine on the same weights. Close the engine, or use it in a `with` block, to end its threads.
+    All methods are thread-safe. Calls share one model in first-come, first-served order; the async methods never block
+    the event loop. The method (policy, compression …) is fixed: `with_policy` makes another engine on the same weights.
+    Close the engine, or use it in a `with` block, to end its threads.
 
     Args:
-        model: set to evaluation mode. The engine answers with a view of it that shares its weights; later changes of
-            the model's method do not reach the engine.
-        tokenizer: the base model's, a fast one.
-        cache: where trees are kept; by default memory and the user's cache folder.
-        allow_untrained: answer also with an injection that was never trained, which ignores the documents.
-        shared: what engines on the same weights share; from another engine.
+        model: put into evaluation mode. The engine uses a view of it that shares its weights, so later changes of the
+            model's method do not affect the engine.
+        tokenizer: the base model's fast tokenizer.
+        cache: stores the context trees; by default in memory and in the user's cache folder.
+        allow_untrained: answer even with an injection that was never trained, which ignores the documents.
+        shared: the lock and the weights' hashes of another engine on the same weights.
 
     Raises:
-        TokenizerError: a tokenizer without character offsets.
+        TokenizerError: the tokenizer gives no character offsets.
     """
 
     def __init__(
@@ -92,25 +92,25 @@ class SharedLLMEngine(AsyncForms):
 
         Args:
             name: folder or hub id of a full checkpoint or an adapter; by default the model of this package.
-            base: of an adapter, where its base model is now.
-            tokenizer: where the tokenizer is, if not in the checkpoint or in the base's.
+            base: location of an adapter's base model, if it has moved.
+            tokenizer: folder or hub id of the tokenizer, if it is neither in the checkpoint nor in the base's.
             cache, allow_untrained: see the class.
             device: such as `"cuda"`.
-            policy: select by another policy than the checkpoint's, such as `"lexical"`.
-            kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …). Without
-                `dtype`, weights in half precision are float32 on a CPU that cannot multiply in it.
+            policy: a selection policy that replaces the checkpoint's, such as `"lexical"`.
+            kwargs: passed to transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …). Without
+                `dtype`, half-precision weights are cast to float32 on a CPU without half-precision matmul.
 
         Raises:
             CheckpointError: not a checkpoint of this library, or a damaged one.
-            TokenizerError: no tokenizer is there, or not a fast one.
-            ConfigError: there is no such policy.
+            TokenizerError: no tokenizer, or not a fast one.
+            ConfigError: an unknown policy.
         """
         model = load_model(name, base, device, policy, kwargs)
         return cls(model, load_tokenizer(tokenizer, name, model), cache=cache, allow_untrained=allow_untrained)
 
     @property
     def method(self) -> SharedLLMConfig:
-        """The numbers of the method that this engine reads and answers with."""
+        """The configuration of the method that this engine reads and answers with."""
         return self.model.method
 
     @property
@@ -120,40 +120,41 @@ class SharedLLMEngine(AsyncForms):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the weights that read documents: the same for engines that share trees."""
+        """A hash of the weights that encode documents; engines with equal hashes can share trees."""
         return self._shared.lower_fingerprint
 
     @property
     def answer_fingerprint(self) -> str:
-        """A hash of what decides about answers: all weights, the method with its policy, and the tokenizer.
+        """A hash of everything that determines answers: all weights, the method with its policy, and the tokenizer.
 
-        Caches of answers must key on it. Computed at first use, when every weight is read, so not on an event loop.
+        Use it in the key of an answer cache. The first access reads every weight, so make it off the event loop.
         """
         return self._shared.answer_fingerprint(self.model, self.tokenizer)
 
     def with_cache(self, cache: TreeCache) -> Self:
-        """An engine with another cache, for another tenant. Both share the model, and wait for it in one queue."""
-        return self._with(self.model, cache)
+        """Return an engine with another cache, such as another tenant's. Both share the model and its queue."""
+        return self._derive(self.model, cache)
 
     def with_policy(self, policy: str) -> Self:
-        """An engine that selects by another policy. Both share the model, and wait for it in one queue.
+        """Return an engine with another selection policy. Both share the model and its queue.
 
         A policy that cannot compare nodes of different chunks retains one path of each chunk (scope `"chunk"`).
 
         Raises:
-            ConfigError: there is no such policy.
+            ConfigError: an unknown policy.
         """
-        return self._with(self.model.with_method(self.method.with_policy(policy)), self.cache)
+        return self._derive(self.model.with_method(self.method.with_policy(policy)), self.cache)
 
-    def _with(self, model: SharedLLMForCausalLM, cache: TreeCache) -> Self:
+    def _derive(self, model: SharedLLMForCausalLM, cache: TreeCache) -> Self:
         return type(self)(model, self.tokenizer, cache=cache, allow_untrained=self.allow_untrained, shared=self._shared)
 
     # ---------------------------------------------------------------------------------------------- closing
 
     def close(self) -> None:
-        """Cancel what still runs, and end the engine's threads. Engines that share the model go on; so does the cache.
+        """Cancel running calls and streams, and end the engine's threads.
 
-        A closed engine refuses questions and documents. Closing it again does nothing.
+        Engines that share the model and the cache itself stay open. A closed engine rejects questions and documents.
+        Closing it again has no effect.
         """
         self._lifetime.close()
 
@@ -172,7 +173,7 @@ class SharedLLMEngine(AsyncForms):
         on_error: Literal["raise", "skip"] = "raise",
         max_file_bytes: int = MAX_FILE_BYTES,
     ) -> Library:
-        """Load and tokenise documents without running the model: each question then reads what it retains of them.
+        """Load and tokenise documents without running the model: each question then encodes only what it retains.
 
         Args and errors are those of `read`.
         """
@@ -188,14 +189,14 @@ class SharedLLMEngine(AsyncForms):
         progress: bool | None = None,
         cancelled: Event | None = None,
     ) -> Library:
-        """Load documents, compress them, and keep their trees in the cache, so that questions need not wait.
+        """Load documents, encode them, and store their trees in the cache ahead of any question.
 
         Args:
             sources: paths, globs and `Document`s. A string is a path or a glob, never text.
-            on_error: `"skip"` leaves out files that cannot be read; `library.skipped` names them.
-            max_file_bytes: the largest file that is read.
-            progress: show a progress bar on stderr; by default if that is a terminal.
-            cancelled: set it, from another thread, to stop reading. What has been read stays in the cache.
+            on_error: `"skip"` skips files that cannot be read and lists them in `library.skipped`.
+            max_file_bytes: larger files are an error.
+            progress: show a progress bar on stderr; by default if stderr is a terminal.
+            cancelled: set it from another thread to stop reading. Trees already encoded stay in the cache.
 
         Raises:
             DocumentError: a path that does not exist, a file that cannot be read, or no text at all.
@@ -208,13 +209,16 @@ class SharedLLMEngine(AsyncForms):
         return library
 
     def cached_tokens(self, library: Library) -> int:
-        """How many tokens of a library the cache has complete trees of."""
+        """Count the tokens of a library whose chunks have complete trees in the cache."""
         return self._reader.cached_tokens(self._libraries.checked(library))
 
     def forget(self, documents: Library | Source | Iterable[Source]) -> int:
-        """Delete the trees of documents from every tier of the cache; how many trees there were.
+        """Delete the trees of documents from every tier of the cache.
 
-        Where another document has an equal chunk, that one's tree goes too, and is made again when it is needed.
+        Equal chunks of other documents share these trees; they are encoded again when needed.
+
+        Returns:
+            The number of trees deleted.
         """
         library = self._libraries.checked(documents) if isinstance(documents, Library) else self.library(documents)
         return self.cache.forget(list(dict.fromkeys(self._reader.keys(library))))
@@ -232,11 +236,11 @@ class SharedLLMEngine(AsyncForms):
         """Answer a question from documents.
 
         Args:
-            question: a string, or messages of which the last is to be answered. Turns that do not fit into the window
-                are read as past context, and `Answer.moved` names them.
-            documents: what `read` returned. Others are loaded, and of what the cache has not, only what this question
-                retains is read: the shortest way to one answer.
-            cancelled: set it, from another thread, to stop within one token.
+            question: a string, or messages of which the last one is answered. Turns that do not fit the window are
+                encoded as past context and listed in `Answer.moved`.
+            documents: a library from `read` or `library`, or sources to load. Of chunks that are not in the cache, only
+                the nodes that this question retains are encoded: the fastest way to a single answer.
+            cancelled: set it from another thread to stop within one token.
             options: see `AnswerSettings`.
 
         Raises:
@@ -246,7 +250,7 @@ class SharedLLMEngine(AsyncForms):
             UntrainedInjectionError: the model would ignore the documents.
         """
         event = self._lifetime.cancellation(cancelled)
-        return self._prepared([question], [documents], options).write([_ignore], event)[0].answer()
+        return self._prepare([question], [documents], options).generate([_ignore], event)[0].answer()
 
     def ask_batch(
         self,
@@ -258,17 +262,18 @@ class SharedLLMEngine(AsyncForms):
         cancelled: Event | None = None,
         **options: Unpack[AnswerOptions],
     ) -> list[Answer]:
-        """Answer several questions in batches; each as it would be answered alone.
+        """Answer several questions in batches; each answer is the same as from `ask`.
 
         Args:
             questions: as for `ask`.
-            documents: for all questions, as for `ask`.
-            libraries: one library, or `None`, for each question, instead of `documents`.
-            batch_size: how many to generate at once.
+            documents: shared by all questions, as for `ask`.
+            libraries: one library, or `None`, per question, instead of `documents`.
+            batch_size: questions generated together.
             cancelled, options: as for `ask`.
 
         Raises:
-            InputError: also for both `documents` and `libraries`, or a wrong number of libraries.
+            InputError: as for `ask`; also if both `documents` and `libraries` are given, or the number of libraries is
+                not that of the questions.
         """
         if isinstance(questions, str):
             raise InputError("questions is one string", remedy="give a list of questions")
@@ -276,38 +281,38 @@ class SharedLLMEngine(AsyncForms):
             raise InputError(f"{setting('batch_size', batch_size)} is not allowed", remedy="give at least 1")
         if libraries is not None and documents is not None:
             raise InputError("documents and libraries are both given", remedy="give one of them")
-        of_each = [self._opened(documents)] * len(questions) if libraries is None else list(libraries)
-        if len(of_each) != len(questions):
+        libraries = [self._open_library(documents)] * len(questions) if libraries is None else list(libraries)
+        if len(libraries) != len(questions):
             raise InputError(
-                f"{len(of_each)} libraries for {len(questions)} questions",
+                f"{len(libraries)} libraries for {len(questions)} questions",
                 remedy="give one for each question, or one library for all as documents",
             )
         groups = [slice(first, first + batch_size) for first in range(0, len(questions), batch_size)]
-        prepared = [self._prepared(questions[group], of_each[group], options) for group in groups]
+        batches = [self._prepare(questions[group], libraries[group], options) for group in groups]
         event = self._lifetime.cancellation(cancelled)
-        return [row.answer() for part in prepared for row in part.write([_ignore] * len(part.prompts), event)]
+        return [row.answer() for batch in batches for row in batch.generate([_ignore] * len(batch.prompts), event)]
 
     def stream(self, question: Question, documents: Documents = None, **options: Unpack[AnswerOptions]) -> AnswerStream:
-        """As `ask`, piece by piece: an iterator of strings. When it ends, its `answer` is the whole answer.
+        """Answer as `ask` does, as an iterator of text pieces. Its `answer` is the whole answer once it has ended.
 
-        Wrong input raises here, not at the first piece.
+        Invalid input raises here, not at the first piece.
         """
-        prepared = self._prepared([question], [documents], options)
-        stream = AnswerStream(lambda sink, cancelled: prepared.write([sink], cancelled)[0].answer())
+        prepared = self._prepare([question], [documents], options)
+        stream = AnswerStream(lambda sink, cancelled: prepared.generate([sink], cancelled)[0].answer())
         self._lifetime.add(stream)
         return stream
 
     def past_context(self, question: Question, documents: Documents) -> PastContext:
-        """What a question retains of documents, as `SharedLLMForCausalLM.generate` takes it.
+        """Encode the past context that a question retains of documents, for `SharedLLMForCausalLM.generate`.
 
         Args:
-            question: a string, or messages of which the last question counts.
+            question: a string, or messages of which the last question is used.
             documents: as for `ask`.
 
         Raises:
             InputError: there are no documents, or no question.
         """
-        library = self._opened(documents)
+        library = self._open_library(documents)
         if library is None:
             raise InputError(
                 "there are no documents",
@@ -315,29 +320,30 @@ class SharedLLMEngine(AsyncForms):
             )
         query_ids = self.tokenizer.encode(query_text(question)).ids
         read = self._reader.past_context(library, query_ids, Progress(), Event())
-        assert read is not None, "nobody can cancel this"
+        assert read is not None, "the event is never set"
         return read.past
 
     def inspect(self, question: Question, documents: Documents, **options: Unpack[AnswerOptions]) -> Inspection:
-        """As `ask`; beside the answer, how finely each part of the documents was injected, and what drew attention.
+        """Answer as `ask` does, and report the retained nodes of every document with their share of the attention.
 
         Raises:
-            InputError: also when there are no documents.
+            InputError: as for `ask`, or there are no documents.
         """
         if documents is None:
             raise InputError("there are no documents to inspect", remedy="give some")
         event = self._lifetime.cancellation(None)
-        return self._prepared([question], [documents], options).write([_ignore], event)[0].inspection()
+        return self._prepare([question], [documents], options).generate([_ignore], event)[0].inspection()
 
-    # ---------------------------------------------------------------------------------------------- inside
+    # ---------------------------------------------------------------------------------------------- internal
 
-    def _prepared(
+    def _prepare(
         self, questions: Sequence[Question], documents: Sequence[Documents], options: AnswerOptions
-    ) -> Prepared:
-        """Check everything that can be wrong, before the model runs."""
-        return self._answering.prepare(questions, [self._opened(one) for one in documents], AnswerSettings.of(options))
+    ) -> PreparedQuestions:
+        """Load the documents and validate all input before the model runs."""
+        libraries = [self._open_library(sources) for sources in documents]
+        return self._answering.prepare(questions, libraries, AnswerSettings.of(options))
 
-    def _opened(self, documents: Documents) -> Library | None:
+    def _open_library(self, documents: Documents) -> Library | None:
         self._lifetime.check_open()
         return self._libraries.open(documents, MAX_FILE_BYTES)
 

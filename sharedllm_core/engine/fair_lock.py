@@ -1,4 +1,4 @@
-"""`FairLock`: a lock that is given to those who wait for it in the order in which they came."""
+"""`FairLock`: a lock that waiting threads acquire in first-come, first-served order."""
 
 from collections import deque
 from threading import Lock
@@ -8,7 +8,7 @@ __all__ = ["FairLock"]
 
 
 class FairLock:
-    """First come, first served, whoever holds it longest or asks for it most often. Use it with `with`."""
+    """A lock without starvation: a thread that releases it queues behind the waiting ones. Use it in a `with` block."""
 
     def __init__(self) -> None:
         self._state = Lock()
@@ -24,20 +24,20 @@ class FairLock:
             turn.acquire()
             self._waiting.append(turn)
         try:
-            turn.acquire()  # until the holder before hands over
-        except BaseException:  # an interrupt: leave the queue, or pass on what was just handed over
+            turn.acquire()  # blocks until the current holder releases
+        except BaseException:  # an interrupt: leave the queue, or release the lock if it was just acquired
             with self._state:
-                gone = turn in self._waiting
-                if gone:
+                queued = turn in self._waiting
+                if queued:
                     self._waiting.remove(turn)
-            if not gone:
-                self._hand_over()
+            if not queued:
+                self._release()
             raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._hand_over()
+        self._release()
 
-    def _hand_over(self) -> None:
+    def _release(self) -> None:
         with self._state:
             if self._waiting:
                 self._waiting.popleft().release()

@@ -1,4 +1,4 @@
-"""What answers depend on beside the question: all weights, the method, the generation settings, the tokenizer."""
+"""A hash of everything but the question that answers depend on: weights, method, generation settings, tokenizer."""
 
 import hashlib
 import json
@@ -14,19 +14,22 @@ from ..text.tokenization import TextTokenizer
 __all__ = ["answer_fingerprint", "hash_weights"]
 
 _SAMPLES = 4_096  # values of each tensor
-_WHOLE_NUMBERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-_ELSEWHERE = {"_name_or_path", "transformers_version"}  # where a model was, and what wrote it, change no answer
+_INTEGER_DTYPES = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_IGNORED_CONFIG = {"_name_or_path", "transformers_version"}  # do not affect answers
 
 
 def answer_fingerprint(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, weights: Any = None) -> str:
-    """A short hash that two engines share if they answer every question in the same way.
+    """Hash everything that determines answers; engines with equal hashes answer every question alike.
 
     Args:
         model, tokenizer: of the engine.
-        weights: what `hash_weights` returned for the model, if it is known already.
+        weights: the result of `hash_weights` for the model; computed if it is `None`.
+
+    Returns:
+        24 hexadecimal digits.
     """
-    whole = hash_weights(model) if weights is None else weights.copy()
-    config = {name: value for name, value in model.config.to_dict().items() if name not in _ELSEWHERE}
+    digest = hash_weights(model) if weights is None else weights.copy()
+    config = {name: value for name, value in model.config.to_dict().items() if name not in _IGNORED_CONFIG}
     settings = {
         "config": config,
         "method": model.method.to_dict(),
@@ -35,25 +38,25 @@ def answer_fingerprint(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, we
         "chat_template": getattr(tokenizer.tokenizer, "chat_template", None),
         "eos": tokenizer.tokenizer.eos_token_id,
     }
-    whole.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    fingerprint: str = whole.hexdigest()[:24]
+    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    fingerprint: str = digest.hexdigest()[:24]
     return fingerprint
 
 
 def hash_weights(model: SharedLLMForCausalLM) -> Any:
-    """A SHA-256 of each weight's checksum, which any change alters, and of evenly spaced values.
+    """Compute a SHA-256 over each weight's checksum, which covers every value, and evenly spaced samples.
 
-    Much faster than hashing all values, and the weights stay on their device.
+    This is much faster than hashing all values, and the weights stay on their device.
     """
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, weight in sorted(chain(model.named_parameters(), model.named_buffers())):
-        whole.update(f"{name} {tuple(weight.shape)} {weight.dtype} {_checksum(weight)}".encode())
-        whole.update(_sample(weight).numpy().tobytes())
-    return whole
+        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype} {_checksum(weight)}".encode())
+        digest.update(_sample(weight).numpy().tobytes())
+    return digest
 
 
 def _checksum(weight: Tensor) -> int:
-    """The sum of the values' bits: exact, so in any order and on any device the same."""
+    """Sum the values' bit patterns as integers: exact, so the same in any order and on any device."""
     return int(_bits(weight).sum(dtype=torch.int64))
 
 
@@ -64,4 +67,4 @@ def _sample(weight: Tensor) -> Tensor:
 
 def _bits(weight: Tensor) -> Tensor:
     flat = weight.detach().contiguous().reshape(-1)
-    return flat.view(_WHOLE_NUMBERS[flat.element_size()])
+    return flat.view(_INTEGER_DTYPES[flat.element_size()])

@@ -1,4 +1,4 @@
-"""How documents were injected for one question: which node of which chunk at which level, and what drew attention."""
+"""How documents were injected for one question: the retained nodes of each chunk and their share of the attention."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ..model.past_context import PastContext
 from ..text.documents import Document
 from ..text.library import Library
 
-__all__ = ["InspectedDocument", "InspectedNode", "Inspection", "inspected"]
+__all__ = ["InspectedDocument", "InspectedNode", "Inspection", "make_inspection"]
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class InspectedNode:
     """A retained node.
 
     Attributes:
-        chunk: its number in the document.
-        level: of the context tree; 0 is the whole chunk, and the deeper the finer.
-        tokens, states: how many tokens it has, and how many states of them were kept.
-        start, end: characters of the document.
-        score: the node's share of the attention that the question drew to all documents.
+        chunk: number of its chunk in the document.
+        level: level in the context tree; 0 is the whole chunk, deeper levels are finer.
+        tokens, states: number of its tokens, and of the states kept of them.
+        start, end: span of characters in the document.
+        score: the node's share of the attention that the question pays to all documents.
     """
 
     chunk: int
@@ -44,13 +44,13 @@ class InspectedDocument:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `SharedLLMEngine.inspect` gives: the answer, and every document's retained nodes.
+    """The result of `SharedLLMEngine.inspect`: the answer, and every document's retained nodes.
 
     Attributes:
-        answer: to the question.
-        documents: all of the library, in its order.
+        answer: the answer to the question.
+        documents: all documents of the library, in its order.
         tree_depth: the deepest level.
-        left_out_chunks: how many chunks have no retained node, for `max_injected_states`.
+        left_out_chunks: number of chunks without retained nodes, because of `max_injected_states`.
     """
 
     answer: Answer
@@ -59,10 +59,17 @@ class Inspection:
     left_out_chunks: int = 0
 
 
-def inspected(answer: Answer, library: Library, past: PastContext, scores: Sequence[Tensor]) -> Inspection:
-    """Sort a past context's nodes by document and place; `scores` are those of each document's tokens."""
+def make_inspection(answer: Answer, library: Library, past: PastContext, scores: Sequence[Tensor]) -> Inspection:
+    """Group a past context's nodes by document, in the order of the text.
+
+    Args:
+        answer: the answer to the question.
+        library: the documents.
+        past: the past context that was injected.
+        scores: for each document, one score per token.
+    """
     nodes: list[list[InspectedNode]] = [[] for _ in library.documents]
-    tokens_before, chunks_before = [0] * len(library), [0] * len(library)  # in each chunk's document
+    tokens_before, chunks_before = [0] * len(library), [0] * len(library)  # of the current chunk, per document
     for chunk, retained, counts in zip(library.chunks, past.nodes, past.states_per_node, strict=True):
         number = chunk.document
         for node, states in zip(retained, counts, strict=True):
@@ -76,8 +83,8 @@ def inspected(answer: Answer, library: Library, past: PastContext, scores: Seque
         chunks_before[number] += 1
     depth = 0 if past.origin is None else past.origin.method.tree_depth
     documents = tuple(
-        InspectedDocument(document, tuple(sorted(of, key=lambda node: node.start)))
-        for document, of in zip(library.documents, nodes, strict=True)
+        InspectedDocument(document, tuple(sorted(retained, key=lambda node: node.start)))
+        for document, retained in zip(library.documents, nodes, strict=True)
     )
     left_out = sum(not retained for retained in past.nodes)
     return Inspection(answer, documents, depth, left_out)

@@ -1,4 +1,4 @@
-"""From documents to the libraries of an engine: loaded, tokenised and cut into chunks; no model runs."""
+"""Make the libraries of an engine: load documents, tokenise them and cut them into chunks. No model runs."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,16 +13,16 @@ from ..text.tokenization import TextTokenizer
 
 __all__ = ["Documents", "LibraryMaker"]
 
-#: What to answer from: a library, or paths, globs and documents that are not read yet; `None` for nothing.
+#: The documents of a question: a library, or paths, globs and `Document`s to load; `None` for none.
 Documents = Library | Source | Iterable[Source] | None
 
 
 class LibraryMaker:
-    """Makes the libraries of one tokenizer and one method, and recognises them.
+    """Makes and validates the libraries of one tokenizer and one method.
 
     Args:
-        tokenizer: the model's.
-        method: whose chunks documents are cut into.
+        tokenizer: the model's tokenizer.
+        method: sets the chunk size and where documents are cut.
     """
 
     def __init__(self, tokenizer: TextTokenizer, method: SharedLLMConfig) -> None:
@@ -50,7 +50,7 @@ class LibraryMaker:
         return made
 
     def open(self, documents: Documents, max_file_bytes: int) -> Library | None:
-        """The library of what a question is asked about: checked if it is one, loaded otherwise.
+        """Return the library for a question: validate a given one, or load the sources.
 
         Raises:
             InputError: a library of another engine, or several libraries.
@@ -70,10 +70,10 @@ class LibraryMaker:
         return self.load(sources, "raise", max_file_bytes)
 
     def checked(self, library: Library) -> Library:
-        """`library`, if its chunks are of this maker's kind.
+        """Return `library` if it was made with the same tokenizer and chunk size.
 
         Raises:
-            InputError: they are not.
+            InputError: it was made with others.
         """
         own = (self._tokenizer.fingerprint, self._method.chunk_tokens)
         if (library.tokenizer, library.chunk_tokens) != own:

@@ -1,4 +1,4 @@
-"""What runs inside an engine, and how it ends."""
+"""The running calls, streams and threads of an engine, and how closing it ends them."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -9,23 +9,23 @@ from .streaming import AnswerStream, AsyncAnswerStream
 
 __all__ = ["Lifetime"]
 
-_THREADS = 32  # for async calls
+_MAX_THREADS = 32  # for async calls
 
 
 class Lifetime:
     """The threads of an engine's async calls, and the calls and streams that closing the engine cancels.
 
     Attributes:
-        threads: for the async forms.
+        threads: thread pool of the async methods.
     """
 
     def __init__(self) -> None:
-        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sharedllm-engine")
+        self.threads = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="sharedllm-engine")
         self._running: WeakSet[Event | AnswerStream | AsyncAnswerStream] = WeakSet()
         self._closed = False
 
     def check_open(self) -> None:
-        """Check that the engine still takes questions and documents.
+        """Check that the engine is open.
 
         Raises:
             InputError: it was closed.
@@ -34,17 +34,17 @@ class Lifetime:
             raise InputError("the engine is closed", remedy="make another one, or ask inside its `with` block")
 
     def cancellation(self, cancelled: Event | None) -> Event:
-        """The event that stops a call: the caller's, or a new one. Closing sets it."""
+        """Return the event that cancels a call: the caller's, or a new one. Closing the engine sets it."""
         event = Event() if cancelled is None else cancelled
         self._running.add(event)
         return event
 
     def add(self, stream: AnswerStream | AsyncAnswerStream) -> None:
-        """Cancel a stream when the engine is closed."""
+        """Register a stream that closing the engine cancels."""
         self._running.add(stream)
 
     def close(self) -> None:
-        """Cancel what still runs, and wait for the threads to end."""
+        """Cancel running calls and streams, and wait for the threads to end."""
         self._closed = True
         for running in list(self._running):
             if isinstance(running, Event):

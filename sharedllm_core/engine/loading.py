@@ -1,4 +1,4 @@
-"""Loading what an engine works with: a model and its tokenizer, from one name."""
+"""Load a model and its tokenizer from one folder or hub id."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,52 +10,59 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from ..errors import TokenizerError, setting
 from ..model.configuration import SharedLLMModelConfig
 from ..model.modeling import SharedLLMForCausalLM
-from .cpu_dtype import computing_dtype
+from .cpu_dtype import compute_dtype
 
 __all__ = ["context_tokens", "context_tokens_of", "load_model", "load_tokenizer", "load_tokenizer_from"]
 
-_DEFAULT = Path(__file__).parents[1] / "default_model"
+_DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
 
 
 def load_model(
     name: str | Path | None, base: str | Path | None, device: str | None, policy: str | None, kwargs: dict[str, Any]
 ) -> SharedLLMForCausalLM:
-    """The model of `name`, or the one that the package carries.
+    """Load the model in `name`, or the packaged model if `name` is `None`.
 
-    On a CPU that cannot multiply in the dtype of its weights it is turned into float32, unless a dtype is given.
+    Without a `dtype` in `kwargs`, the dtype on a CPU is chosen by `compute_dtype`.
+
+    Args:
+        name: folder or hub id of a checkpoint.
+        base: location of an adapter's base model, if it has moved.
+        device: such as `"cuda"`.
+        policy: a selection policy that replaces the checkpoint's.
+        kwargs: passed to transformers' `from_pretrained`.
 
     Raises:
-        CheckpointError: there is none.
-        ConfigError: there is no such policy.
+        CheckpointError: not a checkpoint of this library.
+        ConfigError: an unknown policy.
     """
-    model = SharedLLMForCausalLM.from_pretrained(_DEFAULT if name is None else name, base=base, **kwargs)
+    model = SharedLLMForCausalLM.from_pretrained(_DEFAULT_MODEL if name is None else name, base=base, **kwargs)
     if policy is not None:
         model.set_policy(policy)
     if device is not None:
         model = model.to(device)
     if "dtype" not in kwargs and all(weight.device.type == "cpu" for weight in model.parameters()):
-        model = model.to(computing_dtype(model.dtype, model.num_parameters()))
+        model = model.to(compute_dtype(model.dtype, model.num_parameters()))
     return model
 
 
 def load_tokenizer(
     tokenizer: str | Path | PreTrainedTokenizerBase | None, name: str | Path | None, model: SharedLLMForCausalLM
 ) -> PreTrainedTokenizerBase:
-    """The tokenizer that is given, or lies beside the checkpoint, or in the base's folder.
+    """Load `tokenizer` if given, else the checkpoint's own, else its base model's.
 
     Raises:
-        TokenizerError: there is none.
+        TokenizerError: none was found.
     """
     if isinstance(tokenizer, PreTrainedTokenizerBase):
         return tokenizer
-    return load_tokenizer_from([tokenizer] if tokenizer is not None else [name or _DEFAULT, model.config.base])
+    return load_tokenizer_from([tokenizer] if tokenizer is not None else [name or _DEFAULT_MODEL, model.config.base])
 
 
 def load_tokenizer_from(places: Sequence[str | Path | None]) -> PreTrainedTokenizerBase:
-    """The tokenizer of the first place that has one.
+    """Load the tokenizer from the first folder or hub id that has one; `None` entries are skipped.
 
     Raises:
-        TokenizerError: none has.
+        TokenizerError: none was found.
     """
     tried = []
     for place in places:

@@ -1,4 +1,4 @@
-"""A progress bar for reading: tokens, tokens per second, and the share that the cache had."""
+"""A progress bar for encoding documents: tokens, tokens per second, and the share of cache hits."""
 
 import sys
 from types import TracebackType
@@ -12,10 +12,10 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Shows how far reading is, on stderr. Nothing is shown when nothing has to be read.
+    """Show encoding progress on stderr; without tokens to encode, no bar appears.
 
     Args:
-        shown: whether to show it at all; `None` for only when stderr is a terminal.
+        shown: whether to show a bar; `None` shows it if stderr is a terminal.
     """
 
     def __init__(self, shown: bool | None = False) -> None:
@@ -30,7 +30,7 @@ class Progress:
             self._bar.stop()
 
     def begin(self, total_tokens: int, cached_tokens: int) -> None:
-        """Reading begins: so many tokens, of which so many are cached."""
+        """Start the bar with the total and the cached number of tokens."""
         if not self._shown:
             return
         share = cached_tokens / max(1, total_tokens)
@@ -46,7 +46,7 @@ class Progress:
         self._bar.start()
 
     def add(self, tokens: int) -> None:
-        """So many more tokens are read."""
+        """Advance the bar by a number of encoded tokens."""
         if self._bar is None:
             return
         self._bar.advance(self._task, tokens)

@@ -1,6 +1,6 @@
-"""Documents through the lower model and the tree cache.
+"""Encode documents with the lower model, through the tree cache.
 
-`read` encodes every node of every chunk, ahead of any question. `past_context` reads for one question, in the four
+`read` encodes every node of every chunk ahead of any question. `past_context` encodes for one question, in the four
 steps of the pipeline: select → fetch → encode → assemble.
 """
 
@@ -31,13 +31,13 @@ from .progress import Progress
 
 __all__ = ["ReadPast", "TreeReader"]
 
-_BATCHES_A_TURN = 4  # of the lower model, before another thread may have it
-_WAITING_WRITES = 32  # trees that wait to be written, at most
+_BATCHES_PER_TURN = 4  # of the lower model, before it releases the lock
+_MAX_PENDING_WRITES = 32  # trees queued for the cache
 
 
 @dataclass(frozen=True)
 class ReadPast:
-    """A past context for one question, and how many of its tokens needed no run of the lower model."""
+    """A past context for one question, and the tokens of its chunks that needed no run of the lower model."""
 
     past: PastContext
     cached_tokens: int
@@ -53,13 +53,13 @@ class _Encoded:
 
 
 class TreeReader:
-    """Reads libraries with one lower model, one method and one cache.
+    """Encodes libraries with one lower model, one method and one cache.
 
     Args:
         lower: the lower model, whose method is fixed.
-        cache: where trees are kept.
+        cache: stores the trees.
         lock: held while the model runs.
-        fingerprint: of the lower model's weights.
+        fingerprint: hash of the lower model's weights.
     """
 
     def __init__(self, lower: LowerModel, cache: TreeCache, lock: FairLock, fingerprint: str) -> None:
@@ -73,18 +73,19 @@ class TreeReader:
     # ---------------------------------------------------------------------------------------------- ahead of questions
 
     def read(self, library: Library, progress: Progress, cancelled: Event) -> None:
-        """Encode every chunk whose tree is not in the cache yet."""
+        """Encode every chunk whose tree is not in the cache yet, and store the trees."""
         keys = self.keys(library)
-        first_of = {key: number for number, key in reversed(list(enumerate(keys)))}  # equal chunks are read once
+        first_of = {key: number for number, key in reversed(list(enumerate(keys)))}  # equal chunks are encoded once
         todo = sorted(number for key, number in first_of.items() if not self.cache.contains(key))
         if not todo:
             return
         progress.begin(library.num_tokens, library.num_tokens - _num_tokens(library, todo))
-        with _Writer(self.cache) as writer:
+        with _CacheWriter(self.cache) as writer:
             for turn in self._turns(library, todo):
                 if cancelled.is_set():
                     return
-                new = [number for number in turn if not self.cache.contains(keys[number])]  # another may have read it
+                # Another thread may have stored some since.
+                new = [number for number in turn if not self.cache.contains(keys[number])]
                 with self._lock, torch.no_grad():
                     encoded = encode_nodes(self._lower, [library.chunks[number].ids for number in new])
                 for number, states in zip(new, encoded, strict=True):
@@ -92,19 +93,19 @@ class TreeReader:
                 progress.add(_num_tokens(library, turn))
         if lost := sum(not self.cache.contains(keys[number]) for number in todo):
             warning = CacheWarning(
-                f"the tree cache has lost {lost} of {len(todo)} trees that were just made",
-                limit="and each question makes them again",
-                remedy=f"raise its {setting('max_bytes')}, or fix what it warned of",
+                f"the tree cache has lost {lost} of {len(todo)} trees that were just stored",
+                limit="so each question encodes them again",
+                remedy=f"raise its {setting('max_bytes')}, or fix the problem of an earlier warning",
             )
             warnings.warn(warning, stacklevel=3)
 
     def cached_tokens(self, library: Library) -> int:
-        """Tokens of the chunks whose complete trees the cache has."""
-        has = [number for number, key in enumerate(self.keys(library)) if self.cache.contains(key)]
-        return _num_tokens(library, has)
+        """Count the tokens of the chunks with complete trees in the cache."""
+        cached = [number for number, key in enumerate(self.keys(library)) if self.cache.contains(key)]
+        return _num_tokens(library, cached)
 
     def keys(self, library: Library) -> list[str]:
-        """The keys of the trees of a library's chunks."""
+        """Return the cache key of each chunk's tree."""
         return [self._keys.of_chunk(chunk.ids) for chunk in library.chunks]
 
     # ---------------------------------------------------------------------------------------------- for one question
@@ -112,7 +113,7 @@ class TreeReader:
     def past_context(
         self, library: Library, query_ids: Tensor, progress: Progress, cancelled: Event
     ) -> ReadPast | None:
-        """Read what a question retains of a library; `None` if it was cancelled."""
+        """Build the past context that a question retains of a library; `None` if cancelled."""
         chunks = [chunk.ids for chunk in library.chunks]
         with self._lock, torch.no_grad():
             query = read_query(self._lower, query_ids, chunks)
@@ -143,7 +144,7 @@ class TreeReader:
         progress: Progress,
         cancelled: Event,
     ) -> _Encoded | None:
-        """Encode the retained nodes that were not fetched, in turns, and put them into the cache."""
+        """Encode the retained nodes that were not fetched, in turns, and store them in the cache."""
         method = self._lower.method
         ready = [number for number, tree in fetched.items() if tree is not None and is_complete(tree, method)]
         encoded = _Encoded({}, {}, 0)
@@ -152,7 +153,7 @@ class TreeReader:
         cached_tokens = library.num_tokens - _num_tokens(library, rest)
         if any(fetched[number] is None for number in rest):
             progress.begin(library.num_tokens, cached_tokens)
-        with _Writer(self.cache) as writer:
+        with _CacheWriter(self.cache) as writer:
             for turn in self._turns(library, rest):
                 if cancelled.is_set():
                     return None
@@ -189,7 +190,7 @@ class TreeReader:
         else:
             vectors = self._known_vectors(chunks, known)
             nodes = select(self._lower, chunks, [query] * len(chunks), vectors=vectors)
-        # Where nodes share a run of their chunk, all of them cost no more than the retained ones.
+        # With shared encoding, one forward pass of the chunk yields all nodes at the cost of the retained ones.
         wanted = [nodes_of(chunk, method) for chunk in chunks] if method.node_encoding == "shared" else nodes
         trees = encode_missing(self._lower, chunks, known, wanted)
         for place, (number, tree) in enumerate(zip(numbers, trees, strict=True)):
@@ -197,7 +198,7 @@ class TreeReader:
             encoded.nodes[number] = nodes[place]
 
     def _known_vectors(self, chunks: Sequence[Tensor], known: Sequence[NodeStates | None]) -> NodeVectors:
-        """The fetched selection vectors. A tree that was read for a policy without vectors gets all of its own now."""
+        """Collect the fetched selection vectors, and compute those of trees stored under a policy without vectors."""
         method = self._lower.method
         vectors = NodeVectors(self._lower, chunks, known)
         without: dict[int, list[Node]] = {}
@@ -209,8 +210,8 @@ class TreeReader:
         return vectors
 
     def _assemble(self, library: Library, encoded: _Encoded) -> ReadPast:
-        """Join the retained states of all chunks; a chunk that was left out under a limit has none."""
-        any_tree = next(iter(encoded.trees.values()))  # one chunk is always retained
+        """Assemble the retained states of all chunks; chunks dropped by `max_injected_states` have none."""
+        any_tree = next(iter(encoded.trees.values()))  # at least one chunk is always retained
         trees, nodes = [], []
         for number, chunk in enumerate(library.chunks):
             trees.append(encoded.trees[number] if number in encoded.trees else any_tree.empty(chunk.ids))
@@ -219,12 +220,12 @@ class TreeReader:
         return ReadPast(past.to(self._lower.device), encoded.cached_tokens)
 
     def _turns(self, library: Library, numbers: Sequence[int]) -> Iterator[list[int]]:
-        """Chunks in groups that the lower model reads without releasing the lock."""
+        """Group chunks into turns, each encoded while holding the lock."""
         turn: list[int] = []
         tokens = 0
         for number in numbers:
             length = len(library.chunks[number].ids)
-            if turn and tokens + length > _BATCHES_A_TURN * self._lower.batch_tokens:
+            if turn and tokens + length > _BATCHES_PER_TURN * self._lower.batch_tokens:
                 yield turn
                 turn, tokens = [], 0
             turn.append(number)
@@ -237,13 +238,13 @@ def _num_tokens(library: Library, numbers: Sequence[int]) -> int:
     return sum(len(library.chunks[number].ids) for number in numbers)
 
 
-class _Writer:
-    """Puts trees into a cache in a thread, while the model continues; leaving it waits until all are written."""
+class _CacheWriter:
+    """Stores trees in a background thread while the model continues; leaving the block waits for all writes."""
 
     def __init__(self, cache: TreeCache) -> None:
         self._cache = cache
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sharedllm-cache")
-        self._room = Semaphore(_WAITING_WRITES)
+        self._slots = Semaphore(_MAX_PENDING_WRITES)
         self._writes: list[Future[None]] = []
 
     def __enter__(self) -> Self:
@@ -256,12 +257,12 @@ class _Writer:
                 write.result()
 
     def put(self, key: str, states: NodeStates, *, complete: bool) -> None:
-        self._room.acquire()
+        self._slots.acquire()
 
         def write() -> None:
             try:
                 self._cache.put(key, states, complete=complete)
             finally:
-                self._room.release()
+                self._slots.release()
 
         self._writes.append(self._thread.submit(write))

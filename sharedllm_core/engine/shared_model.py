@@ -1,4 +1,4 @@
-"""What engines on the same weights share, whatever their cache and method."""
+"""State shared by engines on the same weights: the lock and the weights' hashes."""
 
 from threading import Lock
 from typing import Any
@@ -13,14 +13,14 @@ __all__ = ["SharedModel"]
 
 
 class SharedModel:
-    """The queue for one model, and the hashes of its weights.
+    """The lock of one model and the hashes of its weights, independent of cache and method.
 
     Args:
-        model: whose weights they are.
+        model: the model to hash.
 
     Attributes:
-        lock: held while the model runs; served in the order of arrival.
-        lower_fingerprint: a hash of the weights that trees depend on.
+        lock: held while the model runs; first come, first served.
+        lower_fingerprint: hash of the weights that trees depend on.
     """
 
     def __init__(self, model: SharedLLMForCausalLM) -> None:
@@ -30,7 +30,7 @@ class SharedModel:
         self._weights_lock = Lock()
 
     def answer_fingerprint(self, model: SharedLLMForCausalLM, tokenizer: TextTokenizer) -> str:
-        """`answer_fingerprint` of an engine on these weights, which are hashed once, at first use."""
+        """Return the `answer_fingerprint` of an engine; the weights are hashed once, at the first call."""
         with self._weights_lock:
             if self._weights is None:
                 self._weights = hash_weights(model)

@@ -1,4 +1,4 @@
-"""An answer that arrives piece by piece, written in a thread of its own, so that a slow reader holds up nobody."""
+"""Answer streams: generated in a thread of their own, so a slow consumer does not block the engine."""
 
 import asyncio
 import atexit
@@ -15,27 +15,27 @@ from ..generation.decoding import Sink
 
 __all__ = ["AnswerStream", "AsyncAnswerStream"]
 
-#: Writes an answer: gives each piece to the sink, and ends early when the event is set.
-Writer = Callable[[Sink, Event], Answer]
+#: Generates an answer: sends each piece to the sink, and stops early when the event is set.
+Generate = Callable[[Sink, Event], Answer]
 _Item = str | Answer | BaseException
 
 
 class AnswerStream:
-    """The pieces of an answer, in order; joined they are `answer.text`.
+    """An iterator over the pieces of an answer; joined they are `answer.text`.
 
-    Leaving it (`close`, the end of a `with`, or letting go of it) stops the model within one token.
+    Closing it, leaving its `with` block or dropping the last reference stops the model within one token.
 
     Attributes:
-        answer: the whole answer with usage and evidence, once the last piece has come; before, `None`.
+        answer: the whole answer with usage and evidence after the last piece; `None` before.
     """
 
-    def __init__(self, write: Writer) -> None:
+    def __init__(self, generate: Generate) -> None:
         self.answer: Answer | None = None
-        self._queue: SimpleQueue[_Item | None] = SimpleQueue()  # `None` when it was closed
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()  # `None` after `close`
         self._cancelled = Event()
         self._ended = False
-        # The thread knows the queue and not the stream: so the stream can be let go of while it is being written.
-        self._thread = _WritingThread(write, self._queue.put, self._cancelled)
+        # The thread refers to the queue, not to the stream, so that an abandoned stream is garbage-collected.
+        self._thread = _GenerationThread(generate, self._queue.put, self._cancelled)
         weakref.finalize(self, self._cancelled.set)
 
     def __iter__(self) -> Self:
@@ -65,25 +65,25 @@ class AnswerStream:
         self.close()
 
     def close(self) -> None:
-        """Stop writing, within one token. What has come so far stays what it is; no more comes.
+        """Stop generating within one token, and end the iteration.
 
-        Who waits for a piece, in another thread, is told at once.
+        A thread that waits for the next piece gets `StopIteration` at once.
         """
         self._cancelled.set()
         self._ended = True
         self._queue.put(None)
 
     def cancel(self) -> None:
-        """Stop writing, within one token; the last pieces and the answer, cancelled, still come."""
+        """Stop generating within one token; the remaining pieces and the cancelled answer are still delivered."""
         self._cancelled.set()
 
 
 class AsyncAnswerStream:
-    """`AnswerStream` for asyncio."""
+    """The async counterpart of `AnswerStream`."""
 
-    def __init__(self, write: Writer) -> None:
+    def __init__(self, generate: Generate) -> None:
         self.answer: Answer | None = None
-        self._write = write
+        self._generate = generate
         self._cancelled = Event()
         self._queue: asyncio.Queue[_Item] | None = None
         self._ended = False
@@ -97,8 +97,8 @@ class AsyncAnswerStream:
             raise StopAsyncIteration
         if self._queue is None:
             self._queue = asyncio.Queue()
-            give = _into(asyncio.get_running_loop(), self._queue, self._cancelled)
-            _WritingThread(self._write, give, self._cancelled).start()
+            put = _threadsafe_put(asyncio.get_running_loop(), self._queue, self._cancelled)
+            _GenerationThread(self._generate, put, self._cancelled).start()
         try:
             item = await self._queue.get()
         except asyncio.CancelledError:
@@ -121,23 +121,23 @@ class AsyncAnswerStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop writing, within one token; no more comes."""
+        """Stop generating within one token, and end the iteration."""
         self._cancelled.set()
         self._ended = True
 
     def cancel(self) -> None:
-        """Stop writing, within one token; the last pieces and the answer, cancelled, still come."""
+        """Stop generating within one token; the remaining pieces and the cancelled answer are still delivered."""
         self._cancelled.set()
 
 
-class _WritingThread(Thread):
-    """Writes an answer. When the process ends, the threads that still write are stopped first, and waited for."""
+class _GenerationThread(Thread):
+    """Generates an answer. At exit, running threads are cancelled and joined."""
 
-    _alive: "WeakSet[_WritingThread]" = WeakSet()
+    _alive: "WeakSet[_GenerationThread]" = WeakSet()
 
-    def __init__(self, write: Writer, give: Callable[[_Item], None], cancelled: Event) -> None:
+    def __init__(self, generate: Generate, put: Callable[[_Item], None], cancelled: Event) -> None:
         super().__init__(name="sharedllm-answer", daemon=True)
-        self._writing = write, give
+        self._callables = generate, put
         self._cancelled = cancelled
 
     def start(self) -> None:
@@ -145,12 +145,12 @@ class _WritingThread(Thread):
         super().start()
 
     def run(self) -> None:
-        write, give = self._writing
-        del self._writing
+        generate, put = self._callables
+        del self._callables  # a finished thread keeps no reference to the engine
         try:
-            give(write(give, self._cancelled))
-        except BaseException as error:  # it belongs to whoever reads
-            give(error)
+            put(generate(put, self._cancelled))
+        except BaseException as error:  # raised in the consumer
+            put(error)
 
     @classmethod
     def stop_all(cls) -> None:
@@ -161,14 +161,16 @@ class _WritingThread(Thread):
             thread.join()
 
 
-atexit.register(_WritingThread.stop_all)
+atexit.register(_GenerationThread.stop_all)
 
 
-def _into(loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[_Item]", cancelled: Event) -> Callable[[_Item], None]:
-    def give(item: _Item) -> None:
+def _threadsafe_put(
+    loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[_Item]", cancelled: Event
+) -> Callable[[_Item], None]:
+    def put(item: _Item) -> None:
         try:
             loop.call_soon_threadsafe(queue.put_nowait, item)
-        except RuntimeError:  # the loop is closed: nobody reads any more
+        except RuntimeError:  # the loop is closed, so there is no consumer
             cancelled.set()
 
-    return give
+    return put

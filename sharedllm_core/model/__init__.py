@@ -1,4 +1,4 @@
-"""Token ids in, token ids out: the injected model, its lower model, and the states between the two.
+"""Token ids in, token ids out: the model with injection, its lower model, and the KV states passed between them.
 
-Knows no text, no cache and no engine.
+Independent of text, tree caches and the engine.
 """

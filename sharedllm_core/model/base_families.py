@@ -1,7 +1,7 @@
-"""The families of base models that self-injection can be added to, and what is asked of them.
+"""The supported families of base models, and the checks that a base model must pass.
 
-Their decoder layers have the same parts in the same order; each family keeps its own classes, so that masks, caches
-and kernels stay transformers' own.
+Their decoder layers have the same submodules in the same order. Each family keeps its own layer class, so masks, KV
+caches and kernels remain those of transformers.
 """
 
 from typing import Any
@@ -45,19 +45,19 @@ INJECTED_LAYERS: dict[str, type[nn.Module]] = {
 
 _BASE_LAYERS = (LlamaDecoderLayer, MistralDecoderLayer, Qwen2DecoderLayer, Qwen3DecoderLayer)
 
-#: Names of the layers, with and without injection, that are placed on a device as a whole.
+#: Names of layer classes, with and without injection, that `device_map` must not split across devices.
 UNSPLIT_LAYERS = [layer.__name__ for layer in (*INJECTED_LAYERS.values(), *_BASE_LAYERS)]
 
-# Their frequencies are fixed when the model is made. `dynamic` and `longrope` change them with the length of the
-# text, so that keys of nodes and of chunks would no longer agree.
+# Kinds with fixed frequencies. `dynamic` and `longrope` change theirs with the length of the text, so the keys of nodes
+# and the queries would be rotated by different frequencies.
 _ROPE_KINDS = ("default", "linear", "llama3", "yarn")
 
 
 def check_base_type(model_type: str) -> None:
-    """Check the family of a base model.
+    """Check that the family of a base model is supported.
 
     Raises:
-        UnsupportedBaseError: it is not supported.
+        UnsupportedBaseError: it is not.
     """
     if model_type not in INJECTED_LAYERS:
         raise UnsupportedBaseError(
@@ -88,7 +88,7 @@ def check_base(text_config: PreTrainedConfig) -> None:
 
 
 def sliding_window(text_config: PreTrainedConfig, layer: int) -> int | None:
-    """Tokens that self-attention of `layer` looks back, or `None` for all."""
+    """Return the sliding window of a layer's self-attention in tokens; `None` for full attention."""
     window: int | None = getattr(text_config, "sliding_window", None)
     kinds = getattr(text_config, "layer_types", None)
     return window if kinds is None or kinds[layer] == "sliding_attention" else None

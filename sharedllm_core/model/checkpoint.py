@@ -1,9 +1,9 @@
-"""Checkpoint folders: what is one, fingerprints of weights, and adapters. Safetensors only; nothing is unpickled.
+"""Checkpoint folders: validation, fingerprints of weights, and adapters. Safetensors only; nothing is unpickled.
 
-A *full* checkpoint is transformers' own (`config.json`, `model*.safetensors`). An *adapter* holds what was added to a
-base model, and names that base with a fingerprint of its weights:
+A *full* checkpoint has transformers' format (`config.json`, `model*.safetensors`). An *adapter* holds the tensors added
+to a base model, and identifies the base by a fingerprint of its weights:
 
-    config.json                        as in a full checkpoint; says where the base is
+    config.json                        as in a full checkpoint, with the base's location
     sharedllm_adapter.json             format, fingerprint of the base's weights, names of the tensors
     sharedllm_adapter*.safetensors     the injection, and the upper layers that differ from the base
 """
@@ -28,19 +28,19 @@ from ..errors import CheckpointError
 
 __all__ = [
     "Adapter",
+    "changed_tensors",
     "check_config",
     "check_names",
     "check_weights",
     "checkpoint_folder",
-    "for_another_repository",
+    "drop_hub_arguments",
+    "drop_repository_arguments",
     "has_adapter",
     "model_type",
     "read_adapter",
     "read_adapter_tensors",
     "remove_adapter",
-    "tensors_that_differ",
     "weights_fingerprint",
-    "without_hub_arguments",
     "write_adapter",
 ]
 
@@ -52,7 +52,7 @@ _HUB_FILES = ["*.json", "*model*.safetensors", "*sharedllm_adapter*.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
-    """What an adapter says of itself: the fingerprint of its base's weights, and its tensors' names."""
+    """Metadata of an adapter: the fingerprint of its base's weights, and the names of its tensors."""
 
     base_fingerprint: str
     tensors: list[str]
@@ -63,14 +63,14 @@ class Adapter:
 
 
 def checkpoint_folder(name: str | Path, **kwargs: Any) -> Path:
-    """The local folder of a checkpoint: `name` itself, or the hub's copy of it.
+    """Return the local folder of a checkpoint; a hub id is downloaded, or found in the hub's local cache.
 
     Args:
-        name: a folder, or a hub id.
-        kwargs: of `from_pretrained`; the hub's are used.
+        name: a folder or a hub id.
+        kwargs: arguments of `from_pretrained`; only those for the hub are used.
 
     Raises:
-        CheckpointError: there is no such folder or hub id, or it has no readable `config.json`.
+        CheckpointError: no such folder or hub id, or no `config.json` in it.
     """
     hub = {key: kwargs[key] for key in _HUB_ARGUMENTS if kwargs.get(key) is not None}
     subfolder = hub.pop("subfolder", "")
@@ -99,30 +99,30 @@ def checkpoint_folder(name: str | Path, **kwargs: Any) -> Path:
 
 
 def model_type(folder: Path) -> str:
-    """`model_type` of a checkpoint folder's configuration.
+    """Return the `model_type` of a checkpoint folder's configuration.
 
     Raises:
-        CheckpointError: the configuration is not JSON, or names no type.
+        CheckpointError: the configuration is not JSON, or has no `model_type`.
     """
     kind = _read_json(folder / "config.json").get("model_type")
     if not isinstance(kind, str):
         raise CheckpointError(
-            f"{folder / 'config.json'} names no model_type",
-            remedy="give a checkpoint of transformers",
+            f"{folder / 'config.json'} has no model_type",
+            remedy="give a transformers checkpoint",
         )
     return kind
 
 
 def check_config(folder: Path, names: list[str]) -> None:
-    """Check that a checkpoint folder's configuration says something of each of `names`.
+    """Check that a checkpoint folder's configuration has all keys in `names`.
 
     Raises:
-        CheckpointError: it does not.
+        CheckpointError: a key is missing.
     """
     values = _read_json(folder / "config.json")
     if missing := [name for name in names if name not in values]:
         raise CheckpointError(
-            f"{folder / 'config.json'} says nothing of {missing[0]!r}",
+            f"{folder / 'config.json'} has no {missing[0]!r}",
             remedy="copy the checkpoint again",
         )
 
@@ -133,7 +133,7 @@ def has_adapter(folder: Path) -> bool:
 
 
 def remove_adapter(folder: Path) -> None:
-    """Remove an adapter's own files from a folder, if there are any."""
+    """Delete an adapter's own files from a folder, if there are any."""
     for file in folder.glob(f"{_ADAPTER}*"):
         file.unlink()
 
@@ -157,33 +157,33 @@ def _read_json(file: Path) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------- weights
 
 
-def without_hub_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of `from_pretrained` for a folder that is here already."""
+def drop_hub_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of `from_pretrained` without those for the hub, for a local folder."""
     return {key: value for key, value in kwargs.items() if key not in _HUB_ARGUMENTS}
 
 
-def for_another_repository(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of `from_pretrained` that hold for any repository, not for one of them."""
+def drop_repository_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of `from_pretrained` without those specific to one repository, to load from another."""
     return {key: value for key, value in kwargs.items() if key not in ("revision", "subfolder", "output_loading_info")}
 
 
 def check_weights(folder: Path) -> None:
-    """Check that a folder has a full checkpoint's weights.
+    """Check that a folder has weights in safetensors files.
 
     Raises:
-        CheckpointError: it has none in safetensors files.
+        CheckpointError: it has none, or a shard is missing.
     """
     _weight_files(folder)
 
 
 def check_names(folder: Path, names: list[str]) -> None:
-    """Check that a full checkpoint has tensors of all `names`.
+    """Check that a full checkpoint has all tensors in `names`.
 
     Raises:
-        CheckpointError: it lacks some.
+        CheckpointError: some are missing.
     """
-    there = {name for file in _weight_files(folder) for name in _names(file)}
-    if missing := sorted(set(names) - there):
+    stored = {name for file in _weight_files(folder) for name in _tensor_names(file)}
+    if missing := sorted(set(names) - stored):
         raise CheckpointError(
             f"{folder} lacks {len(missing)} tensors, {missing[0]} among them",
             remedy="copy all its files",
@@ -191,7 +191,7 @@ def check_names(folder: Path, names: list[str]) -> None:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a full checkpoint: those its index names, or the only one."""
+    """Return the safetensors files of a full checkpoint: the shards in its index, or the single file."""
     index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
     if index.is_file():
         files = sorted({folder / str(name) for name in dict(_read_json(index).get("weight_map", {})).values()})
@@ -206,13 +206,13 @@ def _weight_files(folder: Path) -> list[Path]:
         remedy = "convert it with save_pretrained" if list(folder.glob("*.bin")) else "copy the checkpoint again"
         raise CheckpointError(
             f"{folder} has no weights in safetensors files",
-            remedy=f"{remedy}",
+            remedy=remedy,
         )
     return files
 
 
-def _names(file: Path) -> list[str]:
-    """Names of the tensors in a safetensors file."""
+def _tensor_names(file: Path) -> list[str]:
+    """Return the names of the tensors in a safetensors file."""
     try:
         with safe_open(file, framework="pt") as opened:
             return list(opened.keys())
@@ -223,20 +223,20 @@ def _names(file: Path) -> list[str]:
         ) from error
 
 
-def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors of a full checkpoint, one at a time."""
+def _load_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Yield the names and tensors of a full checkpoint, loaded one at a time."""
     for file in _weight_files(folder):
-        names = _names(file)
+        names = _tensor_names(file)
         with safe_open(file, framework="pt") as opened:
             for name in names:
                 yield name, opened.get_tensor(name)
 
 
 def weights_fingerprint(folder: Path) -> str:
-    """SHA-256 over the names, types, shapes and bytes of a checkpoint's weights; how they are sharded does not matter.
+    """Compute a SHA-256 over the names, dtypes, shapes and bytes of a checkpoint's weights, however they are sharded.
 
     Raises:
-        CheckpointError: there are no weights, or they are damaged.
+        CheckpointError: the weights are missing or damaged.
     """
 
     def digest(named: tuple[str, Tensor]) -> tuple[str, str]:
@@ -245,21 +245,21 @@ def weights_fingerprint(folder: Path) -> str:
         content.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return name, content.hexdigest()
 
-    whole = hashlib.sha256()
+    combined = hashlib.sha256()
     with ThreadPoolExecutor(max_workers=4) as pool:
-        for name, hexdigest in sorted(pool.map(digest, _tensors(folder))):
-            whole.update(f"{name} {hexdigest}\n".encode())
-    return f"sha256:{whole.hexdigest()}"
+        for name, hexdigest in sorted(pool.map(digest, _load_tensors(folder))):
+            combined.update(f"{name} {hexdigest}\n".encode())
+    return f"sha256:{combined.hexdigest()}"
 
 
-def tensors_that_differ(state: dict[str, Tensor], folder: Path) -> list[str]:
-    """Names of tensors in `state` that a full checkpoint has with other values, in the dtype of `state`."""
-    differing = []
-    for name, tensor in _tensors(folder):
-        mine = state.get(name)
-        if mine is not None and not torch.equal(mine.cpu(), tensor.to(mine.dtype)):
-            differing.append(name)
-    return sorted(differing)
+def changed_tensors(state: dict[str, Tensor], folder: Path) -> list[str]:
+    """Return the names of tensors in `state` that differ from a full checkpoint's, compared in the dtype of `state`."""
+    changed = []
+    for name, saved in _load_tensors(folder):
+        current = state.get(name)
+        if current is not None and not torch.equal(current.cpu(), saved.to(current.dtype)):
+            changed.append(name)
+    return sorted(changed)
 
 
 # -------------------------------------------------------------------------------------------------------- adapters
@@ -268,7 +268,7 @@ def tensors_that_differ(state: dict[str, Tensor], folder: Path) -> list[str]:
 def write_adapter(
     folder: Path, config: PreTrainedConfig, tensors: dict[str, Tensor], fingerprint: str, max_shard_size: str
 ) -> None:
-    """Write an adapter: its configuration, its tensors, and what it says of itself.
+    """Write an adapter: its configuration, tensors and metadata.
 
     Raises:
         CheckpointError: the folder holds another checkpoint.
@@ -287,10 +287,10 @@ def write_adapter(
 
 
 def read_adapter(folder: Path) -> Adapter:
-    """What the adapter in `folder` says of itself.
+    """Read the metadata of the adapter in `folder`.
 
     Raises:
-        CheckpointError: it cannot be read, or a newer version wrote it.
+        CheckpointError: it cannot be read, or was written by a newer version.
     """
     file = folder / f"{_ADAPTER}.json"
     values = _read_json(file)
@@ -309,7 +309,7 @@ def read_adapter(folder: Path) -> Adapter:
 
 
 def read_adapter_tensors(folder: Path, adapter: Adapter) -> dict[str, Tensor]:
-    """The tensors of an adapter.
+    """Load the tensors of an adapter.
 
     Raises:
         CheckpointError: a file is damaged or missing.

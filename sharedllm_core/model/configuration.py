@@ -1,4 +1,4 @@
-"""`SharedLLMModelConfig`: a base model's configuration and the numbers of the method, as transformers saves them."""
+"""`SharedLLMModelConfig`: a base model's configuration plus the method's, in transformers' format."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from ..method.config import SharedLLMConfig
 
 __all__ = ["SharedLLMModelConfig"]
 
-# transformers looks for these at the top of a configuration and not in the base model's. A tied base model whose tie
-# is not repeated here comes apart in silence.
+# transformers reads these from the top-level configuration, not from `text_config`. Without the mirrored
+# `tie_word_embeddings`, the weights of a tied base model would silently be untied.
 _MIRRORED = (
     "tie_word_embeddings",
     "bos_token_id",
@@ -26,9 +26,9 @@ class SharedLLMModelConfig(PreTrainedConfig):
 
     Args:
         text_config: the base model's configuration, or its dictionary.
-        method: the numbers of the method, or their dictionary.
+        method: the method's configuration, or its dictionary.
         base: folder or hub id of the base model that the injection was added to, if known.
-        base_revision: of the hub id, if one was asked for.
+        base_revision: the hub revision of `base`, if one was requested.
     """
 
     model_type = "sharedllm"
@@ -62,11 +62,11 @@ class SharedLLMModelConfig(PreTrainedConfig):
 
     @property
     def method_is_frozen(self) -> bool:
-        """Whether every change of `method` is refused."""
+        """Whether assigning `method` raises an error."""
         return bool(self.__dict__.get("_method_is_frozen"))
 
     def freeze_method(self, frozen: bool) -> None:
-        """Refuse every later change of `method`, as the model of an engine needs; or allow it again."""
+        """Make later assignments of `method` an error, as an engine requires, or allow them again."""
         self._method_is_frozen = frozen
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -78,7 +78,7 @@ class SharedLLMModelConfig(PreTrainedConfig):
         super().__setattr__(name, value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values for JSON."""
         values = super().to_dict() | {"method": self.method.to_dict()}
         values.pop("_method_is_frozen", None)
         return values

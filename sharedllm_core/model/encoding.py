@@ -1,9 +1,9 @@
-"""The steps of reading that run the lower model: read the query, select by vectors, encode states.
+"""The pipeline steps that run the lower model: read the query, select by vectors, encode states.
 
-Reading is one pipeline, *select → fetch → encode → assemble*, whoever reads:
+Inference, training and the engine share one pipeline, *select → fetch → encode → assemble*:
 
 - select: `select` here, which hands selection vectors to `selection.choice`;
-- fetch: what the tree cache has (`engine/reading.py`); a model alone and training fetch nothing;
+- fetch: look up trees in the tree cache (`engine/reading.py`); a model alone and training skip this step;
 - encode: `encode` for the nodes that a question retains, `encode_missing` for those that were not fetched,
   `encode_nodes` for every node of every chunk;
 - assemble: `PastContext.from_nodes`.
@@ -45,7 +45,7 @@ def needs_query(method: SharedLLMConfig) -> bool:
 
 @torch.no_grad()
 def read_query(lower: LowerModel, query_ids: Tensor | None, chunks: Sequence[Tensor]) -> Query | None:
-    """Read what the policy compares nodes with; `None` for a policy that needs no query.
+    """Compute the query's features for the selection policy; `None` if the policy needs no query.
 
     Args:
         lower: the lower model.
@@ -62,7 +62,7 @@ def read_query(lower: LowerModel, query_ids: Tensor | None, chunks: Sequence[Ten
     return Query(vector_E, policy.weights(query_ids, chunks))
 
 
-@torch.no_grad()  # a choice has no gradient
+@torch.no_grad()  # selection is discrete
 def select(
     lower: LowerModel,
     chunks: Sequence[Tensor],
@@ -77,7 +77,7 @@ def select(
         lower: the lower model.
         chunks: ids of each, none empty.
         queries: the query of each chunk, see `select_for_rows`.
-        vectors: selection vectors that are known already; computed ones are added to it.
+        vectors: known selection vectors; computed ones are added to it.
         noisy: draw split points around the middle, as in training.
     """
     method = lower.method
@@ -86,10 +86,10 @@ def select(
 
 
 def select_from(lower: LowerModel, states: Sequence[NodeStates], query_ids: Tensor | None) -> list[NodeStates]:
-    """Select from entries that have all nodes; the lower model runs on the query alone.
+    """Select from entries with all nodes; the lower model runs only on the query.
 
     Raises:
-        PastContextError: states or selection vectors of another model, or an entry without a node that is selected.
+        PastContextError: states or selection vectors of another model, or a selected node that its entry lacks.
     """
     _check_origin(lower, states)
     chunks = [entry.token_ids for entry in states]
@@ -115,7 +115,7 @@ def _check_origin(lower: LowerModel, states: Sequence[NodeStates]) -> None:
 
 
 def encode(lower: LowerModel, chunks: Sequence[Tensor], nodes: Sequence[Sequence[Node]]) -> list[NodeStates]:
-    """Encode some nodes of each chunk, all together; gradients flow where the weights ask for them.
+    """Encode some nodes of each chunk in shared batches; gradients flow to weights that require them.
 
     Args:
         lower: the lower model.
@@ -151,16 +151,16 @@ def encode(lower: LowerModel, chunks: Sequence[Tensor], nodes: Sequence[Sequence
 def encode_missing(
     lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | None], nodes: Sequence[Sequence[Node]]
 ) -> list[NodeStates]:
-    """Encode those of some nodes that are not in `known`.
+    """Encode only the nodes missing from `known`.
 
     Args:
         lower: the lower model.
         chunks: ids of each.
-        known: what was fetched of each.
-        nodes: of each chunk.
+        known: the fetched entry of each chunk, or `None`.
+        nodes: the nodes needed of each chunk.
 
     Returns:
-        What was fetched and what was encoded, of each chunk; the same object as in `known` if nothing was missing.
+        One entry per chunk with fetched and encoded nodes; the same object as in `known` if nothing was missing.
     """
     missing = [
         list(of_chunk) if entry is None else [node for node in of_chunk if not entry.has([node])]
@@ -170,13 +170,13 @@ def encode_missing(
         return [entry for entry in known if entry is not None]
     encoded = encode(lower, chunks, missing)
     return [
-        new if entry is None else _on(entry, lower.device).joined(new) if new.nodes else entry
+        new if entry is None else _to_device(entry, lower.device).joined(new) if new.nodes else entry
         for entry, new in zip(known, encoded, strict=True)
     ]
 
 
 def encode_nodes(lower: LowerModel, chunks: Sequence[Tensor]) -> list[NodeStates]:
-    """Encode every node of every chunk with its selection vectors, as many chunks at once as fill a batch."""
+    """Encode every node of every chunk with its selection vectors, in batches of `batch_tokens`."""
     encoded: list[NodeStates] = []
     while len(encoded) < len(chunks):
         some: list[Tensor] = []
@@ -188,13 +188,15 @@ def encode_nodes(lower: LowerModel, chunks: Sequence[Tensor]) -> list[NodeStates
             some.append(chunk)
         nodes = [nodes_of(chunk, lower.method) for chunk in some]
         vectors = NodeVectors(lower, some)
-        vectors.compute({n: [node for node in of if lower.method.compares(node.level)] for n, of in enumerate(nodes)})
+        vectors.compute(
+            {n: [node for node in of_chunk if lower.method.compares(node.level)] for n, of_chunk in enumerate(nodes)}
+        )
         encoded += [entry.with_vectors(vectors.of_chunk(n)) for n, entry in enumerate(encode(lower, some, nodes))]
     return encoded
 
 
 def is_complete(states: NodeStates, method: SharedLLMConfig) -> bool:
-    """Whether an entry has every node that some question retains, and the vectors that the policy compares."""
+    """Whether an entry has every node that a question may retain, and the vectors that the policy compares."""
     nodes = nodes_of(states.token_ids, method)
     return states.has(nodes) and len(states.vector_nodes) >= sum(method.compares(node.level) for node in nodes)
 
@@ -202,9 +204,9 @@ def is_complete(states: NodeStates, method: SharedLLMConfig) -> bool:
 def _states_in_order(
     lower: LowerModel, chunks: Sequence[Tensor], nodes: Sequence[Sequence[Node]], counts: Sequence[int]
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Keys (before RoPE) and values of nodes in their order, per layer [K, S, D]; `counts` are the states of each.
+    """Compute keys (before RoPE) and values of nodes in their order, per layer [K, S, D].
 
-    Each batch is written to its place as soon as it is computed.
+    `counts` are the states of each node. Each batch is written into the result as soon as it is computed.
     """
     starts = [0, *accumulate(counts)]
     keys: list[Tensor] = []
@@ -223,5 +225,5 @@ def _states_in_order(
     return keys, values
 
 
-def _on(states: NodeStates, device: torch.device) -> NodeStates:
+def _to_device(states: NodeStates, device: torch.device) -> NodeStates:
     return states if states.keys.device == device else states.to(device)

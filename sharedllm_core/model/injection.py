@@ -1,14 +1,15 @@
-"""Self-injection: the cross-attention from running text to retained states (paper, section 3.3), and where it stands.
+"""Self-injection: cross-attention from running text to retained states (paper, section 3.3), and the layers with it.
 
 A decoder layer with injection computes
 
-    x = x + self_attention(norm(x))        the base model's own
-    x = x + injection(x)                   new; zero until trained
-    x = x + mlp(norm(x))                   the base model's own
+    x = x + self_attention(norm(x))        from the base model
+    x = x + injection(x)                   added; zero until trained
+    x = x + mlp(norm(x))                   from the base model
 
-All queries see all states, and all have the same position. So nothing is ever masked: rows are grouped by the past
-context they see, and the rows, the heads that share a key/value head and the tokens become one long axis of queries.
-Attention then reads each state once per key/value head, and rows without a past context are exactly zero.
+Every query attends to every state, and all queries have the same position, so no mask is needed. Rows are grouped by
+past context, and the rows, their tokens and the heads that share a key/value head are flattened into one axis of
+queries. Attention then reads each state once per key/value head. For rows without past context the output is exactly
+zero.
 """
 
 import copy
@@ -29,19 +30,19 @@ __all__ = ["Inject", "InjectedLayer", "Injection", "attend"]
 # Suffixes: B rows, T running-text tokens, E hidden size, H query heads, K key/value heads, G = H/K, D head size,
 # S retained states, Q = all queries of one key/value head.
 
-#: Given a layer's number and hidden states, returns what the injection adds to them, or `None` for nothing.
+#: Takes a layer's number and its hidden states; returns the injection's output to add to them, or `None`.
 Inject = Callable[[int, Tensor], Tensor | None]
 
 
 class Injection(nn.Module):
-    """The injection of one layer: W_q', W_o' and a norm of its own, copies of the layer's but for W_o', which is zero.
+    """The injection of one layer: W_q' and a norm, initialised from the layer's own, and W_o', initialised to zero.
 
     Args:
         layer: the base model's decoder layer.
         text_config: the base model's configuration.
     """
 
-    # What transformers' attention functions read off a module.
+    # Attributes that transformers' attention functions read from the module.
     is_causal = False
     num_key_value_groups = 1
 
@@ -67,7 +68,7 @@ class Injection(nn.Module):
 
     @torch.no_grad()
     def reset(self, layer: Any) -> None:
-        """Take the starting values: the weights of `layer`, and zeros for the output projection."""
+        """Initialise from the weights of `layer`, and set the output projection to zero."""
         attention = layer.self_attn
         self.q_proj.load_state_dict(attention.q_proj.state_dict())
         self.layernorm.load_state_dict(layer.post_attention_layernorm.state_dict())
@@ -76,7 +77,15 @@ class Injection(nn.Module):
         self.o_proj.weight.zero_()
 
     def forward(self, hidden_BTE: Tensor, views: list[View]) -> Tensor:
-        """What the injection adds to the hidden states: [B, T, E], zero for rows that see nothing."""
+        """Compute the injection's output.
+
+        Args:
+            hidden_BTE: hidden states after self-attention.
+            views: the past contexts, and the rows that attend to each.
+
+        Returns:
+            [B, T, E], to be added to the hidden states; zero for rows without past context.
+        """
         query_BTHD = self.queries(hidden_BTE)
         mixed_BTE = hidden_BTE.new_zeros(*hidden_BTE.shape[:2], self.q_proj.out_features)
         for view in views:
@@ -85,11 +94,11 @@ class Injection(nn.Module):
             else:
                 mixed_RTE = self._mix(query_BTHD[view.rows], view)
                 mixed_BTE = mixed_BTE.index_copy(0, view.rows, mixed_RTE.to(mixed_BTE.dtype))
-        added: Tensor = self.o_proj(mixed_BTE)
-        return added
+        output: Tensor = self.o_proj(mixed_BTE)
+        return output
 
     def queries(self, hidden_BTE: Tensor) -> Tensor:
-        """Queries before rotation, [B, T, H, D]."""
+        """Compute the queries [B, T, H, D] before rotation."""
         query_BTHD: Tensor = self.q_proj(self.layernorm(hidden_BTE)).unflatten(-1, (-1, self.head_size))
         return query_BTHD if self.q_norm is None else self.q_norm(query_BTHD)
 
@@ -114,9 +123,19 @@ def attend(
     scaling: float,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Attention of every query to every state, [B, T, H, D], through transformers' attention interface.
+    """Attend from every query to every state through transformers' attention interface.
 
-    `implementation` is one of its names (`eager`, `sdpa`, `flash_attention_2`, …); it reads `module`'s attributes.
+    Args:
+        module: the module whose attributes the attention function reads.
+        implementation: name of the attention function (`eager`, `sdpa`, `flash_attention_2`, …).
+        query_BTHD: queries, rotated.
+        key_KSD: keys of the retained states, rotated.
+        value_KSD: values of the retained states.
+        scaling: factor of the attention logits.
+        dropout: probability of dropping an attention weight.
+
+    Returns:
+        [B, T, H, D].
     """
     rows, tokens, heads, size = query_BTHD.shape
     kv_heads = len(key_KSD)
@@ -138,9 +157,9 @@ def attend(
 
 
 class InjectedLayer(nn.Module):
-    """A decoder layer with room for the injection between self-attention and MLP; mixed into the base's own class.
+    """Mixin for a base model's decoder layer that adds the injection between self-attention and MLP.
 
-    Without `inject` it computes what the base model's layer computes.
+    Without `inject`, the output is the base layer's.
     """
 
     self_attn: Any
@@ -149,7 +168,7 @@ class InjectedLayer(nn.Module):
     post_attention_layernorm: Any
 
     def forward(self, hidden_states: Tensor, *, inject: Inject | None = None, **kwargs: Any) -> Tensor:
-        """As the base model's layer; `kwargs` are those of its self-attention."""
+        """Run the layer; `kwargs` are passed to its self-attention."""
         attended, _ = self.self_attn(hidden_states=self.input_layernorm(hidden_states), **kwargs)
         hidden_states = hidden_states + attended
         if inject is not None and (injected := inject(self.self_attn.layer_idx, hidden_states)) is not None:

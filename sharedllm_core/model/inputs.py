@@ -1,4 +1,4 @@
-"""Reading and checking what callers hand to the model: token ids, chunks, queries, lengths."""
+"""Validation of the model's inputs: token ids, chunks, queries and lengths."""
 
 from collections.abc import Sequence
 
@@ -26,17 +26,22 @@ Ids = Tensor | Sequence[int]
 
 
 def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
-    """`ids` as a 1-D tensor of int64.
+    """Convert token ids to a 1-D int64 tensor.
+
+    Args:
+        ids: the ids.
+        vocab_size: ids must be smaller.
+        what: name of the input in error messages.
 
     Raises:
-        InputError: not whole numbers, or not one-dimensional.
+        InputError: not integers, or not one-dimensional.
         TokenIdError: ids outside the vocabulary.
     """
     try:
         tensor = ids if isinstance(ids, Tensor) else torch.tensor(list(ids), dtype=None if len(ids) else torch.long)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{what} is a {type(ids).__name__} and not token ids",
+            f"{what} is a {type(ids).__name__}, not token ids",
             remedy="tokenise the text first",
         ) from error
     if tensor.dim() == 2 and len(tensor) == 1:
@@ -44,7 +49,7 @@ def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
     if tensor.dim() != 1 or tensor.is_floating_point() or tensor.dtype == torch.bool:
         raise InputError(
             f"{what} is a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}",
-            remedy="give 1-D whole token ids",
+            remedy="give 1-D integer token ids",
         )
     tensor = tensor.long()
     check_ids(tensor, vocab_size, what)
@@ -52,7 +57,7 @@ def read_ids(ids: Ids, vocab_size: int, what: str) -> Tensor:
 
 
 def check_chunks(chunks: object) -> None:
-    """Check that `chunks` is a list of chunks, and not what is easily taken for one.
+    """Check that `chunks` is a list of chunks.
 
     Raises:
         InputError: it is a text, a tensor, or a list of ids.
@@ -63,23 +68,23 @@ def check_chunks(chunks: object) -> None:
         f"a tensor of shape {tuple(chunks.shape)}" if isinstance(chunks, Tensor) else f"of type {type(chunks).__name__}"
     )
     raise InputError(
-        f"chunks is {kind} and no list of chunks",
+        f"chunks is {kind}, not a list of chunks",
         remedy="give ids.split(model.method.chunk_tokens) of a 1-D tensor of ids",
     )
 
 
 def check_prompt(prompt: object, attention_mask: Tensor | None) -> None:
-    """Check what `generate` is to go on from: [B, T] ids or [B, T, E] embeddings, padded on the left if at all.
+    """Check the prompt of `generate`: [B, T] ids or [B, T, E] embeddings, padded only on the left.
 
     Raises:
-        InputError: it is no such tensor, or a row is padded on the right, after which no token can follow.
+        InputError: a wrong type or shape, or a row with padding on the right.
     """
     if not isinstance(prompt, Tensor) or prompt.dim() not in (2, 3):
-        given = (
+        kind = (
             f"a tensor of shape {tuple(prompt.shape)}" if isinstance(prompt, Tensor) else f"a {type(prompt).__name__}"
         )
         raise InputError(
-            f"the running text is {given}",
+            f"the running text is {kind}",
             remedy="give ids of shape [rows, tokens], such as ids[None]",
         )
     if attention_mask is not None and attention_mask.dim() == 2 and not bool(attention_mask[:, -1].all()):
@@ -91,33 +96,42 @@ def check_prompt(prompt: object, attention_mask: Tensor | None) -> None:
 
 
 def check_ids(ids: Tensor, vocab_size: int, what: str) -> None:
-    """Check that ids lie in the vocabulary.
+    """Check that all ids are in the vocabulary.
 
     Raises:
-        TokenIdError: one does not.
+        TokenIdError: one is not.
     """
     if not ids.numel():
         return
     smallest, largest = (int(bound) for bound in torch.aminmax(ids))
     if smallest < 0 or largest >= vocab_size:
-        wrong = smallest if smallest < 0 else largest
+        invalid = smallest if smallest < 0 else largest
         raise TokenIdError(
-            f"{what} holds token id {wrong}",
+            f"{what} holds token id {invalid}",
             limit=f"but the vocabulary has ids 0 to {vocab_size - 1}",
             remedy="tokenise with the base model's own tokenizer",
         )
 
 
 def read_chunk(ids: Ids, number: int, vocab_size: int, method: SharedLLMConfig, window_tokens: int) -> Tensor:
-    """The ids of chunk number `number` as a 1-D tensor; it may be empty.
+    """Convert the ids of a chunk to a 1-D tensor, which may be empty.
+
+    Args:
+        ids: the chunk's token ids.
+        number: its number, for error messages.
+        vocab_size: ids must be smaller.
+        method: sets the chunk size and how chunks are split.
+        window_tokens: the base model's window.
 
     Raises:
-        InputError: not ids, more than `chunk_tokens`, or so many that a node is longer than the window.
+        InputError: not token ids, or more than `chunk_tokens`.
+        TokenIdError: ids outside the vocabulary.
+        WindowError: a node of the chunk is longer than the window.
     """
     chunk = read_ids(ids, vocab_size, f"chunk {number}")
     if len(chunk) > method.chunk_tokens:
         raise InputError(
-            f"chunk {number} has {len(chunk)} tokens and a chunk holds chunk_tokens={method.chunk_tokens}",
+            f"chunk {number} has {len(chunk)} tokens and the limit is chunk_tokens={method.chunk_tokens}",
             remedy="cut the text into more chunks",
         )
     if (longest := method.longest_node_tokens(len(chunk))) > window_tokens:
@@ -130,18 +144,18 @@ def read_chunk(ids: Ids, number: int, vocab_size: int, method: SharedLLMConfig, 
 
 
 def read_query(query_ids: Ids | None, vocab_size: int, window_tokens: int, policy: str) -> Tensor:
-    """The query's ids as a 1-D tensor.
+    """Convert the query's ids to a 1-D tensor.
 
     Raises:
-        InputError: missing, empty, or not ids.
+        InputError: missing, empty, or not token ids.
         WindowError: longer than the window.
     """
     read = None if query_ids is None else read_ids(query_ids, vocab_size, "query_ids")
     if read is None or not len(read):
-        fault = "missing" if read is None else "empty"
+        problem = "missing" if read is None else "empty"
         raise InputError(
             f"policy {policy!r} compares nodes with the query",
-            limit=f"and query_ids is {fault}",
+            limit=f"and query_ids is {problem}",
             remedy="give the question's ids, or use policy='right'",
         )
     if len(read) > window_tokens:
@@ -152,36 +166,36 @@ def read_query(query_ids: Ids | None, vocab_size: int, window_tokens: int, polic
     return read
 
 
-def check_window(running_text: Tensor, seen: int, attention_mask: Tensor | None, window_tokens: int) -> None:
-    """Check that running text [B, T, …] after `seen` cached tokens fits the window, padding not counted.
+def check_window(running_text: Tensor, cached_tokens: int, attention_mask: Tensor | None, window_tokens: int) -> None:
+    """Check that running text [B, T, …] fits the window after `cached_tokens` in the KV cache, not counting padding.
 
     Raises:
         WindowError: it does not.
     """
-    tokens = seen + running_text.shape[1]
-    if tokens > window_tokens:  # looked at only then: the mask may be on another device
+    tokens = cached_tokens + running_text.shape[1]
+    if tokens > window_tokens:  # only then is the mask read, which may need a device synchronisation
         check_length(tokens - left_padding(attention_mask), 0, window_tokens)
 
 
 def check_length(tokens: int, new_tokens: int, window_tokens: int) -> None:
-    """Check that so many tokens of running text, and so many to generate, fit the window.
+    """Check that `tokens` of running text and `new_tokens` to generate fit the window.
 
     Raises:
         WindowError: they do not.
     """
     if tokens + new_tokens <= window_tokens:
         return
-    asked = f" and {new_tokens} tokens to generate" if new_tokens else ""
-    room = window_tokens - tokens
-    less = f"ask for at most {room} new tokens, or " if new_tokens and room > 0 else ""
+    generated = f" and {new_tokens} tokens to generate" if new_tokens else ""
+    remaining = window_tokens - tokens
+    fewer = f"ask for at most {remaining} new tokens, or " if new_tokens and remaining > 0 else ""
     raise WindowError(
-        f"{tokens} tokens of running text{asked} do not fit the base model's window of {window_tokens}",
-        remedy=f"{less}move older text to the past context",
+        f"{tokens} tokens of running text{generated} do not fit the base model's window of {window_tokens}",
+        remedy=f"{fewer}move older text to the past context",
     )
 
 
 def left_padding(attention_mask: Tensor | None) -> int:
-    """Tokens of padding that every row of a mask [B, T] has."""
+    """Count the padding tokens that all rows of a mask [B, T] have in common."""
     if attention_mask is None or attention_mask.dim() != 2:
         return 0
     return attention_mask.shape[1] - int(attention_mask.sum(dim=1).max())

@@ -1,14 +1,13 @@
 """The lower model: the upper model's own bottom M layers, run on nodes of past context (paper, section 3.1).
 
-It has no weights of its own. Each node is run alone, positions from 0, batched with nodes of equal length; with
-`node_encoding="shared"` whole chunks are run, and the states of all nodes are taken from that run. Nodes that are split
-at the ends of sentences differ in length: those of about equal length are batched, and shorter ones are padded on the
-right, where causal attention does not look. A batch holds at most `batch_tokens` tokens, so the memory beyond the kept
-states does not grow with the past context. When the device runs out of memory, `batch_tokens` is halved and the batch
-is retried.
+It has no weights of its own. Each node is encoded alone, with positions from 0, batched with nodes of equal length.
+With `node_encoding="shared"`, one forward pass of a whole chunk gives the states of all its nodes. Nodes that are split
+at the ends of sentences differ in length: those of similar length are batched and padded on the right, which causal
+attention never sees. A batch has at most `batch_tokens` tokens, so peak memory beyond the kept states does not grow
+with the past context. When the device runs out of memory, `batch_tokens` is halved and the batch is retried.
 
-Two things are skipped because nothing uses them: the last of the M layers yields only keys and values, so its attention
-and MLP never run; a selection vector is the last token's, so the first layer's queries and MLP run for that token only.
+Unused computation is skipped: only keys and values of the last of the M layers are needed, so its attention and MLP
+never run; a selection vector is the last token's, so the first layer's queries and MLP run for that token only.
 """
 
 import copy
@@ -30,29 +29,29 @@ from .node_states import StateOrigin
 from .projections import device_of, project_keys, project_values
 from .selection_vectors import last_vectors, mean_vectors
 
-__all__ = ["LowerModel", "PastTokens", "StateBatch", "is_out_of_memory", "says_out_of_memory"]
+__all__ = ["LowerModel", "PastTokens", "StateBatch", "is_out_of_memory", "is_out_of_memory_message"]
 
-#: A node and the number of its chunk.
-_Placed = tuple[int, Node]
+#: The number of a chunk, and one of its nodes.
+_ChunkNode = tuple[int, Node]
 
 # Suffixes: N nodes of a batch, L tokens of a node, E hidden size, K key/value heads, G query heads per key/value head,
 # D head size, S kept states of a node.
 
-# Small batches stay in a processor's caches; accelerators want to be filled.
+# On a CPU, small batches fit its caches; accelerators need large ones for full utilisation.
 _BATCH_TOKENS_CPU = 2048
 _BATCH_TOKENS_ACCELERATOR = 16384
 _SIGNATURE_ELEMENTS = 8  # of each weight
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cublas_status_alloc_failed")
+_OUT_OF_MEMORY_PHRASES = ("can't allocate memory", "out of memory", "cublas_status_alloc_failed")
 
 _T = TypeVar("_T")
 
 
 class PastTokens:
-    """The token ids of several chunks, end to end on one device.
+    """The token ids of several chunks, concatenated on one device.
 
     Args:
         chunks: 1-D tensors of ids, none empty.
-        device: where the lower model reads them.
+        device: the lower model's.
     """
 
     def __init__(self, chunks: Sequence[Tensor], device: torch.device) -> None:
@@ -61,8 +60,11 @@ class PastTokens:
         self._starts = [0, *accumulate(self.lengths)]
         self._ids = torch.cat(list(chunks)).to(device)
 
-    def of_nodes(self, nodes: Sequence[tuple[int, Node]]) -> Tensor:
-        """Ids [N, L] of nodes, each with the number of its chunk; nodes shorter than L repeat their last token."""
+    def node_ids(self, nodes: Sequence[tuple[int, Node]]) -> Tensor:
+        """Gather the ids [N, L] of nodes, each with the number of its chunk.
+
+        Nodes shorter than L are padded with their last token.
+        """
         device = self._ids.device
         first_N = torch.tensor([self._starts[chunk] + node.start for chunk, node in nodes], device=device)
         last_N = torch.tensor([node.length - 1 for _, node in nodes], device=device)
@@ -72,18 +74,18 @@ class PastTokens:
 
 @dataclass(frozen=True)
 class StateBatch:
-    """Kept states of some nodes, one after another: per layer keys (before RoPE) and values, each [K, S, D]."""
+    """Kept states of some nodes, concatenated: per layer keys (before RoPE) and values, each [K, S, D]."""
 
     keys: list[Tensor]
     values: list[Tensor]
 
 
 class LowerModel:
-    """The bottom layers of `backbone` as a reader of nodes.
+    """The bottom layers of `backbone`, as an encoder of nodes.
 
     Args:
         backbone: the base model without its head: `embed_tokens`, `layers`, `norm`, `rotary_emb`.
-        method: the numbers of the method.
+        method: the configuration of the method.
     """
 
     def __init__(self, backbone: Any, method: SharedLLMConfig) -> None:
@@ -93,25 +95,25 @@ class LowerModel:
 
     @property
     def method(self) -> SharedLLMConfig:
-        """The numbers of the method; fixed."""
+        """The configuration of the method; fixed."""
         return self._method
 
     @method.setter
     def method(self, method: SharedLLMConfig) -> None:
         raise ConfigError(
             "the method of a lower model is fixed",
-            remedy="use model.with_method(…), or engine.with_policy(…) where the model belongs to an engine",
+            remedy="use model.with_method(…), or engine.with_policy(…) if the model belongs to an engine",
         )
 
     def with_method(self, method: SharedLLMConfig) -> Self:
-        """The same layers with other numbers of the method."""
+        """Return a lower model with the same layers and another configuration of the method."""
         other = copy.copy(self)
         other._method = method
         return other
 
     @property
     def batch_tokens(self) -> int:
-        """The most tokens in a batch. Set it as you like; it is halved for good when the device runs out of memory."""
+        """The maximum number of tokens in a batch; settable. Out-of-memory errors halve it permanently."""
         if self._batch_tokens is not None:
             return self._batch_tokens
         return _BATCH_TOKENS_CPU if self.device.type == "cpu" else _BATCH_TOKENS_ACCELERATOR
@@ -122,7 +124,7 @@ class LowerModel:
 
     @property
     def pooling(self) -> Pooling:
-        """Of what selection vectors are made."""
+        """How selection vectors are pooled."""
         return load_policy(self.method.policy).pooling or "last"
 
     @property
@@ -132,23 +134,23 @@ class LowerModel:
 
     @property
     def device(self) -> torch.device:
-        """Where token ids are read."""
+        """The device of the token embeddings, where ids are expected."""
         device: torch.device = self.backbone.embed_tokens.weight.device
         return device
 
     def named_weights(self) -> list[tuple[str, Tensor]]:
-        """The weights that states and selection vectors depend on: embeddings, bottom M layers, final norm."""
+        """Return the weights that states and selection vectors depend on: embeddings, bottom M layers, final norm."""
         parts: list[nn.Module] = [self.backbone.embed_tokens, *self.layers, self.backbone.norm]
         return [(f"{i}.{name}", weight) for i, part in enumerate(parts) for name, weight in part.named_parameters()]
 
     def origin(self) -> StateOrigin:
-        """The identity of the states that this model makes now."""
+        """Return the origin recorded with the states that this model computes."""
         return StateOrigin(self.method, *self._rope, self._signature())
 
     @cached_property
     def _rope(self) -> tuple[Tensor, float]:
         """The base model's original inverse frequencies [D/2], float32 on the CPU, and its attention scaling."""
-        # Made anew: the model's own buffer is rounded by model.to(torch.bfloat16).
+        # Recomputed: model.to(torch.bfloat16) rounds the model's own buffer.
         with torch.device("cpu"):
             rotary = type(self.backbone.rotary_emb)(config=self.backbone.config)
         return rotary.original_inv_freq.float(), float(rotary.attention_scaling)
@@ -157,67 +159,67 @@ class LowerModel:
         """Yield the kept states of nodes, batch by batch.
 
         Args:
-            tokens: of the chunks.
-            nodes: of each chunk.
+            tokens: token ids of the chunks.
+            nodes: the nodes to encode of each chunk.
 
         Yields:
-            Which nodes, counted through all chunks in order, and their states.
+            The indices of a batch's nodes, counted over all chunks in order, and their states.
         """
-        placed = _placed(nodes)
+        chunk_nodes = _flatten(nodes)
         if self.method.node_encoding == "shared":
-            return self._states_of_chunks(tokens, placed)
+            return self._states_from_chunks(tokens, chunk_nodes)
 
-        def shape(node: Node) -> Hashable:
+        def group(node: Node) -> Hashable:
             if self.method.split_after:
                 return _padded_length(node.length)
             return node.length, num_states(node.length, node.level, self.method)
 
-        def run(batch: list[_Placed]) -> StateBatch:
-            kept = [self._kept(node) for _, node in batch]
-            return self._states(tokens.of_nodes(batch), [node.length for _, node in batch], kept)
+        def run(batch: list[_ChunkNode]) -> StateBatch:
+            kept = [self._kept_tokens(node) for _, node in batch]
+            return self._states(tokens.node_ids(batch), [node.length for _, node in batch], kept)
 
-        return self._in_batches(placed, shape, run)
+        return self._in_batches(chunk_nodes, group, run)
 
-    def _states_of_chunks(
-        self, tokens: PastTokens, placed: Sequence[_Placed]
+    def _states_from_chunks(
+        self, tokens: PastTokens, chunk_nodes: Sequence[_ChunkNode]
     ) -> Iterator[tuple[list[int], StateBatch]]:
-        """`states`, from one run of each chunk that has nodes."""
-        indices_of: dict[int, list[int]] = {}
-        for index, (chunk, _) in enumerate(placed):
-            indices_of.setdefault(chunk, []).append(index)
-        chunks = [(number, whole_chunk(tokens.lengths[number])) for number in indices_of]
+        """Yield the states of nodes as `states` does, from one forward pass of each chunk that has nodes."""
+        node_indices: dict[int, list[int]] = {}
+        for index, (chunk, _) in enumerate(chunk_nodes):
+            node_indices.setdefault(chunk, []).append(index)
+        chunks = [(number, whole_chunk(tokens.lengths[number])) for number in node_indices]
 
-        def run(batch: list[_Placed]) -> StateBatch:
-            own = [[placed[index][1] for index in indices_of[number]] for number, _ in batch]
-            kept = [[node.start + at for node in nodes for at in self._kept(node)] for nodes in own]
-            return self._states(tokens.of_nodes(batch), [chunk.length for _, chunk in batch], kept)
+        def run(batch: list[_ChunkNode]) -> StateBatch:
+            nodes_per_chunk = [[chunk_nodes[index][1] for index in node_indices[number]] for number, _ in batch]
+            kept = [[node.start + at for node in nodes for at in self._kept_tokens(node)] for nodes in nodes_per_chunk]
+            return self._states(tokens.node_ids(batch), [chunk.length for _, chunk in batch], kept)
 
         for numbers, states in self._in_batches(chunks, lambda chunk: _padded_length(chunk.length), run):
-            yield [index for number in numbers for index in indices_of[chunks[number][0]]], states
+            yield [index for number in numbers for index in node_indices[chunks[number][0]]], states
 
     def selection_vectors(self, tokens: PastTokens, nodes: Sequence[Sequence[Node]]) -> Tensor:
-        """Compute v(x) of nodes: the hidden state of their last token, or the mean, after layer one and the final norm.
+        """Compute v(x) of nodes: their last or mean hidden state after the first layer and the final norm.
 
         Args:
-            tokens: of the chunks.
-            nodes: of each chunk.
+            tokens: token ids of the chunks.
+            nodes: the nodes of each chunk.
 
         Returns:
             [number of nodes, E], chunk after chunk.
         """
-        placed = _placed(nodes)
-        rows: list[Tensor | None] = [None] * len(placed)
+        chunk_nodes = _flatten(nodes)
+        rows: list[Tensor | None] = [None] * len(chunk_nodes)
         pooling, full = self.pooling, self.method.lower_attention == "full"
 
-        def run(batch: list[_Placed]) -> Tensor:
-            ids_NL = tokens.of_nodes(batch)
+        def run(batch: list[_ChunkNode]) -> Tensor:
+            ids_NL = tokens.node_ids(batch)
             return (
                 last_vectors(self.backbone, ids_NL)
                 if pooling == "last"
                 else mean_vectors(self.backbone, ids_NL, full=full)
             )
 
-        batches = self._in_batches(placed, lambda node: node.length, run)
+        batches = self._in_batches(chunk_nodes, lambda node: node.length, run)
         for indices, vectors_NE in batches:
             for index, vector_E in zip(indices, vectors_NE, strict=True):
                 rows[index] = vector_E
@@ -225,14 +227,20 @@ class LowerModel:
 
     # ---------------------------------------------------------------------------------------------- one batch
 
-    def _kept(self, node: Node) -> list[int]:
-        """The places in the node of the tokens whose states are kept."""
+    def _kept_tokens(self, node: Node) -> list[int]:
+        """Return the offsets in the node of the tokens whose states are kept."""
         return kept_tokens(node.length, num_states(node.length, node.level, self.method), self.method.sample_at)
 
     def _states(self, ids_NL: Tensor, lengths: list[int], kept: Sequence[Sequence[int]]) -> StateBatch:
-        """States at the places `kept` of each of the texts `ids_NL`, of which only `lengths` tokens are their own."""
+        """Run the layers on a padded batch of nodes, and project keys and values of the kept tokens.
+
+        Args:
+            ids_NL: token ids, padded on the right.
+            lengths: N, tokens of each node without padding.
+            kept: for each node, the offsets of the tokens to keep.
+        """
         length = ids_NL.shape[1]
-        places = [row * length + at for row, of_row in enumerate(kept) for at in of_row]
+        positions_S = [row * length + offset for row, offsets in enumerate(kept) for offset in offsets]
         hidden_NLE = self.backbone.embed_tokens(ids_NL)
         positions = torch.arange(length, device=hidden_NLE.device)[None]
         rotation = self.backbone.rotary_emb(hidden_NLE, positions)
@@ -240,7 +248,7 @@ class LowerModel:
         states = StateBatch([], [])
         for number, layer in enumerate(self.layers):
             hidden_NLE = hidden_NLE.to(device_of(layer))
-            index = torch.tensor(places, device=hidden_NLE.device)
+            index = torch.tensor(positions_S, device=hidden_NLE.device)
             kept_SE = layer.input_layernorm(hidden_NLE.flatten(0, 1).index_select(0, index))
             states.keys.append(project_keys(layer.self_attn, kept_SE).transpose(0, 1))
             states.values.append(project_values(layer.self_attn, kept_SE).transpose(0, 1))
@@ -252,30 +260,34 @@ class LowerModel:
     # ---------------------------------------------------------------------------------------------- batching
 
     def _in_batches(
-        self, placed: Sequence[_Placed], shape: Callable[[Node], Hashable], run: Callable[[list[_Placed]], _T]
+        self,
+        chunk_nodes: Sequence[_ChunkNode],
+        group: Callable[[Node], Hashable],
+        run: Callable[[list[_ChunkNode]], _T],
     ) -> Iterator[tuple[list[int], _T]]:
+        """Run nodes in batches of one group; a batch that runs out of memory is halved and retried."""
         groups: dict[Hashable, list[int]] = {}
-        for index, (_, node) in enumerate(placed):
-            groups.setdefault(shape(node), []).append(index)
+        for index, (_, node) in enumerate(chunk_nodes):
+            groups.setdefault(group(node), []).append(index)
         for members in groups.values():
-            node_tokens = placed[members[0]][1].length
+            node_tokens = chunk_nodes[members[0]][1].length
             done = 0
             while done < len(members):
                 batch = members[done : done + max(1, self.batch_tokens // node_tokens)]
                 try:
-                    result = run([placed[i] for i in batch])
+                    result = run([chunk_nodes[i] for i in batch])
                 except RuntimeError as error:
                     if not is_out_of_memory(error):
                         raise
-                    self._halve(len(batch), node_tokens, error)
+                    self._halve_batch(len(batch), node_tokens, error)
                     continue
                 yield batch, result
                 done += len(batch)
 
-    def _halve(self, batch_nodes: int, node_tokens: int, error: RuntimeError) -> None:
+    def _halve_batch(self, batch_nodes: int, node_tokens: int, error: RuntimeError) -> None:
         if batch_nodes == 1:
             raise DeviceMemoryError(
-                f"{self.device} has too little memory for the lower model to read one node of {node_tokens} tokens",
+                f"{self.device} has too little memory for the lower model to encode one node of {node_tokens} tokens",
                 remedy="free memory, use smaller chunk_tokens, or another device",
             ) from error
         self.batch_tokens = batch_nodes // 2 * node_tokens
@@ -290,27 +302,27 @@ class LowerModel:
             last = weight.numel() - 1
             index = [i * last // (_SIGNATURE_ELEMENTS - 1) for i in range(_SIGNATURE_ELEMENTS)]
             sample = weight.reshape(-1)[torch.tensor(index, device=weight.device)].float()
-            samples.append(sample.to(self.device))  # together, so that they cross to the CPU at once
+            samples.append(sample.to(self.device))  # gathered on one device for a single copy to the CPU
         return torch.stack(samples).cpu()
 
 
-def _placed(nodes: Sequence[Sequence[Node]]) -> list[_Placed]:
+def _flatten(nodes: Sequence[Sequence[Node]]) -> list[_ChunkNode]:
     return [(chunk, node) for chunk, of_chunk in enumerate(nodes) for node in of_chunk]
 
 
 def _padded_length(length: int) -> int:
-    """The length to which nodes of about this length are padded: less than a quarter more."""
+    """Return the length to which nodes of similar length are padded: less than a quarter more."""
     step = max(1, 2 ** (length.bit_length() - 3))
     return -(-length // step) * step
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch says that a device has too little memory."""
+    """Whether an error of torch is an out-of-memory error."""
     # The CPU's allocator and MPS raise plain RuntimeErrors.
-    return isinstance(error, torch.OutOfMemoryError) or says_out_of_memory(str(error))
+    return isinstance(error, torch.OutOfMemoryError) or is_out_of_memory_message(str(error))
 
 
-def says_out_of_memory(text: str) -> bool:
-    """Whether what a library or a process said means that there was too little memory."""
-    said = text.lower()
-    return any(sign in said for sign in _OUT_OF_MEMORY)
+def is_out_of_memory_message(text: str) -> bool:
+    """Whether an error message or a process's output reports too little memory."""
+    lowered = text.lower()
+    return any(phrase in lowered for phrase in _OUT_OF_MEMORY_PHRASES)

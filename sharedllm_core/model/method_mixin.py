@@ -1,4 +1,4 @@
-"""The method of a model: the numbers it reads and answers with, and models on the same weights with other numbers."""
+"""The configuration of the method of a model, and models on the same weights with another configuration."""
 
 import copy
 from typing import Any, Self
@@ -9,26 +9,26 @@ from ..method.config import SharedLLMConfig
 from .lower_model import LowerModel
 from .past_context import PastContext
 
-__all__ = ["AcceptedPasts", "MethodMixin"]
+__all__ = ["MethodMixin", "VerifiedPasts"]
 
 
-class AcceptedPasts(WeakSet[PastContext]):
-    """Past contexts whose origin was checked; a copy of the model starts with none."""
+class VerifiedPasts(WeakSet[PastContext]):
+    """Past contexts whose origin was verified; a copied or pickled model starts with an empty set."""
 
     def __reduce__(self) -> Any:
-        return AcceptedPasts, ()
+        return VerifiedPasts, ()
 
 
 class MethodMixin:
-    """The part of `SharedLLMForCausalLM` that holds the method; it stands in the lower model and nowhere else."""
+    """Access to the method of a `SharedLLMForCausalLM`, which is stored only in its lower model."""
 
     config: Any
     lower_model: LowerModel
-    _accepted: AcceptedPasts
+    _verified_pasts: VerifiedPasts
 
     @property
     def method(self) -> SharedLLMConfig:
-        """The numbers of the method that the model reads and answers with."""
+        """The configuration of the method that the model reads and answers with."""
         return self.lower_model.method
 
     @method.setter
@@ -36,33 +36,33 @@ class MethodMixin:
         self.set_method(method)
 
     def set_policy(self, policy: str) -> None:
-        """Select by another policy from now on than the one that the checkpoint was trained with.
+        """Replace the selection policy that the checkpoint was trained with.
 
         A policy that cannot compare nodes of different chunks retains one path of each chunk (scope `"chunk"`).
 
         Raises:
-            ConfigError: there is no such policy, or the model belongs to an engine.
+            ConfigError: an unknown policy, or the model belongs to an engine.
         """
         self.set_method(self.method.with_policy(policy))
 
     def set_method(self, method: SharedLLMConfig) -> None:
-        """Continue with other numbers of the method; the weights fit all that have as many injection layers.
+        """Replace the configuration of the method; the number of injection layers must stay.
 
-        States and past contexts made before keep the old numbers. A model answers best with those it was trained with.
+        States and past contexts made before keep the old one. Quality is best with the configuration of training.
 
         Raises:
-            ConfigError: another number of injection layers, or the model belongs to an engine.
+            ConfigError: a different number of injection layers, or the model belongs to an engine.
         """
         if method.injection_layers != self.method.injection_layers:
             raise ConfigError(
                 f"injection_layers={method.injection_layers}, and the model has {self.method.injection_layers}",
-                remedy="add an injection to its base anew with from_base",
+                remedy="add a new injection to its base with from_base",
             )
-        self.config.method = method  # refuses where the model belongs to an engine
+        self.config.method = method  # raises if the model belongs to an engine
         self.lower_model = self.lower_model.with_method(method)
 
     def frozen(self) -> Self:
-        """A model that shares this one's weights and refuses every change of its method, as engines need."""
+        """Return a model that shares this one's weights and rejects changes of its method, as engines require."""
         if self.config.method_is_frozen:
             return self
         view = self.with_method(self.method)
@@ -70,13 +70,13 @@ class MethodMixin:
         return view
 
     def with_method(self, method: SharedLLMConfig) -> Self:
-        """A model that shares this one's weights and has other numbers of the method.
+        """Return a model that shares this one's weights and has another configuration of the method.
 
         Raises:
-            ConfigError: another number of injection layers.
+            ConfigError: a different number of injection layers.
         """
         other = copy.copy(self)
-        other._accepted = AcceptedPasts()
+        other._verified_pasts = VerifiedPasts()
         other.config = copy.copy(self.config)
         other.config.freeze_method(False)
         other.set_method(method)

@@ -1,7 +1,7 @@
 """`SharedLLMForCausalLM`: a base model with self-injection, as a transformers model. Ids in, ids out.
 
-It knows neither text nor caches of trees. The upper model is the base model, layer for layer; the lower model is its
-bottom layers (`lower_model.py`); what stands between them is a `PastContext`.
+Independent of text and tree caches. The upper model is the whole base model; the lower model is its bottom layers
+(`lower_model.py`); a `PastContext` passes states from the lower to the upper model.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from .inputs import (
     read_query,
 )
 from .lower_model import LowerModel
-from .method_mixin import AcceptedPasts, MethodMixin
+from .method_mixin import MethodMixin, VerifiedPasts
 from .node_states import NodeStates
 from .past_context import PastContext, PastContextBatch, check_chunk_positions
 from .pretrained import PretrainedMixin
@@ -40,21 +40,21 @@ from .pretrained import PretrainedMixin
 __all__ = ["SharedLLMForCausalLM"]
 
 
-#: Tokens of padding that all rows of the prompt have, while `generate` runs.
+#: Padding tokens that all rows of the prompt have in common, while `generate` runs.
 _left_padding: ContextVar[int] = ContextVar("left_padding", default=0)
 
 
 class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
-    """A Llama, Mistral, Qwen2 or Qwen3 model whose bottom M layers can be injected with past context.
+    """A Llama, Mistral, Qwen2 or Qwen3 model with past context injected into its bottom M layers.
 
-    Make one with `from_base` (adds an injection that changes nothing until it is trained) or `from_pretrained`.
+    Create one with `from_base` (adds an injection that has no effect until trained) or `from_pretrained`.
 
     Args:
-        config: the base model's configuration and the numbers of the method.
+        config: the configurations of the base model and of the method.
 
     Raises:
         UnsupportedBaseError: the base's family or kind of RoPE is not supported.
-        ConfigError: the method's numbers do not fit the base.
+        ConfigError: the method's configuration does not fit the base.
     """
 
     config_class = SharedLLMModelConfig
@@ -79,7 +79,7 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         self.lm_head = nn.Linear(base.hidden_size, base.vocab_size, bias=False)
         self.lower_model = LowerModel(self.model, method)
         self.injection = nn.ModuleList(Injection(layer, self.model.config) for layer in self.lower_model.layers)
-        self._accepted = AcceptedPasts()
+        self._verified_pasts = VerifiedPasts()
         self.post_init()
         self.reset_injection()
 
@@ -93,42 +93,42 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
     ) -> PastContext:
         """Compress chunks of past context to the states that a query retains (paper, section 3.2).
 
-        In training mode the split points are noisy, and gradients flow through the states where the weights ask.
+        In training mode the split points are noisy, and gradients flow through the states to weights that require them.
 
         Args:
-            chunks: 1-D ids of at most `chunk_tokens` each. An empty chunk changes nothing.
-            query_ids: 1-D ids that the selection policy looks at. `right` needs none.
+            chunks: 1-D ids of at most `chunk_tokens` each. Empty chunks are ignored.
+            query_ids: 1-D ids of the question, for the selection policy. `right` needs none.
             chunk_positions: the position of each chunk; 0 … n−1 by default (empty chunks not counted).
 
         Raises:
-            InputError: chunks or query that are not 1-D ids, too long, missing or outside the vocabulary.
+            InputError: chunks or a query that are not 1-D ids, too long, missing or outside the vocabulary.
             PastContextError: a wrong number of positions.
-            DeviceMemoryError: not even a single node fits into the device's memory.
+            DeviceMemoryError: a single node does not fit into the device's memory.
         """
         read = self._read_chunks(chunks)
-        filled = [number for number, chunk in enumerate(read) if len(chunk)]
+        nonempty = [number for number, chunk in enumerate(read) if len(chunk)]
         if chunk_positions is not None:
-            given = check_chunk_positions(len(read), chunk_positions)
-            chunk_positions = [given[number] for number in filled]
-        positions = check_chunk_positions(len(filled), chunk_positions)
-        if not filled:
+            all_positions = check_chunk_positions(len(read), chunk_positions)
+            chunk_positions = [all_positions[number] for number in nonempty]
+        positions = check_chunk_positions(len(nonempty), chunk_positions)
+        if not nonempty:
             return PastContext.empty()
-        texts = [read[number] for number in filled]
+        chunk_ids = [read[number] for number in nonempty]
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            query = encoding.read_query(self.lower_model, self._query(query_ids), texts)
+            query = encoding.read_query(self.lower_model, self._query(query_ids), chunk_ids)
             noisy = self.training and self.method.split_noise_tokens > 0
-            nodes = encoding.select(self.lower_model, texts, [query] * len(texts), noisy=noisy)
-            past = PastContext.from_nodes(encoding.encode(self.lower_model, texts, nodes), positions)
-        self._accepted.add(past)
+            nodes = encoding.select(self.lower_model, chunk_ids, [query] * len(chunk_ids), noisy=noisy)
+            past = PastContext.from_nodes(encoding.encode(self.lower_model, chunk_ids, nodes), positions)
+        self._verified_pasts.add(past)
         return past
 
     @torch.no_grad()
     def encode_nodes(self, chunks: Sequence[Ids]) -> list[NodeStates]:
-        """The states of every node of every chunk, whatever the query: what a cache keeps, one entry per chunk.
+        """Encode every node of every chunk, independent of any query: one entry per chunk, as a cache stores it.
 
         Raises:
             InputError: chunks that are empty, too long, not 1-D ids or outside the vocabulary.
-            DeviceMemoryError: not even a single node fits into the device's memory.
+            DeviceMemoryError: a single node does not fit into the device's memory.
         """
         read = self._read_chunks(chunks)
         if (empty := next((number for number, chunk in enumerate(read) if not len(chunk)), None)) is not None:
@@ -140,11 +140,11 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
 
     @torch.no_grad()
     def select_nodes(self, states: Sequence[NodeStates], query_ids: Ids | None = None) -> list[NodeStates]:
-        """Of fully encoded chunks, the nodes that a query retains; `PastContext.from_nodes` joins them.
+        """Select the nodes that a query retains from fully encoded chunks; assemble them with `PastContext.from_nodes`.
 
         Raises:
-            InputError: a query that is missing though the policy needs one, or cannot be read.
-            PastContextError: an entry lacks a node or a selection vector that the query asks for.
+            InputError: the policy needs a query and it is missing or invalid.
+            PastContextError: an entry lacks a node or selection vector that the query needs.
         """
         if not states:
             return []
@@ -181,15 +181,15 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         past_context: PastContext | PastContextBatch | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits [B, T, vocabulary] of running text that sees a past context; arguments as transformers' models have.
+        """Compute the logits [B, T, vocabulary] of running text with a past context; arguments as in transformers.
 
         Args:
             input_ids: [B, T]; rows of different lengths are padded on the left, with an `attention_mask`.
-            past_context: one for all rows, or a batch of `PastContext.stack` with one or `None` per row.
-            labels: [B, T], −100 where there is no loss.
+            past_context: one for all rows, or a batch from `PastContext.stack` with one or `None` per row.
+            labels: [B, T]; −100 excludes a token from the loss.
 
         Raises:
-            WindowError: more running text than the base model's window.
+            WindowError: the running text is longer than the base model's window.
             TokenIdError: ids outside the vocabulary.
             PastContextError: a past context of another model or for another number of rows.
         """
@@ -226,15 +226,15 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
-        """Hidden states of running text, before the output head; arguments as `forward` has."""
+        """Compute the hidden states of running text, before the output head; arguments as in `forward`."""
         running_text = input_ids if input_ids is not None else inputs_embeds
-        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
-        if isinstance(seen, int) and running_text is not None:
-            check_window(running_text, seen, attention_mask, self._window_tokens)
-            if input_ids is not None and (seen == 0 or input_ids.shape[1] > 1):
+        cached_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if isinstance(cached_tokens, int) and running_text is not None:
+            check_window(running_text, cached_tokens, attention_mask, self._window_tokens)
+            if input_ids is not None and (cached_tokens == 0 or input_ids.shape[1] > 1):
                 check_ids(input_ids, self.vocab_size, "input_ids")
         if past_context is not None and running_text is not None:
-            batch = PastContextBatch.of(past_context, len(running_text))
+            batch = PastContextBatch.broadcast(past_context, len(running_text))
             kwargs["inject"] = self._inject(batch, running_text.device)
         outputs: BaseModelOutputWithPast = self.model(
             input_ids=input_ids,
@@ -258,23 +258,23 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         return inject
 
     def _check_origin(self, past: PastContext) -> None:
-        if past in self._accepted or past.origin is None:
+        if past in self._verified_pasts or past.origin is None:
             return
         if why := past.origin.differs_from(self.lower_model.origin()):
             raise PastContextError(
                 f"the past context was made by another model: {why}",
                 remedy="encode it with this model",
             )
-        self._accepted.add(past)
+        self._verified_pasts.add(past)
 
     # ---------------------------------------------------------------------------------------------- generation
 
     def generate(self, inputs: Tensor | None = None, generation_config: Any = None, **kwargs: Any) -> Any:
-        """As transformers' `generate`, with `past_context` as for `forward`.
+        """Generate as transformers' `generate` does, with `past_context` as in `forward`.
 
         Raises:
-            WindowError: the running text and the tokens asked for are more than the base model's window. Said before
-                anything is generated, so that no text is lost.
+            WindowError: the running text and the requested new tokens exceed the base model's window. Raised before
+                anything is generated.
             InputError: the running text is not [rows, tokens], or a row is padded on the right.
         """
         prompts = (inputs, kwargs.get("input_ids"), kwargs.get("inputs_embeds"))
@@ -287,7 +287,7 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
             _left_padding.reset(padding)
 
     def _prepare_generated_length(self, **kwargs: Any) -> Any:
-        # Here transformers has made up its mind how long the text may become, and has generated nothing yet.
+        # transformers resolves `max_length` here; nothing is generated yet.
         config = super()._prepare_generated_length(**kwargs)
         prompt_tokens = kwargs["inputs_tensor"].shape[1] - _left_padding.get()
         new_tokens = config.max_length - kwargs["input_ids_length"]
@@ -295,14 +295,14 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         return config
 
     def _expand_inputs_for_generation(self, expand_size: int = 1, **kwargs: Any) -> Any:
-        # transformers repeats tensors for beams and samples, and nothing else.
+        # transformers expands only tensors for beams and samples.
         past = kwargs.get("past_context")
         if isinstance(past, PastContextBatch) and expand_size > 1:
             kwargs["past_context"] = past.repeat_interleave(expand_size)
         return super()._expand_inputs_for_generation(expand_size=expand_size, **kwargs)
 
     def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> Any:
-        """As transformers' own; keeps the vocabulary size that is said at the top of the configuration true."""
+        """Resize as transformers does, and update the vocabulary size in the top-level configuration."""
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         self.vocab_size = self.config.vocab_size = self.config.text_config.vocab_size = len(embeddings.weight)
         return embeddings

@@ -1,7 +1,7 @@
 """The KV states of one chunk's nodes, as the lower model computes them and the tree cache stores them.
 
-States depend only on the chunk's own tokens and on the weights: not on the question, the other chunks, or the position
-of the chunk. Keys are stored before any rotation, so that they can be placed at any chunk position with one rounding.
+States depend only on the chunk's tokens and the weights, not on the question, the other chunks or the chunk's position.
+Keys are stored before rotation, so placing them at any chunk position rounds them only once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ __all__ = ["NodeStates", "StateOrigin"]
 # Suffixes: M injection layers, K key/value heads, S states, D head size, V nodes with a vector, E hidden size,
 # W weights that states depend on.
 
-_SAME_METHOD = (
+_STATE_SETTINGS = (
     "injection_layers",
     "sample_at",
     "lower_attention",
@@ -30,20 +30,21 @@ _SAME_METHOD = (
     "key_positions",
     "query_position_offset",
 )
-_HALF_PRECISION = 0.02  # relative, and a little of the weight's largest element: what rounding may change
-_OF_LARGEST = 1e-3
+# Rounding to half precision changes a weight by less than the sum of both.
+_RELATIVE_TOLERANCE = 0.02
+_TOLERANCE_OF_LARGEST = 1e-3  # relative to the weight's largest sampled element
 
 
 @dataclass(frozen=True, eq=False)
 class StateOrigin:
-    """Which model made states, and what is needed to place their keys.
+    """The model that computed some states, and the RoPE parameters to place their keys.
 
     Attributes:
         method: the model's configuration of the method.
         inv_freq: the base model's original inverse frequencies [D/2], float32.
-        attention_scaling: by which the base model's RoPE stretches what it rotates (YaRN), else 1.
+        attention_scaling: factor that the base model's RoPE applies to rotated tensors (YaRN), else 1.
         signature: a few elements of each weight that the states depend on, [W, elements] float32 on the CPU; empty
-            where the weights are not at hand. A guard against mix-ups of models, not a proof.
+            if the weights are not available. Guards against mixing up models; equality is no proof.
     """
 
     method: SharedLLMConfig
@@ -52,18 +53,18 @@ class StateOrigin:
     signature: Tensor
 
     def differs_from(self, other: "StateOrigin") -> str | None:
-        """Why states of this origin do not fit a model of `other` origin, or `None` when they do.
+        """Return why states of this origin are incompatible with a model of `other` origin; `None` if compatible.
 
-        Weights count as equal when they agree up to the rounding of a half-precision dtype.
+        Weights count as equal if they agree up to rounding to a half-precision dtype.
         """
         if self is other:
             return None
-        for name in _SAME_METHOD:
+        for name in _STATE_SETTINGS:
             mine, theirs = getattr(self.method, name), getattr(other.method, name)
             if mine != theirs:
                 return f"it has {name}={mine!r} and the model {name}={theirs!r}"
         if self.inv_freq.shape != other.inv_freq.shape:
-            return f"its heads have {2 * len(self.inv_freq)} numbers and the model's {2 * len(other.inv_freq)}"
+            return f"its head size is {2 * len(self.inv_freq)} and the model's {2 * len(other.inv_freq)}"
         if not torch.equal(self.inv_freq, other.inv_freq) or self.attention_scaling != other.attention_scaling:
             return "the two models' RoPE parameters differ"
         return self._weights_differ(other)
@@ -74,7 +75,7 @@ class StateOrigin:
             return None
         if mine.shape != theirs.shape:
             return "the two models' bottom layers have different weights"
-        tolerance = _HALF_PRECISION * theirs.abs() + _OF_LARGEST * theirs.abs().amax(dim=1, keepdim=True)
+        tolerance = _RELATIVE_TOLERANCE * theirs.abs() + _TOLERANCE_OF_LARGEST * theirs.abs().amax(dim=1, keepdim=True)
         if ((mine - theirs).abs() > tolerance).any():
             return "the two models' bottom layers have different weights"
         return None
@@ -82,7 +83,7 @@ class StateOrigin:
 
 @dataclass(frozen=True, eq=False)
 class NodeStates:
-    """Downsampled states of nodes of one chunk, and the selection vectors of halves.
+    """Downsampled states of nodes of one chunk, and selection vectors.
 
     Attributes:
         token_ids: the chunk's tokens, int32 [l], for policies that compare tokens.
@@ -90,9 +91,9 @@ class NodeStates:
         states_per_node: k of each of `nodes`.
         keys: [M, K, S, D], after the layer's key norm if it has one, before RoPE.
         values: [M, K, S, D].
-        vector_nodes: the nodes that a selection policy may compare.
-        vectors: [V, E], their selection vectors.
-        origin: the model that made them.
+        vector_nodes: the nodes with selection vectors, in their order.
+        vectors: [V, E], selection vectors.
+        origin: the model that computed the states.
     """
 
     token_ids: Tensor
@@ -122,10 +123,10 @@ class NodeStates:
         )
 
     def keep(self, nodes: Sequence[Node]) -> Self:
-        """The states of `nodes` alone, in that order; the selection vectors stay.
+        """Return only the states of `nodes`, in that order, with all selection vectors.
 
         Raises:
-            PastContextError: one of `nodes` is not here.
+            PastContextError: a node is missing.
         """
         index = self.states_of(nodes)
         return replace(
@@ -137,22 +138,22 @@ class NodeStates:
         )
 
     def empty(self, token_ids: Tensor) -> Self:
-        """No states, for a chunk of `token_ids` [l] that the same model reads."""
+        """Return an entry of the same origin without states, for a chunk of `token_ids` [l]."""
         no_nodes = self.keep([])
         return replace(no_nodes, token_ids=token_ids.to("cpu", torch.int32), vector_nodes=(), vectors=self.vectors[:0])
 
     def detached(self) -> Self:
-        """The same states, without gradients."""
+        """Return the same states detached from the autograd graph."""
         return replace(self, keys=self.keys.detach(), values=self.values.detach())
 
     def with_vectors(self, vectors: Mapping[Node, Tensor]) -> Self:
-        """These states with the selection vectors [E] of `vectors`; `self` if it has as many already."""
+        """Return these states with selection vectors [E]; `self` if it already has as many."""
         if len(vectors) <= len(self.vector_nodes):
             return self
         return replace(self, vector_nodes=tuple(vectors), vectors=torch.stack(list(vectors.values())))
 
     def joined(self, others: "NodeStates") -> Self:
-        """These states and those of other nodes of the same chunk."""
+        """Concatenate with the states of other nodes of the same chunk."""
         return replace(
             self,
             nodes=self.nodes + others.nodes,
@@ -162,63 +163,61 @@ class NodeStates:
         )
 
     def has(self, nodes: Sequence[Node]) -> bool:
-        """Whether the states of all of `nodes` are here."""
-        return nodes == self.nodes or all(node in self._places for node in nodes)  # mostly the very same, in order
+        """Whether this entry has the states of all `nodes`."""
+        # Usually the same nodes in the same order.
+        return nodes == self.nodes or all(node in self._ranges for node in nodes)
 
     def states_of(self, nodes: Sequence[Node]) -> Tensor:
-        """Where in `keys` and `values` the states of `nodes` are, in the order of `nodes`: [S].
+        """Return the indices [S] into `keys` and `values` of the states of `nodes`, in the order of `nodes`.
 
         Raises:
-            PastContextError: one of `nodes` is not here.
+            PastContextError: a node is missing.
         """
-        self._check_all_in(nodes, self._places, "states")
-        places = [i for node in nodes for i in self._places[node]]
-        return torch.tensor(places, dtype=torch.long, device=self.keys.device)
+        self._check_present(nodes, self._ranges, "states")
+        indices = [i for node in nodes for i in self._ranges[node]]
+        return torch.tensor(indices, dtype=torch.long, device=self.keys.device)
 
     def runs_of(self, nodes: Sequence[Node]) -> list[slice]:
-        """The same as `states_of`, as stretches; nodes that stand one behind the other are one.
+        """Return the indices of `states_of` as slices; adjacent nodes are merged into one.
 
         Raises:
-            PastContextError: one of `nodes` is not here.
+            PastContextError: a node is missing.
         """
-        self._check_all_in(nodes, self._places, "states")
+        self._check_present(nodes, self._ranges, "states")
         runs: list[slice] = []
         for node in nodes:
-            place = self._places[node]
-            if runs and runs[-1].stop == place.start:
-                runs[-1] = slice(runs[-1].start, place.stop)
+            states = self._ranges[node]
+            if runs and runs[-1].stop == states.start:
+                runs[-1] = slice(runs[-1].start, states.stop)
             else:
-                runs.append(slice(place.start, place.stop))
+                runs.append(slice(states.start, states.stop))
         return runs
 
     def counts_of(self, nodes: Sequence[Node]) -> tuple[int, ...]:
-        """k of each of `nodes`, which are here."""
-        return tuple(len(self._places[node]) for node in nodes)
+        """Return k of each of `nodes`, all of which must be present."""
+        return tuple(len(self._ranges[node]) for node in nodes)
 
     @cached_property
-    def _places(self) -> dict[Node, range]:
+    def _ranges(self) -> dict[Node, range]:
         ends = accumulate(self.states_per_node)
         return {n: range(end - k, end) for n, k, end in zip(self.nodes, self.states_per_node, ends, strict=True)}
 
     def vectors_of(self, nodes: Sequence[Node]) -> Tensor:
-        """The selection vectors [len(nodes), E] of `nodes`.
+        """Return the selection vectors [len(nodes), E] of `nodes`.
 
         Raises:
-            PastContextError: one of `nodes` has none.
+            PastContextError: a node has none.
         """
-        self._check_all_in(nodes, self._vector_rows, "selection vector")
+        self._check_present(nodes, self._vector_rows, "selection vector")
         return self.vectors[[self._vector_rows[node] for node in nodes]]
 
     @cached_property
     def _vector_rows(self) -> dict[Node, int]:
         return {node: i for i, node in enumerate(self.vector_nodes)}
 
-    def _check_all_in(self, nodes: Sequence[Node], there: dict[Node, Any], what: str) -> None:
-        if missing := [node for node in nodes if node not in there]:
+    def _check_present(self, nodes: Sequence[Node], present: dict[Node, Any], what: str) -> None:
+        if missing := [node for node in nodes if node not in present]:
             raise PastContextError(
-                f"{missing[0]} has no {what} here",
-                remedy=(
-                    f"there are {len(there)} nodes with: encode the chunk again with encode_nodes, "
-                    "which keeps all of them"
-                ),
+                f"{missing[0]} has no {what} here, and {len(present)} other nodes have",
+                remedy="encode the chunk again with encode_nodes, which keeps all nodes",
             )

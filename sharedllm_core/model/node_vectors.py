@@ -1,4 +1,4 @@
-"""Selection vectors of the nodes of some chunks: a table that computes what it does not know."""
+"""`NodeVectors`: a lookup table of selection vectors that computes missing ones on demand."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,12 +15,12 @@ __all__ = ["NodeVectors"]
 
 
 class NodeVectors:
-    """Selection vectors of nodes of some chunks: known ones, and others computed at their first use.
+    """Selection vectors of the nodes of some chunks, known or computed at first use.
 
     Args:
         lower: the lower model.
         chunks: ids of each.
-        known: entries whose vectors are known already; `None` for a chunk without.
+        known: entries with known vectors; `None` for a chunk without.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class NodeVectors:
                 self._vectors[number] |= zip(entry.vector_nodes, entry.vectors.to(lower.device), strict=True)
 
     def __call__(self, pairs: Mapping[int, Pair]) -> Tensor:
-        """Selection vectors [P, 2, E] of pairs, by the number of their chunk."""
+        """Return the selection vectors [P, 2, E] of pairs, given by the number of their chunk."""
         self.compute(pairs)
         rows = [self._vectors[number][node] for number, pair in pairs.items() for node in pair]
         return torch.stack(rows).unflatten(0, (-1, 2))
 
     def compute(self, nodes: Mapping[int, Sequence[Node]]) -> None:
-        """Compute those of some nodes, by the number of their chunk, that are not known."""
+        """Compute the missing vectors of some nodes, given by the number of their chunk."""
         numbers = [n for n, of_chunk in nodes.items() if any(node not in self._vectors[n] for node in of_chunk)]
         if not numbers:
             return
@@ -52,5 +52,5 @@ class NodeVectors:
                 self._vectors[number][node] = next(rows)
 
     def of_chunk(self, number: int) -> Mapping[Node, Tensor]:
-        """The vectors [E] that are known now of a chunk's nodes."""
+        """Return the vectors [E] of a chunk's nodes that are known so far."""
         return self._vectors[number]

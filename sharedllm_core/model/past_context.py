@@ -1,8 +1,7 @@
-"""`PastContext`: the retained states of a whole past context, ready to be injected; and batches of them.
+"""`PastContext`: the retained states of all chunks, ready for injection; and batches of past contexts.
 
-Keys are rotated to their chunk positions once, when a past context is made. A past context belongs to one row of
-running text or to many: rows that share one share its states, so that beams, samples and questions over the same
-documents cost no copies.
+Keys are rotated to their chunk positions once, when a past context is assembled. One past context may serve many rows
+of running text: beams, samples and questions over the same documents share its states without copies.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from .rotary import angles, rotate
 
 __all__ = ["PastContext", "PastContextBatch", "View", "check_chunk_positions"]
 
-_GATHERED_BYTES = 500_000  # of keys at once: what is made of them stays in a processor's cache
+_GATHERED_BYTES = 500_000  # of keys per step, so that intermediate tensors stay in the CPU's cache
 
 # Suffixes: K key/value heads, S retained states, D head size, R rows.
 
@@ -50,7 +49,7 @@ class PastContext:
 
     @classmethod
     def empty(cls) -> Self:
-        """A past context with nothing in it: the model answers as the base model would."""
+        """Return a past context without states: the model then behaves as the base model."""
         return cls((), (), (), (), (), None)
 
     @classmethod
@@ -62,37 +61,36 @@ class PastContext:
     ) -> Self:
         """Assemble the retained states of several chunks: gather them, and rotate the keys to their chunk's position.
 
-        Gradients flow through it where the states have them.
+        Gradients flow through to the states.
 
         Args:
             states: one entry per chunk, its retained nodes only (see `SharedLLMForCausalLM.select_nodes`).
             chunk_positions: the position of each chunk; 0 … n−1 by default.
-            retained: which nodes to take of entries that hold more; all by default.
+            retained: the nodes to take from entries that have more; all by default.
 
         Raises:
-            PastContextError: nodes of a chunk that overlap, states of different models, or a wrong number of positions.
+            PastContextError: overlapping nodes of a chunk, states of different models, or a wrong number of positions.
         """
         positions = check_chunk_positions(len(states), chunk_positions)
         if not states:
             return cls.empty()
         origin = states[0].origin
-        chosen = [entry.nodes for entry in states] if retained is None else retained
-        for number, (entry, taken) in enumerate(zip(states, chosen, strict=True)):
-            _check_disjoint(number, taken)
+        nodes = tuple(tuple(kept) for kept in ([entry.nodes for entry in states] if retained is None else retained))
+        for number, (entry, kept) in enumerate(zip(states, nodes, strict=True)):
+            _check_disjoint(number, kept)
             if why := entry.origin.differs_from(origin):
                 raise PastContextError(
                     f"the states of chunk {number} come from another model than those of chunk 0: {why}",
                     remedy="encode all chunks with one model",
                 )
-        nodes = tuple(tuple(taken) for taken in chosen)
-        counts = tuple(entry.counts_of(taken) for entry, taken in zip(states, nodes, strict=True))
+        counts = tuple(entry.counts_of(kept) for entry, kept in zip(states, nodes, strict=True))
         rotation = _key_rotation(_state_positions(nodes, counts, positions, origin), origin)
         keys, values = _gather(states, nodes, sum(map(sum, counts)), rotation)
         return cls(nodes, counts, positions, keys.unbind(0), values.unbind(0), origin)
 
     @staticmethod
     def stack(rows: Sequence["PastContext | None"]) -> "PastContextBatch":
-        """A batch with one past context, or none, per row. Rows that are the same object share its states."""
+        """Return a batch with one past context or `None` per row. Rows with the same object share its states."""
         distinct: dict[PastContext, int] = {}
         numbers = [None if row is None else distinct.setdefault(row, len(distinct)) for row in rows]
         return PastContextBatch(tuple(distinct), tuple(numbers))
@@ -122,21 +120,21 @@ class PastContext:
         """Move or cast as `Tensor.to` does."""
         move = [tuple(tensor.to(*args, **kwargs) for tensor in tensors) for tensors in (self.keys, self.values)]
         if all(new is old for new, old in zip((*move[0], *move[1]), (*self.keys, *self.values), strict=True)):
-            return self  # with what it has worked out already
+            return self  # keeps cached properties
         return replace(self, keys=move[0], values=move[1])
 
     @cached_property
     def query_position(self) -> int:
-        """P_Q, the one position of all running text: 1 + the largest position of a chunk with states, + the offset."""
+        """P_Q, the position of all queries: 1 + the largest position of a chunk with states + the offset."""
         assert self.origin is not None, "a past context without states has no position for queries"
         largest = max(position for position, nodes in zip(self.chunk_positions, self.nodes, strict=True) if nodes)
         return 1 + largest + self.origin.method.query_position_offset
 
     def query_rotation(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Cosine and sine [1, D] of the queries' position, on a device; worked out once, not at every token."""
+        """Return the cosine and sine [1, D] of the queries' position on a device; computed once per device."""
         if device not in self._query_rotations:
             assert self.origin is not None
-            with torch.inference_mode(False):  # what is kept may be trained with later
+            with torch.inference_mode(False):  # the cached tensors may be used in training later
                 cos, sin = angles(torch.tensor([self.query_position]), self.origin.inv_freq)
                 self._query_rotations[device] = cos.to(device), sin.to(device)
         return self._query_rotations[device]
@@ -147,13 +145,13 @@ class PastContext:
 
 
 class View(NamedTuple):
-    """A past context as the injection uses it: who sees it, and how their queries are rotated.
+    """A past context as the injection uses it: the rows that attend to it, and the rotation of their queries.
 
     Attributes:
-        past: retained states; there are some.
-        rows: numbers [R] of the rows that see it, or `None` for all rows.
-        cos, sin: [1, D], of the queries' position.
-        sharpness: what attention's logits are multiplied by, see `SharedLLMConfig.sharpen_above`.
+        past: retained states, at least one.
+        rows: numbers [R] of the rows that attend to it, or `None` for all rows.
+        cos, sin: [1, D], for the queries' position.
+        sharpness: factor of the attention logits, see `SharedLLMConfig.sharpen_above`.
     """
 
     past: PastContext
@@ -165,7 +163,7 @@ class View(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PastContextBatch:
-    """Past contexts of the rows of a batch.
+    """The past contexts of the rows of a batch.
 
     Attributes:
         entries: the distinct past contexts.
@@ -176,11 +174,11 @@ class PastContextBatch:
     rows: tuple[int | None, ...]
 
     @classmethod
-    def of(cls, past_context: "PastContext | PastContextBatch", batch_size: int) -> "PastContextBatch":
-        """The batch for `batch_size` rows; a single past context is shared by all of them.
+    def broadcast(cls, past_context: "PastContext | PastContextBatch", batch_size: int) -> "PastContextBatch":
+        """Share a single past context among `batch_size` rows; return a batch unchanged.
 
         Raises:
-            PastContextError: a batch of another size.
+            PastContextError: neither of both, or a batch of another size.
         """
         if isinstance(past_context, PastContext):
             return cls((past_context,), (0,) * batch_size)
@@ -201,7 +199,7 @@ class PastContextBatch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all keys and values; shared ones count once."""
+        """Bytes of all keys and values; shared states count once."""
         return sum(entry.nbytes for entry in self.entries)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
@@ -209,38 +207,41 @@ class PastContextBatch:
         return replace(self, entries=tuple(entry.to(*args, **kwargs) for entry in self.entries))
 
     def repeat_interleave(self, repeats: int) -> Self:
-        """Each row `repeats` times in place, as `generate` does for beams and samples. No states are copied."""
+        """Repeat each row in place, as `generate` does for beams and samples. No states are copied."""
         return replace(self, rows=tuple(row for row in self.rows for _ in range(repeats)))
 
     def views(self, method: SharedLLMConfig, device: torch.device, dtype: torch.dtype) -> list[View]:
-        """What the rows see, ready for queries of `device` and `dtype`; rows without states are in none.
+        """Group the rows by past context; rows without states are in no view.
 
-        `method` is that of the model that answers; states may have been made with other numbers of answering.
+        Args:
+            method: the configuration of the answering model, which may differ from that of the states.
+            device: the queries' device.
+            dtype: the dtype to cast the states to.
         """
         rows: list[list[int]] = [[] for _ in self.entries]
         for row, number in enumerate(self.rows):
             if number is not None:
                 rows[number].append(row)
         views = []
-        for entry, of in zip(self.entries, rows, strict=True):
-            if of and entry.num_states:
-                only = None if len(of) == len(self.rows) else torch.tensor(of, device=device)
+        for entry, own_rows in zip(self.entries, rows, strict=True):
+            if own_rows and entry.num_states:
+                row_index = None if len(own_rows) == len(self.rows) else torch.tensor(own_rows, device=device)
                 cos, sin = entry.query_rotation(device)
-                views.append(View(entry.to(dtype), only, cos, sin, method.sharpness(entry.num_states)))
+                views.append(View(entry.to(dtype), row_index, cos, sin, method.sharpness(entry.num_states)))
         return views
 
 
 def _gather(
-    states: Sequence[NodeStates], chosen: Sequence[Sequence[Node]], num_states: int, rotation: tuple[Tensor, Tensor]
+    states: Sequence[NodeStates], retained: Sequence[Sequence[Node]], num_states: int, rotation: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Keys, rotated, and values of the chosen nodes, each [M, K, S, D].
+    """Gather rotated keys and values of the retained nodes, each [M, K, S, D].
 
-    A few chunks at a time, so that what is read and rotated stays in the processor's cache and is written once.
+    Processes a few chunks per step, so that intermediate tensors stay in the CPU's cache.
     """
     first = states[0].keys
     if torch.is_grad_enabled() and any(entry.keys.requires_grad or entry.values.requires_grad for entry in states):
-        # Writing into a buffer would copy the gradient of all states for every part.
-        runs = [(entry, run) for entry, taken in zip(states, chosen, strict=True) for run in entry.runs_of(taken)]
+        # Writing slices into a buffer would copy the gradient of the whole buffer for every slice.
+        runs = [(entry, run) for entry, nodes in zip(states, retained, strict=True) for run in entry.runs_of(nodes)]
         keys_MKSD = torch.cat([entry.keys[:, :, run] for entry, run in runs], dim=2)
         rotated = rotate(keys_MKSD, *(part.to(first.device) for part in rotation))
         return rotated, torch.cat([entry.values[:, :, run] for entry, run in runs], dim=2)
@@ -248,7 +249,7 @@ def _gather(
     keys_MKSD, values_MKSD = first.new_empty(shape), first.new_empty(shape)
     cos_SD, sin_SD = (part.to(first.device) for part in rotation)
     at = 0
-    for runs in _runs_together(states, chosen, full=_GATHERED_BYTES * num_states // max(keys_MKSD.nbytes, 1)):
+    for runs in _group_runs(states, retained, min_states=_GATHERED_BYTES * num_states // max(keys_MKSD.nbytes, 1)):
         # Entries of one past context may lie on different devices.
         own_keys = torch.cat([entry.keys[:, :, run].to(first.device) for entry, run in runs], dim=2)
         own = slice(at, at + own_keys.shape[2])
@@ -258,28 +259,28 @@ def _gather(
     return keys_MKSD, values_MKSD
 
 
-def _runs_together(
-    states: Sequence[NodeStates], chosen: Sequence[Sequence[Node]], full: int
+def _group_runs(
+    states: Sequence[NodeStates], retained: Sequence[Sequence[Node]], min_states: int
 ) -> Iterator[list[tuple[NodeStates, slice]]]:
-    """Where the chosen nodes' states are, chunks together until they have `full` states."""
+    """Yield the slices of the retained nodes' states, in groups of chunks with at least `min_states` states."""
     runs: list[tuple[NodeStates, slice]] = []
-    waiting = 0
-    for entry, taken in zip(states, chosen, strict=True):
-        own = entry.runs_of(taken)
+    count = 0
+    for entry, nodes in zip(states, retained, strict=True):
+        own = entry.runs_of(nodes)
         runs += [(entry, run) for run in own]
-        waiting += sum(run.stop - run.start for run in own)
-        if waiting >= full:
+        count += sum(run.stop - run.start for run in own)
+        if count >= min_states:
             yield runs
-            runs, waiting = [], 0
+            runs, count = [], 0
     if runs:
         yield runs
 
 
 def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None) -> tuple[int, ...]:
-    """The positions to use: those given, one per chunk and none negative, or 0 … n−1.
+    """Validate the positions of chunks; `None` gives 0 … n−1.
 
     Raises:
-        PastContextError: another number of positions than chunks, or one that is negative or not whole.
+        PastContextError: the number of positions is not that of chunks, or one is negative or not an integer.
     """
     if chunk_positions is None:
         return tuple(range(num_chunks))
@@ -288,7 +289,7 @@ def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None
     except TypeError as error:
         raise PastContextError(
             f"chunk_positions={list(chunk_positions)!r} are not whole numbers",
-            remedy="give whole ones",
+            remedy="give integers",
         ) from error
     if len(positions) != num_chunks:
         raise PastContextError(
@@ -304,10 +305,10 @@ def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None
 
 
 def _key_rotation(position_S: Tensor, origin: StateOrigin) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [S, D] that place keys at their positions.
+    """Compute the cosines and sines [S, D] that rotate keys to their positions.
 
-    By the chunk alone this is a pure rotation. A key that keeps its place in the node also keeps what the base's RoPE
-    does beside rotating (YaRN's scaling).
+    Keys placed by chunk only are purely rotated. With `local_plus_chunk`, the base RoPE's attention scaling (YaRN) is
+    applied as well.
     """
     cos, sin = angles(position_S, origin.inv_freq)
     scaling = origin.attention_scaling if origin.method.key_positions == "local_plus_chunk" else 1.0
@@ -320,13 +321,13 @@ def _state_positions(
     chunk_positions: Sequence[int],
     origin: StateOrigin,
 ) -> Tensor:
-    """P_K, the position [S] of each state: its chunk's, and in `local_plus_chunk` its place in the node added."""
+    """Compute P_K, the position [S] of each state: its chunk's, plus its offset in the node for `local_plus_chunk`."""
     states_per_chunk = torch.tensor([sum(of_chunk) for of_chunk in counts], dtype=torch.long)
     position_S = torch.tensor(chunk_positions, dtype=torch.long).repeat_interleave(states_per_chunk)
     if origin.method.key_positions == "local_plus_chunk":
-        placed = zip(chain.from_iterable(nodes), chain.from_iterable(counts), strict=True)
-        places = [place for node, k in placed for place in kept_tokens(node.length, k, origin.method.sample_at)]
-        position_S = position_S + torch.tensor(places, dtype=torch.long)
+        node_counts = zip(chain.from_iterable(nodes), chain.from_iterable(counts), strict=True)
+        offsets = [at for node, k in node_counts for at in kept_tokens(node.length, k, origin.method.sample_at)]
+        position_S = position_S + torch.tensor(offsets, dtype=torch.long)
     return position_S
 
 

@@ -1,6 +1,6 @@
-"""Loading and saving a model with injection: from a base, an adapter or a full checkpoint, and back.
+"""Load a model with injection from a base, an adapter or a full checkpoint, and save it.
 
-`checkpoint.py` knows the files; this knows the model's side of them.
+`checkpoint.py` reads and writes the files; this module applies them to the model.
 """
 
 import copy
@@ -25,16 +25,16 @@ Preset = Literal["language_modelling", "instruction"]
 
 
 class PretrainedMixin(PreTrainedModel):
-    """`from_base`, `from_pretrained` and `save_adapter`; a full checkpoint is saved by `save_pretrained`."""
+    """Add `from_base`, `from_pretrained`, `save_adapter` and `save_pretrained` to the model."""
 
-    # `from_base` adds it; that a full checkpoint lacks none of it is checked before loading.
+    # `from_base` initialises the injection; `from_pretrained` checks that a full checkpoint has all of it.
     _keys_to_ignore_on_load_missing = [r"^injection\."]
 
     injection: nn.ModuleList
     lower_model: LowerModel
 
     def reset_injection(self) -> None:
-        """Set the injection to its starting values: copies of the layers' weights and a zero output projection."""
+        """Initialise the injection: copies of the layers' weights, and a zero output projection."""
         injections: Any = self.injection
         for injection, layer in zip(injections, self.lower_model.layers, strict=True):
             injection.reset(layer)
@@ -43,19 +43,19 @@ class PretrainedMixin(PreTrainedModel):
 
     @classmethod
     def from_base(cls, base: str | Path, config: SharedLLMConfig | Preset = "instruction", **kwargs: Any) -> Self:
-        """Add an untrained injection to a base model: until it is trained, it changes nothing.
+        """Add an untrained injection to a base model; it has no effect until trained.
 
         Args:
             base: folder or hub id of a Llama, Mistral, Qwen2 or Qwen3 checkpoint in safetensors.
-            config: the numbers of the method, or the name of a preset, scaled to the base's depth.
-            kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
+            config: the configuration of the method, or the name of a preset, scaled to the base's depth.
+            kwargs: passed to transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
 
         Raises:
-            CheckpointError: not a checkpoint, or one that has an injection already.
-            UnsupportedBaseError: a family or kind of RoPE that is not supported.
-            ConfigError: numbers that do not fit the base.
+            CheckpointError: not a checkpoint, or one that already has an injection.
+            UnsupportedBaseError: an unsupported family or kind of RoPE.
+            ConfigError: a configuration that does not fit the base.
         """
-        return _returned(*cls._load_base(base, config, **kwargs), kwargs)
+        return _with_loading_info(*cls._load_base(base, config, **kwargs), kwargs)
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *args: Any, base: str | Path | None = None, **kwargs: Any) -> Self:
@@ -63,12 +63,12 @@ class PretrainedMixin(PreTrainedModel):
 
         Args:
             name: folder or hub id.
-            base: for an adapter, where its base model is now, if not where it was when the adapter was saved.
-            args, kwargs: of transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
+            base: location of an adapter's base model, if it has moved since the adapter was saved.
+            args, kwargs: passed to transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …).
 
         Raises:
-            CheckpointError: not a checkpoint of this library, an incomplete or damaged one, or a base model with other
-                weights than the adapter's.
+            CheckpointError: not a checkpoint of this library, an incomplete or damaged one, or a base model whose
+                weights are not those the adapter was made for.
         """
         folder = checkpoint.checkpoint_folder(name, **kwargs)
         if (kind := checkpoint.model_type(folder)) != SharedLLMModelConfig.model_type:
@@ -78,7 +78,7 @@ class PretrainedMixin(PreTrainedModel):
             )
         saved = _saved_config(folder)
         if checkpoint.has_adapter(folder):
-            return _returned(*cls._load_adapter(folder, saved, base, **kwargs), kwargs)
+            return _with_loading_info(*cls._load_adapter(folder, saved, base, **kwargs), kwargs)
         if base is not None:
             raise CheckpointError(
                 f"{name} is a full checkpoint and needs no base",
@@ -86,7 +86,7 @@ class PretrainedMixin(PreTrainedModel):
             )
         model, info = cls._load(folder, *args, **kwargs)
         checkpoint.check_names(folder, [name for name in model.state_dict() if name.startswith("injection.")])
-        return _returned(model, info, kwargs)
+        return _with_loading_info(model, info, kwargs)
 
     @classmethod
     def _load_base(
@@ -119,30 +119,30 @@ class PretrainedMixin(PreTrainedModel):
         cls, folder: Path, saved: SharedLLMModelConfig, base: str | Path | None, **kwargs: Any
     ) -> tuple[Self, dict[str, Any]]:
         adapter = checkpoint.read_adapter(folder)
-        given = kwargs.pop("config", None) or saved  # AutoModelForCausalLM puts what it was asked for into `config`
-        where = str(base or given.base)
-        loading = checkpoint.for_another_repository(kwargs)
-        if where == saved.base and saved.base_revision:
+        config = kwargs.pop("config", None) or saved  # AutoModelForCausalLM passes overrides in `config`
+        location = str(base or config.base)
+        loading = checkpoint.drop_repository_arguments(kwargs)
+        if location == saved.base and saved.base_revision:
             loading["revision"] = saved.base_revision
         try:
-            base_folder = checkpoint.checkpoint_folder(where, **loading)
+            base_folder = checkpoint.checkpoint_folder(location, **loading)
         except CheckpointError as error:
             raise CheckpointError(
                 f"the adapter's base model: {error.what}",
                 limit=error.limit,
-                remedy=[*error.remedies, f"say where it is now with {setting('base')}=…"],
+                remedy=[*error.remedies, f"give its location as {setting('base')}=…"],
             ) from error
         if (fingerprint := checkpoint.weights_fingerprint(base_folder)) != adapter.base_fingerprint:
             raise CheckpointError(
                 f"the adapter in {folder} belongs to a base model with weights "
-                f"{adapter.base_fingerprint}, and {where} has {fingerprint}",
+                f"{adapter.base_fingerprint}, and {location} has {fingerprint}",
                 remedy=f"give that base model with {setting('base')}=…",
             )
         tensors = checkpoint.read_adapter_tensors(folder, adapter)
         loading.setdefault("dtype", saved.dtype)
-        if given._attn_implementation:
-            loading.setdefault("attn_implementation", given._attn_implementation)
-        model, info = cls._load_base(where, saved.method, **loading)
+        if config._attn_implementation:
+            loading.setdefault("attn_implementation", config._attn_implementation)
+        model, info = cls._load_base(location, saved.method, **loading)
         own = model.state_dict()
         for name, tensor in tensors.items():
             if name not in own or own[name].shape != tensor.shape:
@@ -158,16 +158,16 @@ class PretrainedMixin(PreTrainedModel):
     def _load(cls, folder: Path, *args: Any, **kwargs: Any) -> tuple[Self, dict[str, Any]]:
         checkpoint.check_weights(folder)
         if isinstance(devices := kwargs.get("device_map"), dict):
-            injected = [f"model.layers.{i}" for i in range(_num_injected(folder, kwargs))]
+            injected = [f"model.layers.{i}" for i in range(_num_injected_layers(folder, kwargs))]
             if any(
                 devices.get(name) == "disk"
                 for name in ("", "model", "model.embed_tokens", "model.layers", "injection", *injected)
             ):
-                raise _offloaded()
-        kwargs = checkpoint.without_hub_arguments(kwargs) | {
+                raise _offloading_error()
+        kwargs = checkpoint.drop_hub_arguments(kwargs) | {
             "output_loading_info": True,
             "use_safetensors": True,
-            "ignore_mismatched_sizes": True,  # said below, in our words
+            "ignore_mismatched_sizes": True,  # reported below as CheckpointError
         }
         try:
             model, info = super().from_pretrained(folder, *args, **kwargs)
@@ -188,66 +188,66 @@ class PretrainedMixin(PreTrainedModel):
                 remedy="copy the checkpoint again",
             )
         if any(weight.is_meta for part in (model.injection, *model.lower_model.layers) for weight in part.parameters()):
-            raise _offloaded()
+            raise _offloading_error()
         return model, info
 
     # ---------------------------------------------------------------------------------------------- saving
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
-        """Save a full checkpoint, as transformers does. An adapter that was there would shadow it, and is removed."""
+        """Save a full checkpoint as transformers does, and delete an adapter in the folder, which would shadow it."""
         super().save_pretrained(save_directory, **kwargs)
         checkpoint.remove_adapter(Path(save_directory))
 
     def save_adapter(
         self, folder: str | Path, base: str | Path | None = None, max_shard_size: str = "5GB", **kwargs: Any
     ) -> None:
-        """Save what was added to the base model: the injection, and upper layers that differ from the base's.
+        """Save the injection, and those upper layers that differ from the base model's.
 
         Args:
-            folder: where to; made if it is not there.
-            base: the base model, if not where `from_base` found it.
-            max_shard_size: of a file of weights.
-            kwargs: of the hub (`cache_dir`, `token`, …), where the base is a hub id.
+            folder: the target folder; created if missing.
+            base: location of the base model, if it has moved since `from_base`.
+            max_shard_size: maximum size of a file of weights.
+            kwargs: hub arguments (`cache_dir`, `token`, …), if the base is a hub id.
 
         Raises:
-            CheckpointError: the base model cannot be found, bottom layers, embeddings or head were trained too, or the
-                folder holds another checkpoint.
+            CheckpointError: the base model was not found; bottom layers, embeddings or head differ from its own; or the
+                folder has another checkpoint.
         """
-        where = base or self.config.base
-        if where is None:
+        location = base or self.config.base
+        if location is None:
             raise CheckpointError(
                 "an adapter needs its base model, which is not known here",
                 remedy=f"give {setting('base')}=…",
             )
         if base is None and self.config.base_revision:
             kwargs.setdefault("revision", self.config.base_revision)
-        base_folder = checkpoint.checkpoint_folder(where, **kwargs)
+        base_folder = checkpoint.checkpoint_folder(location, **kwargs)
         state = self.state_dict()
-        tuned = set(checkpoint.tensors_that_differ(state, base_folder))
+        changed = set(checkpoint.changed_tensors(state, base_folder))
         layers = range(len(self.injection), self.config.text_config.num_hidden_layers)
         upper = tuple(f"model.layers.{layer}." for layer in layers)
-        if outside := sorted(name for name in tuned if not name.startswith(upper)):
+        if outside := sorted(name for name in changed if not name.startswith(upper)):
             raise CheckpointError(
-                f"{outside[0]} differs from the base model in {where}, and an adapter holds only the "
+                f"{outside[0]} differs from the base model in {location}, and an adapter holds only the "
                 "injection and upper layers",
                 remedy="save everything with save_pretrained",
             )
-        tensors = {name: state[name] for name in state if name.startswith("injection.") or name in tuned}
+        tensors = {name: state[name] for name in state if name.startswith("injection.") or name in changed}
         config = copy.deepcopy(self.config)
-        config.base = str(Path(where).resolve() if Path(where).is_dir() else where)
+        config.base = str(Path(location).resolve() if Path(location).is_dir() else location)
         config.base_revision = kwargs.get("revision")
         config.dtype = self.dtype
         fingerprint = checkpoint.weights_fingerprint(base_folder)
         checkpoint.write_adapter(Path(folder), config, tensors, fingerprint, max_shard_size)
 
 
-def _num_injected(folder: Path, kwargs: dict[str, Any]) -> int:
+def _num_injected_layers(folder: Path, kwargs: dict[str, Any]) -> int:
     config = kwargs.get("config") or SharedLLMModelConfig.from_pretrained(folder)
     injected: int = config.method.injection_layers
     return injected
 
 
-def _returned(model: Any, info: dict[str, Any], kwargs: dict[str, Any]) -> Any:
+def _with_loading_info(model: Any, info: dict[str, Any], kwargs: dict[str, Any]) -> Any:
     return (model, info) if kwargs.get("output_loading_info") else model
 
 
@@ -271,12 +271,12 @@ def _preset(name: str, num_layers: int) -> SharedLLMConfig:
     if name == "instruction":
         return SharedLLMConfig.instruction(num_layers)
     raise ConfigError(
-        f"config={name!r} is no preset",
+        f"config={name!r} is not a preset",
         remedy="use 'language_modelling', 'instruction' or a SharedLLMConfig",
     )
 
 
-def _offloaded() -> CheckpointError:
+def _offloading_error() -> CheckpointError:
     return CheckpointError(
         "device_map keeps injected layers off the devices, and they are needed to read past context",
         remedy="place embeddings, the injected layers and injection on devices",

@@ -1,6 +1,7 @@
 """Selection vectors v(x): the hidden state of a node after the first decoder layer and the final norm.
 
-The paper takes the last token's, so only that token's query and MLP run; the policy `pooled` takes the mean of all.
+The paper takes the last token's, so only that token's query and MLP are computed; the policy `pooled` takes the mean
+over all tokens.
 """
 
 from typing import Any
@@ -21,7 +22,7 @@ __all__ = ["last_vectors", "mean_vectors"]
 
 
 def last_vectors(backbone: Any, ids_NL: Tensor) -> Tensor:
-    """Selection vectors [N, E] of nodes of equal length: their last token's.
+    """Compute selection vectors [N, E] of nodes of equal length from their last tokens.
 
     Args:
         backbone: the base model without its head.
@@ -47,12 +48,12 @@ def last_vectors(backbone: Any, ids_NL: Tensor) -> Tensor:
 
 
 def mean_vectors(backbone: Any, ids_NL: Tensor, *, full: bool) -> Tensor:
-    """Selection vectors [N, E] of nodes of equal length: the mean over their tokens.
+    """Compute selection vectors [N, E] of nodes of equal length as the mean over their tokens.
 
     Args:
         backbone: the base model without its head.
         ids_NL: ids of the nodes.
-        full: each token sees its whole node, and not only the tokens before it.
+        full: each token attends to its whole node; otherwise attention is causal.
     """
     layer = backbone.layers[0]
     hidden_NLE = backbone.embed_tokens(ids_NL).to(device_of(layer))

@@ -1,4 +1,4 @@
-"""Which nodes a question retains: the policy interface, and the choice over the trees of all chunks.
+"""Selection of the nodes that a question retains: the policy interface, and the search over the trees of all chunks.
 
-Works on token ids and selection vectors; knows no states, no cache and no text.
+Works on token ids and selection vectors; independent of KV states, caches and text.
 """

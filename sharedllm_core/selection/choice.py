@@ -1,7 +1,7 @@
-"""The first step of reading: select the nodes that a question retains of each chunk.
+"""The first pipeline step: select the nodes that a question retains of each chunk.
 
-Brings together the tree's rules, the selection policy and the chunks' token ids. Knows no states: which of them are in
-a cache, and who encodes the others, is decided by the steps that follow.
+Combines the rules of context trees, the selection policy and the chunks' token ids. Independent of KV states: fetching
+and encoding them are the next steps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ __all__ = ["VectorsOf", "nodes_of", "select", "select_for_rows", "sentence_start
 
 # Suffixes: P pairs, E hidden size.
 
-#: Given pairs by the number of their chunk, returns the halves' selection vectors [P, 2, E].
+#: Takes pairs by the number of their chunk; returns the halves' selection vectors [P, 2, E].
 VectorsOf = Callable[[Mapping[int, Pair]], Tensor]
 
 
@@ -44,14 +44,14 @@ def select_for_rows(
     vectors_of: VectorsOf | None = None,
     noise: Callable[[], float] | None = None,
 ) -> list[list[Node]]:
-    """Select the nodes to retain of each chunk, of one question or of the rows of a batch.
+    """Select the nodes to retain of each chunk, for one question or for the rows of a batch.
 
     Args:
-        method: the numbers of the method.
-        chunks: ids [l] of each chunk, none empty. With scope `"past"` all of a question's: they share one budget.
-        queries: the query of each chunk. Chunks whose query is the same object belong to one row.
+        method: the configuration of the method.
+        chunks: ids [l] of each chunk, none empty. With scope `"past"`, all chunks of a question: they share one budget.
+        queries: the query of each chunk. Chunks with the same query object belong to one row.
         vectors_of: computes selection vectors; only policies that compare vectors call it.
-        noise: of split points, see `retained_nodes`; with scope `"past"` there is none.
+        noise: draws the noise of split points, see `retained_nodes`; unused with scope `"past"`.
     """
     policy = load_policy(method.policy)
     rows = _rows(chunks, queries)
@@ -83,16 +83,16 @@ class _Row:
     def compare(
         self, policy: SelectionPolicy, pairs: Mapping[int, Pair], vectors_P2E: Tensor | None
     ) -> list[tuple[int, bool]]:
-        """Return for each of this row's pairs the number of its chunk, and whether the right half is selected."""
-        own = {at: pairs[number] for at, number in enumerate(self.numbers) if number in pairs}
+        """Return the chunk number of each of this row's pairs, and whether the right half is selected."""
+        own = {index: pairs[number] for index, number in enumerate(self.numbers) if number in pairs}
         if vectors_P2E is not None and len(own) < len(pairs):
-            place = {number: index for index, number in enumerate(pairs)}
-            vectors_P2E = vectors_P2E[[place[self.numbers[at]] for at in own]]
+            rows = {number: row for row, number in enumerate(pairs)}
+            vectors_P2E = vectors_P2E[[rows[self.numbers[index]] for index in own]]
         right = policy.selects_right(Halves(own, self.chunks, vectors_P2E), self.query)
-        return [(self.numbers[at], is_right) for at, is_right in zip(own, right, strict=True)]
+        return [(self.numbers[index], is_right) for index, is_right in zip(own, right, strict=True)]
 
     def select_best(self, policy: SelectionPolicy, method: SharedLLMConfig) -> dict[int, list[Node]]:
-        """Best-first search over this row's trees, by the number of the chunk."""
+        """Search this row's trees best-first; return the retained nodes by the number of the chunk."""
         best = best_nodes(
             [tree_of(chunk, method) for chunk in self.chunks],
             policy.scores(self.chunks, self.query),
@@ -117,14 +117,14 @@ def _rows(chunks: Sequence[Tensor], queries: Sequence[Query | None]) -> list[_Ro
 
 
 def nodes_of(chunk: Tensor, method: SharedLLMConfig) -> tuple[Node, ...]:
-    """Every node of a chunk that some question retains."""
+    """Return every node of a chunk that a question may retain."""
     return tree_of(chunk, method).retainable(root=method.scope == "past")
 
 
 def tree_of(chunk: Tensor, method: SharedLLMConfig) -> WholeTree:
-    """The whole tree of a chunk."""
+    """Return the whole tree of a chunk."""
     after, before = method.sentence_tokens
-    # Called for every chunk by every question. Without borders all chunks of a length have the same tree.
+    # Called for every chunk of every question, so trees are cached. Without borders, equal lengths share one tree.
     ids = chunk.to("cpu", torch.int32).numpy().tobytes() if after else None
     return _tree(len(chunk), method.tree_depth, method.min_node_tokens, ids, after, before)
 
@@ -138,7 +138,7 @@ def _tree(
 
 
 def sentence_starts(ids: Tensor, method: SharedLLMConfig) -> Borders:
-    """The positions behind a token of `split_after` that are before one of `split_before`, ascending."""
+    """Return the positions between a token of `split_after` and one of `split_before`, ascending."""
     after, before = method.sentence_tokens
     return _starts(ids.cpu().numpy(), after, before) if after else []
 
@@ -147,8 +147,8 @@ def _starts(numbers: np.ndarray, after: frozenset[int], before: frozenset[int]) 
     is_start = _token_set(after).has(numbers[:-1])
     if before:
         is_start &= _token_set(before).has(numbers[1:])
-    places: list[int] = (is_start.nonzero()[0] + 1).tolist()
-    return places
+    positions: list[int] = (is_start.nonzero()[0] + 1).tolist()
+    return positions
 
 
 _token_set = lru_cache(maxsize=16)(TokenSet)

@@ -1,4 +1,4 @@
-"""The interface of a selection policy (π in the paper, section 3.2), and what a policy may look at."""
+"""The interface of a selection policy (π in the paper, section 3.2), and its inputs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from ..method.context_tree import Pair
 
 __all__ = ["Halves", "Pooling", "Query", "SelectionPolicy", "load_policy"]
 
-#: Which hidden states of a node make its selection vector: the last token's, or the mean over all tokens.
+#: How hidden states are pooled into a node's selection vector: the last token's, or the mean over all tokens.
 Pooling = Literal["last", "mean"]
 
 
 @dataclass(frozen=True)
 class Query:
-    """The question, as policies compare nodes with it.
+    """The features of a question that policies compare nodes with.
 
     Attributes:
         vector: v(query) [hidden size], for policies that compare vectors.
-        weights: of the query's features, for policies that compare tokens; see `SelectionPolicy.weights`.
+        weights: weights of the query's token features, for policies that compare tokens; see `SelectionPolicy.weights`.
     """
 
     vector: Tensor | None = None
@@ -32,7 +32,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Halves:
-    """Halves to choose between: one pair for each of some chunks, all of one level.
+    """Pairs of halves to choose between: one pair per chunk, all of one level.
 
     Attributes:
         pairs: the left and the right half, by the number of their chunk.
@@ -46,9 +46,9 @@ class Halves:
 
 
 class SelectionPolicy(ABC):
-    """Decides, for pairs of halves, which one is split further."""
+    """Decides for each pair of halves which one is split further."""
 
-    #: Whether the policy looks at the query; one that does not needs neither a query nor selection vectors.
+    #: Whether the policy uses the query; one that does not needs neither a query nor selection vectors.
     needs_query: ClassVar[bool]
     #: How the vectors that the policy compares are pooled; `None` for a policy that compares none.
     pooling: ClassVar[Pooling | None] = None
@@ -56,29 +56,29 @@ class SelectionPolicy(ABC):
     def weights(self, query_ids: Tensor, chunks: Sequence[Tensor]) -> dict[tuple[int, ...], float]:
         """Weigh the features of the query's tokens over all chunks of the past context; by default no features.
 
-        Called once per question, so that all chunks are compared by one measure.
+        Called once per question, so that scores are comparable between chunks.
         """
         return {}
 
     def scores(self, chunks: Sequence[Tensor], query: Query | None) -> Scores:
         """Return a function that scores nodes of any chunk for the query.
 
-        Only for policies whose scores are comparable between chunks; the configuration has checked that this is one.
+        Only for policies whose scores are comparable between chunks; the configuration checks this.
         """
-        raise NotImplementedError(f"{type(self).__module__} compares only halves of one node")
+        raise NotImplementedError(f"{type(self).__module__} compares only the halves of one node")
 
     @abstractmethod
     def selects_right(self, halves: Halves, query: Query | None) -> list[bool]:
         """Return for each pair, in the order of `halves.pairs`, whether the right half is selected.
 
         Args:
-            halves: the pairs, and what they can be compared by.
-            query: what they are compared with; `None` for a policy that needs no query.
+            halves: the pairs, with their token ids and selection vectors.
+            query: the question's features; `None` for a policy that needs no query.
         """
 
 
 def load_policy(name: str) -> SelectionPolicy:
-    """Load the policy that `SharedLLMConfig.policy` names; the configuration has checked that it exists."""
+    """Load a policy by its name in `SharedLLMConfig.policy`; the configuration checks that it exists."""
     policy = import_module(f"{__package__}.policies.{name}").Policy()
-    assert isinstance(policy, SelectionPolicy), f"selection/policies/{name}.py: Policy is no SelectionPolicy"
+    assert isinstance(policy, SelectionPolicy), f"selection/policies/{name}.py: Policy is not a SelectionPolicy"
     return policy

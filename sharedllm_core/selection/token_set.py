@@ -1,4 +1,4 @@
-"""A set of token ids that many tokens at once are looked up in."""
+"""A set of token ids with vectorised membership tests."""
 
 from collections.abc import Iterable
 
@@ -8,18 +8,18 @@ __all__ = ["TokenSet"]
 
 
 class TokenSet:
-    """Token ids, 0 or more each.
+    """A set of token ids.
 
     Args:
-        tokens: the ids; there may be none.
+        tokens: the ids, not negative; may be empty.
     """
 
     def __init__(self, tokens: Iterable[int]) -> None:
         ids = list(tokens)
-        # The last place of the table stands for all ids beyond it, none of which is in the set.
-        self._is_in = np.zeros(max(ids, default=0) + 2, dtype=bool)
-        self._is_in[ids] = True
+        # The last entry is False and stands for all larger ids.
+        self._is_member = np.zeros(max(ids, default=0) + 2, dtype=bool)
+        self._is_member[ids] = True
 
     def has(self, ids: np.ndarray) -> np.ndarray:
-        """For each of `ids` [l] whether it is in the set: booleans [l]."""
-        return self._is_in[np.minimum(ids, len(self._is_in) - 1)]
+        """Test each of `ids` [l] for membership: booleans [l]."""
+        return self._is_member[np.minimum(ids, len(self._is_member) - 1)]

@@ -98,7 +98,7 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
             seen += chance.sample(earlier, chance.randint(0, min(self.earlier_rows, len(earlier)))) if earlier else []
             past = row_past(seen_together, row, seen, self.random_chunk_positions, chance, own_last=self.own_last)
             if past is not None:
-                self._accepted.add(past)  # its states are this model's own, just made
+                self._verified_pasts.add(past)  # its states are this model's own, just made
             pasts.append(past)
         return pasts
 

@@ -29,12 +29,12 @@ QUESTION = tiny.ids(5)
     [
         ([5, 97], TokenIdError, "chunk 1 holds token id 97, but the vocabulary has ids 0 to 96"),
         ([5, -1], TokenIdError, "chunk 1 holds token id -1"),
-        (list(range(3, 36)), InputError, "chunk 1 has 33 tokens and a chunk holds chunk_tokens=32; cut the text"),
-        ([0.5, 1.0], InputError, "give 1-D whole token ids"),
+        (list(range(3, 36)), InputError, "chunk 1 has 33 tokens and the limit is chunk_tokens=32; cut the text"),
+        ([0.5, 1.0], InputError, "give 1-D integer token ids"),
         (torch.zeros(2, 3, dtype=torch.long), InputError, r"chunk 1 is a tensor of shape \(2, 3\)"),
-        ([True, False], InputError, "give 1-D whole token ids"),
-        ("some text", InputError, "chunk 1 is a str and not token ids; tokenise the text first"),
-        ([[3], [4, 5]], InputError, "chunk 1 is a list and not token ids"),
+        ([True, False], InputError, "give 1-D integer token ids"),
+        ("some text", InputError, "chunk 1 is a str, not token ids; tokenise the text first"),
+        ([[3], [4, 5]], InputError, "chunk 1 is a list, not token ids"),
     ],
 )
 def test_a_chunk_that_cannot_be_read_is_named(model, ids, error, message):
@@ -54,7 +54,7 @@ def test_a_chunk_that_cannot_be_read_is_named(model, ids, error, message):
 )
 def test_what_is_no_list_of_chunks_is_said_to_be_none(model, chunks, kind):
     for encode in (lambda given: model.encode_past_context(given, QUESTION), model.encode_nodes):
-        with pytest.raises(InputError, match=rf"chunks is {kind} and no list of chunks; give ids\.split"):
+        with pytest.raises(InputError, match=rf"chunks is {kind}, not a list of chunks; give ids\.split"):
             encode(chunks)
 
 
@@ -248,7 +248,7 @@ def test_a_rope_that_changes_with_length_is_refused(rope, bases, tmp_path):
 def test_more_injection_layers_than_layers_are_refused(bases):
     with pytest.raises(ConfigError, match="injection_layers=5, but the base model has 4 layers"):
         SharedLLMForCausalLM.from_base(bases("llama"), SharedLLMConfig(injection_layers=5))
-    with pytest.raises(ConfigError, match="config='best' is no preset"):
+    with pytest.raises(ConfigError, match="config='best' is not a preset"):
         SharedLLMForCausalLM.from_base(bases("llama"), "best")
 
 

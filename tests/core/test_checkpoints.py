@@ -106,7 +106,7 @@ def test_a_base_with_other_weights_is_refused(bases, tmp_path):
     ):
         SharedLLMForCausalLM.from_pretrained(tmp_path / "adapter", base=other)
     base.rename(tmp_path / "moved")
-    with pytest.raises(CheckpointError, match=r"the adapter's base model: .*say where it is now with base="):
+    with pytest.raises(CheckpointError, match=r"the adapter's base model: .*give its location as base="):
         SharedLLMForCausalLM.from_pretrained(tmp_path / "adapter")
     assert_same(SharedLLMForCausalLM.from_pretrained(tmp_path / "adapter", base=tmp_path / "moved").eval(), model)
 
@@ -296,7 +296,7 @@ def test_a_resized_vocabulary_is_saved_as_such(bases, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda values: values.pop("method"), "says nothing of 'method'"),
+        (lambda values: values.pop("method"), "has no 'method'"),
         (lambda values: values["text_config"].update(hidden_size=64), "have other shapes than its config.json says"),
         (lambda values: values["text_config"].update(model_type="none"), "cannot be used"),
     ],

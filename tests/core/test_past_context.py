@@ -127,7 +127,7 @@ def test_a_past_context_of_another_model_is_refused(bases, model, tmp_path):
         "different weights": tiny.untrained(tmp_path),
         "injection_layers=3": tiny.untrained(bases("llama"), replace(tiny.METHOD, injection_layers=3)),
         "key_positions=": tiny.untrained(bases("llama"), replace(tiny.METHOD, key_positions="local_plus_chunk")),
-        "heads have 16 numbers": tiny.untrained(bases("qwen3")),
+        "its head size is 16": tiny.untrained(bases("qwen3")),
         "RoPE parameters differ": tiny.untrained(with_other_rope(bases("llama"), tmp_path / "rope")),
         "sample_at=": tiny.untrained(bases("llama"), replace(tiny.METHOD, sample_at="interval_start")),
     }

@@ -36,7 +36,7 @@ def test_a_past_context_of_no_more_states_is_seen_as_ever(model):
 
 def test_states_made_before_it_was_set_are_still_known(model):
     past = model.encode_past_context(tiny.chunks(32), tiny.ids(5))
-    model._accepted.clear()
+    model._verified_pasts.clear()
     assert logits(model, past, sharpen_above=2).isfinite().all()
 
 

@@ -359,11 +359,11 @@ def test_evidence_can_be_left_out(engine, library):
 
 def test_scores_are_the_attention_beyond_what_an_unasked_question_draws(engine, library):
     read = engine.inspect(QUESTIONS[0], library, **ASKED)
-    prepared = engine._prepared([QUESTIONS[0]], [library], ASKED)
-    (row,) = prepared.write([lambda _: None], Event())
-    answer, prompt, past = torch.tensor(row.written.ids), row.prompt.ids, row.read.past
-    unasked = engine._answering.unasked
-    scores = state_scores(engine.model, prompt, answer, unasked, past)
+    prepared = engine._prepare([QUESTIONS[0]], [library], ASKED)
+    (row,) = prepared.generate([lambda _: None], Event())
+    answer, prompt, past = torch.tensor(row.decoded.ids), row.prompt.ids, row.read.past
+    empty = engine._answering.empty_prompt_ids
+    scores = state_scores(engine.model, prompt, answer, empty, past)
 
     def naive(ids, positions):
         """The attention to each state by a loop in float64."""
@@ -389,7 +389,7 @@ def test_scores_are_the_attention_beyond_what_an_unasked_question_draws(engine, 
         return total / (len(positions) * 4 * len(engine.model.injection))
 
     asked = naive(torch.cat((prompt, answer[:-1])), range(len(prompt) - 1, len(prompt) + len(answer) - 1))
-    expected = asked - naive(unasked, [len(unasked) - 1])
+    expected = asked - naive(empty, [len(empty) - 1])
     assert torch.allclose(scores.double(), expected, atol=1e-6)
     assert sum(node.score for part in read.documents for node in part.nodes) == pytest.approx(1, abs=0.02)
 

@@ -15,16 +15,16 @@ from tests import tiny_engine
 @pytest.fixture
 def without_half_precision(monkeypatch):
     """A CPU whose instructions know nothing of half precision, whatever this one is."""
-    monkeypatch.setattr(cpu_dtype, "multiplies", lambda dtype: dtype not in (torch.bfloat16, torch.float16))
+    monkeypatch.setattr(cpu_dtype, "has_native_matmul", lambda dtype: dtype not in (torch.bfloat16, torch.float16))
 
 
 def test_every_cpu_multiplies_in_float32():
-    assert cpu_dtype.multiplies(torch.float32)
-    assert isinstance(cpu_dtype.multiplies(torch.bfloat16), bool)
+    assert cpu_dtype.has_native_matmul(torch.float32)
+    assert isinstance(cpu_dtype.has_native_matmul(torch.bfloat16), bool)
 
 
 def test_the_packaged_model_computes_in_what_this_cpu_multiplies():
-    expected = torch.bfloat16 if cpu_dtype.multiplies(torch.bfloat16) else torch.float32
+    expected = torch.bfloat16 if cpu_dtype.has_native_matmul(torch.bfloat16) else torch.float32
     assert SharedLLMEngine.from_pretrained(cache=tiny_engine.memory_cache()).model.dtype == expected
 
 
@@ -48,12 +48,12 @@ def test_a_dtype_that_is_given_holds(device):
 @pytest.mark.usefixtures("without_half_precision")
 def test_weights_that_would_not_fit_stay_and_a_warning_says_so(caplog):
     with caplog.at_level(logging.WARNING, "sharedllm_core"):
-        assert cpu_dtype.computing_dtype(torch.bfloat16, 10**14) == torch.bfloat16
+        assert cpu_dtype.compute_dtype(torch.bfloat16, 10**14) == torch.bfloat16
     assert "no instructions for bfloat16" in caplog.text
     assert "dtype='float32'" in caplog.text
 
 
 def test_where_half_precision_is_multiplied_weights_stay_as_they_are(monkeypatch):
-    monkeypatch.setattr(cpu_dtype, "multiplies", lambda dtype: True)
-    assert cpu_dtype.computing_dtype(torch.bfloat16, 10**6) == torch.bfloat16
-    assert cpu_dtype.computing_dtype(torch.float32, 10**14) == torch.float32
+    monkeypatch.setattr(cpu_dtype, "has_native_matmul", lambda dtype: True)
+    assert cpu_dtype.compute_dtype(torch.bfloat16, 10**6) == torch.bfloat16
+    assert cpu_dtype.compute_dtype(torch.float32, 10**14) == torch.float32

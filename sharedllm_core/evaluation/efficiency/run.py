@@ -11,7 +11,7 @@ from typing import Any
 
 from ... import __version__
 from ...errors import SharedLLMError
-from ...model.lower_model import says_out_of_memory
+from ...model.lower_model import is_out_of_memory_message
 from ..machine import machine
 from .settings import EfficiencySettings
 from .worker import OUT_OF_MEMORY
@@ -103,7 +103,7 @@ class _Length:
             if said and process.returncode == 0 and "Warning" in said:
                 progress(said)
             return process.returncode
-        if says_out_of_memory(said) or "bad_alloc" in said:
+        if is_out_of_memory_message(said) or "bad_alloc" in said:
             return _KILLED
         last = {"what": (said.splitlines() or [f"exit status {process.returncode}"])[-1]}
         parts = self.refused or last

@@ -1,4 +1,4 @@
-"""Selection policies, one file each, named like the policy; `SharedLLMConfig(policy=…)` accepts the file names.
+"""Selection policies, one file each; `SharedLLMConfig(policy=…)` accepts the file names.
 
-A file holds a class `Policy`. Adding a file adds a policy.
+Each file defines a class `Policy`. Adding a file adds a policy.
 """

@@ -1,11 +1,11 @@
-"""The half that is more similar to the query on the whole, not by its last token alone (beyond the paper).
+"""Select the half whose mean vector is more similar to the query (beyond the paper).
 
-As `similarity`, but v(x) is the mean over all tokens of x, of their hidden states after the first decoder layer and the
-final norm. The last token of a half is often a word in the middle of a sentence; the mean knows all of them.
+Like `similarity`, but v(x) is the mean over all tokens of x of their hidden states after the first decoder layer and
+the final norm. The last token of a half is often a word in the middle of a sentence; the mean covers all tokens.
 """
 
 from ..policy import Halves, Query, SelectionPolicy
-from ._cosine import closer_is_right
+from ._cosine import more_similar_is_right
 
 __all__ = ["Policy"]
 
@@ -18,4 +18,4 @@ class Policy(SelectionPolicy):
 
     def selects_right(self, halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`. Ties go left."""
-        return closer_is_right(halves, query)
+        return more_similar_is_right(halves, query)

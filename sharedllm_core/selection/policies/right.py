@@ -1,4 +1,4 @@
-"""Always the right half: the most recent text finest, the Λ shape of language modelling."""
+"""Always select the right half, so the most recent text is finest: the Λ shape of language modelling."""
 
 from ..policy import Halves, Query, SelectionPolicy
 

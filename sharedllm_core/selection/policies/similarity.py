@@ -1,7 +1,7 @@
-"""The half that is more similar to the query, by the cosine of selection vectors (the paper's policy for questions)."""
+"""Select the half whose selection vector is more similar to the query's (the paper's policy for questions)."""
 
 from ..policy import Halves, Query, SelectionPolicy
-from ._cosine import closer_is_right
+from ._cosine import more_similar_is_right
 
 __all__ = ["Policy"]
 
@@ -14,4 +14,4 @@ class Policy(SelectionPolicy):
 
     def selects_right(self, halves: Halves, query: Query | None) -> list[bool]:
         """See `SelectionPolicy`. Ties go left."""
-        return closer_is_right(halves, query)
+        return more_similar_is_right(halves, query)

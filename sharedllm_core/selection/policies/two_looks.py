@@ -1,12 +1,12 @@
-"""As `lexical`, and a second look for what the best place found names in its turn (beyond the paper).
+"""Like `lexical`, with a second pass for the names that occur in the best match (beyond the paper).
 
-"Where was the captain of the Patient Vulture born?" has words of the sentence that names the captain, and none that
-the sentence on the captain's birth must have. So runs of three tokens of the place that the question finds best are
-looked for as well, outside that place: names are such runs, and where they stand again, more is said of what they
-name. A half scores what it scores for the better one of the two looks, each as a share of the best place's score; the
-second counts a little less.
+"Where was the captain of the Patient Vulture born?" shares words with the sentence that names the captain, but not with
+the sentence on the captain's birth. The second pass therefore searches for the token trigrams of the best matching
+windows in the rest of the past context: names are such trigrams, and where they recur there is more information on what
+they name. A half's score is the higher one of its two passes, each relative to the best window's score; the second pass
+counts slightly less.
 
-It runs no model, and needs nothing of a cached tree but its token ids.
+Runs no model, and needs only the token ids of a cached tree.
 """
 
 from collections import Counter
@@ -20,117 +20,129 @@ from ...method.context_tree import Node
 from ..policy import Query
 from ..token_set import TokenSet
 from . import lexical
-from .lexical import Feature, FoundWeights, Hit, of_nodes, rarity
+from .lexical import Feature, FeatureIndex, Hit, idf, score_nodes
 
 __all__ = ["Policy"]
 
-_STEP = 32  # tokens; a place is two steps long
-_PLACES = 2  # that are looked at a second time
-_AS_GOOD = 0.9  # share of the best place's score that the second must have
-_RARE = 0.5  # share of the greatest weight; around such features of a place its names are looked for …
-_AROUND = 12  # … so many tokens before and behind
-_ALIKE = 0.25  # share of the best place's score; what such places say as well are wordings, and no names
-_RUN = 3  # tokens
-_SECOND = 0.8  # what the best half of the second look scores, when that of the first scores 1
+_STRIDE = 32  # tokens; a window is two strides long
+_NUM_WINDOWS = 2  # best windows that the second pass starts from
+_MIN_WINDOW_SHARE = 0.9  # of the best window's score that the other windows must reach
+_MIN_WEIGHT_SHARE = 0.5  # of the highest weight in a window; features above it are rare ones
+_MARGIN = 12  # tokens before and after the rare features that are searched for names
+_SIMILAR_SHARE = 0.25  # of the best window's score; trigrams that recur in such windows are wording, not names
+_NAME_TOKENS = 3
+_SECOND_PASS_WEIGHT = 0.8  # score of the best window in the second pass, relative to 1 in the first
 
 
 class Policy(lexical.Policy):
     """`two_looks`."""
 
-    def weights(self, query_ids: Tensor, chunks: Sequence[Tensor]) -> "_TwoLooks":
-        """See `SelectionPolicy`: of the query's features as for `lexical`; the second look stands beside."""
-        return _TwoLooks(super().weights(query_ids, chunks), chunks)
+    def weights(self, query_ids: Tensor, chunks: Sequence[Tensor]) -> "_TwoPassIndex":
+        """See `SelectionPolicy`: the weights are those of `lexical`; the second pass's are kept with them."""
+        return _TwoPassIndex(super().weights(query_ids, chunks), chunks)
 
     def scores(self, chunks: Sequence[Tensor], query: Query | None) -> Scores:
         """See `SelectionPolicy`."""
-        assert query is not None, "the model has checked that there is a query"
-        looks = query.weights
-        assert isinstance(looks, _TwoLooks), "the weights are this policy's own"
-        first = super().scores(chunks, query)
+        assert query is not None, "the model checks that there is a query"
+        index = query.weights
+        assert isinstance(index, _TwoPassIndex), "the weights are from this policy"
+        first_pass = super().scores(chunks, query)
 
         def scores(chunk: int, nodes: Sequence[Node]) -> list[float]:
-            of_second = looks.second(chunk, nodes)
-            return [max(one / looks.best, other) for one, other in zip(first(chunk, nodes), of_second, strict=True)]
+            second_pass = index.second_pass_scores(chunk, nodes)
+            return [
+                max(first / index.best_score, second)
+                for first, second in zip(first_pass(chunk, nodes), second_pass, strict=True)
+            ]
 
         return scores
 
 
-class _TwoLooks(FoundWeights):
-    """Weights of the question's features, and of the runs of the places that it finds best.
+class _TwoPassIndex(FeatureIndex):
+    """Weights of the question's features, and of the names in the best matching windows.
 
     Attributes:
-        best: the best place's score.
+        best_score: the best window's score in the first pass.
     """
 
-    def __init__(self, first: FoundWeights, chunks: Sequence[Tensor]) -> None:
-        super().__init__(first)
-        self.found = first.found  # of the same features
-        of_places = {
+    def __init__(self, first_pass: FeatureIndex, chunks: Sequence[Tensor]) -> None:
+        super().__init__(first_pass)
+        self.hits_by_id = first_pass.hits_by_id  # of the same features
+        windows = {
             (number, start): score
             for number, chunk in enumerate(chunks)
-            for start, score in _of_places(self.hits(chunk), self)
+            for start, score in _window_scores(self.hits(chunk), self)
         }
-        self.best = max(of_places.values(), default=1.0)
-        order = sorted(of_places, key=lambda place: (-of_places[place], place))[:_PLACES]
-        looked_at = [place for place in order if of_places[place] >= _AS_GOOD * self.best]
-        spans = [(number, *self._span(chunks[number], start)) for number, start in looked_at]
-        alike = {place for place, score in of_places.items() if score >= _ALIKE * self.best}
-        self._hits = self._names(chunks, spans, alike)
-        counts = Counter(run for hits in self._hits for run in {run for _, _, run in hits})
-        self._weights = {run: rarity(len(chunks), count) for run, count in counts.items()}
-        elsewhere = (score for hits in self._hits for _, score in _of_places(hits, self._weights))
-        self._best_again = max(elsewhere, default=1.0)
+        self.best_score = max(windows.values(), default=1.0)
+        best = sorted(windows, key=lambda window: (-windows[window], window))[:_NUM_WINDOWS]
+        best = [window for window in best if windows[window] >= _MIN_WINDOW_SHARE * self.best_score]
+        spans = [(number, *self._name_span(chunks[number], start)) for number, start in best]
+        similar = {window for window, score in windows.items() if score >= _SIMILAR_SHARE * self.best_score}
+        self._name_hits = self._find_names(chunks, spans, similar)
+        frequency = Counter(name for hits in self._name_hits for name in {name for _, _, name in hits})
+        self._name_weights = {name: idf(len(chunks), count) for name, count in frequency.items()}
+        second_pass = (score for hits in self._name_hits for _, score in _window_scores(hits, self._name_weights))
+        self._best_second_score = max(second_pass, default=1.0)
 
-    def second(self, chunk: int, nodes: Sequence[Node]) -> list[float]:
-        """What nodes of the chunk with a number score in the second look."""
-        return [_SECOND * score / self._best_again for score in of_nodes(self._weights, self._hits[chunk], nodes)]
+    def second_pass_scores(self, chunk: int, nodes: Sequence[Node]) -> list[float]:
+        """Score nodes of a chunk, given by its number, by the names in them."""
+        scores = score_nodes(self._name_weights, self._name_hits[chunk], nodes)
+        return [_SECOND_PASS_WEIGHT * score / self._best_second_score for score in scores]
 
-    def _span(self, chunk: Tensor, start: int) -> tuple[int, int]:
-        """What stands around the rare features of a place."""
-        inside = [hit for hit in self.hits(chunk) if start <= hit[0] < start + 2 * _STEP]
-        rare = _RARE * max(self[feature] for _, _, feature in inside)
-        firsts = [first for first, _, feature in inside if self[feature] >= rare]
-        return max(0, min(firsts) - _AROUND), min(len(chunk), max(firsts) + 1 + _AROUND)
+    def _name_span(self, chunk: Tensor, start: int) -> tuple[int, int]:
+        """Return the tokens around the rare features of a window, start and end."""
+        inside = [hit for hit in self.hits(chunk) if start <= hit[0] < start + 2 * _STRIDE]
+        min_weight = _MIN_WEIGHT_SHARE * max(self[feature] for _, _, feature in inside)
+        firsts = [first for first, _, feature in inside if self[feature] >= min_weight]
+        return max(0, min(firsts) - _MARGIN), min(len(chunk), max(firsts) + 1 + _MARGIN)
 
-    def _names(
-        self, chunks: Sequence[Tensor], spans: Sequence[tuple[int, int, int]], alike: Container[tuple[int, int]]
+    def _find_names(
+        self, chunks: Sequence[Tensor], spans: Sequence[tuple[int, int, int]], similar: Container[tuple[int, int]]
     ) -> list[list[Hit]]:
-        """Where the runs of the spans stand outside them, of each chunk."""
-        runs: set[Feature] = set()
+        """Find, for each chunk, the occurrences of the spans' trigrams outside the spans.
+
+        Args:
+            chunks: ids of each.
+            spans: number of the chunk, start and end of each span.
+            similar: number of the chunk and start of windows whose trigrams are wording, not names.
+        """
+        names: set[Feature] = set()
         for number, start, end in spans:
             ids = chunks[number][start:end].tolist()
-            runs |= {tuple(ids[place : place + _RUN]) for place in range(len(ids) - _RUN + 1)}
-        # What the question says itself is found by the first look.
-        runs = {run for run in runs if not all(pair in self for pair in pairwise(run))}
-        tokens = TokenSet(token for run in runs for token in run)
+            names |= {tuple(ids[at : at + _NAME_TOKENS]) for at in range(len(ids) - _NAME_TOKENS + 1)}
+        # The first pass finds those that the question contains.
+        names = {name for name in names if not all(bigram in self for bigram in pairwise(name))}
+        tokens = TokenSet(token for name in names for token in name)
         outside: list[list[Hit]] = []
         for number, chunk in enumerate(chunks):
-            own = [(start, end) for its, start, end in spans if its == number]
-            hits = _hits(chunk, runs, tokens)
-            outside.append([hit for hit in hits if not any(start - _RUN < hit[0] < end for start, end in own)])
-        wordings = {
-            run
+            own_spans = [(start, end) for chunk_number, start, end in spans if chunk_number == number]
+            hits = _find_trigrams(chunk, names, tokens)
+            outside.append(
+                [hit for hit in hits if not any(start - _NAME_TOKENS < hit[0] < end for start, end in own_spans)]
+            )
+        wording = {
+            name
             for number, hits in enumerate(outside)
-            for first, _, run in hits
-            if (number, first // _STEP * _STEP) in alike
+            for first, _, name in hits
+            if (number, first // _STRIDE * _STRIDE) in similar
         }
-        return [[hit for hit in hits if hit[2] not in wordings] for hits in outside]
+        return [[hit for hit in hits if hit[2] not in wording] for hits in outside]
 
 
-def _hits(chunk: Tensor, runs: Container[Feature], tokens: TokenSet) -> list[Hit]:
-    """Every place of a chunk where a run stands."""
+def _find_trigrams(chunk: Tensor, trigrams: Container[Feature], tokens: TokenSet) -> list[Hit]:
+    """Find every occurrence of some trigrams in a chunk; `tokens` are all tokens in them."""
     ids = chunk.cpu().numpy()
     known = tokens.has(ids)
     starts = (known[:-2] & known[1:-1] & known[2:]).nonzero()[0].tolist()
-    of_starts = ((start, tuple(ids[start : start + _RUN].tolist())) for start in starts)
-    return [(start, start + _RUN, run) for start, run in of_starts if run in runs]
+    candidates = ((start, tuple(ids[start : start + _NAME_TOKENS].tolist())) for start in starts)
+    return [(start, start + _NAME_TOKENS, trigram) for start, trigram in candidates if trigram in trigrams]
 
 
-def _of_places(hits: Sequence[Hit], weights: Mapping[Feature, float]) -> Iterable[tuple[int, float]]:
-    """First token and score of every place, two steps long, that has a feature in its first step."""
-    of_steps: dict[int, set[Feature]] = {}
+def _window_scores(hits: Sequence[Hit], weights: Mapping[Feature, float]) -> Iterable[tuple[int, float]]:
+    """Yield start and score of every window, two strides long, that has a feature in its first stride."""
+    features_by_stride: dict[int, set[Feature]] = {}
     for first, _, feature in hits:
-        of_steps.setdefault(first // _STEP, set()).add(feature)
-    for step, features in of_steps.items():
-        both = features | of_steps.get(step + 1, set())
-        yield step * _STEP, sum(weights[feature] for feature in sorted(both))
+        features_by_stride.setdefault(first // _STRIDE, set()).add(feature)
+    for stride, features in features_by_stride.items():
+        both = features | features_by_stride.get(stride + 1, set())
+        yield stride * _STRIDE, sum(weights[feature] for feature in sorted(both))
