@@ -14,8 +14,8 @@ from ..errors import UntrainedInjectionError, setting
 from ..generation.answer import Answer, Usage
 from ..generation.constraints.constraint import Constraint
 from ..generation.constraints.processors import Grammar, GrammarTokens
-from ..generation.decoding import Sink, Written, eos_token_ids, write
-from ..generation.prompting import Message, Prompt, build_prompt, unasked_ids
+from ..generation.decoding import DecodedAnswer, Sink, eos_token_ids, generate_answers
+from ..generation.prompting import Message, Prompt, build_prompt, empty_question_ids
 from ..generation.settings import AnswerSettings
 from ..generation.tools import ToolNotation
 from ..model.modeling import SharedLLMForCausalLM
@@ -73,7 +73,7 @@ class Answering:
         """
         window: int = self.model.config.get_text_config().max_position_embeddings
         new_tokens = settings.new_tokens(window)
-        tools = settings.offered
+        tools = settings.offered_tools
         prompts = [build_prompt(question, self.tokenizer, window, new_tokens, tools) for question in questions]
         with_moved = [self._with_moved(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
         if any(library is not None for library in with_moved):
@@ -95,12 +95,12 @@ class Answering:
     @cached_property
     def notation(self) -> ToolNotation:
         """How the model writes calls of tools."""
-        return ToolNotation.of(self.tokenizer)
+        return ToolNotation.for_tokenizer(self.tokenizer)
 
     @cached_property
     def unasked(self) -> Tensor:
         """Ids of a running text with an empty question."""
-        return unasked_ids(self.tokenizer)
+        return empty_question_ids(self.tokenizer)
 
     def _with_moved(self, library: Library | None, prompt: Prompt) -> Library | None:
         """The library, and after it the turns that did not fit into the window."""
@@ -115,7 +115,9 @@ class Answering:
 
     def _said(self, message: Message) -> str:
         calls = message.get("tool_calls")
-        return f"{message['role'].capitalize()}: {message['content']}{self.notation.written(calls) if calls else ''}"
+        return (
+            f"{message['role'].capitalize()}: {message['content']}{self.notation.format_calls(calls) if calls else ''}"
+        )
 
     def _check_trained(self) -> None:
         layers: Any = self.model.injection
@@ -151,7 +153,7 @@ class Prepared:
             self._past(library, prompt, cancelled) for library, prompt in zip(self.libraries, self.prompts, strict=True)
         ]
         with answering.lock:
-            written = write(
+            written = generate_answers(
                 answering.model,
                 answering.tokenizer,
                 [prompt.ids for prompt in self.prompts],
@@ -161,7 +163,7 @@ class Prepared:
                 sinks,
                 cancelled,
                 self.grammar,
-                answering.notation.begin.strip() if self.settings.offered else None,
+                answering.notation.begin.strip() if self.settings.offered_tools else None,
             )
             scores = [self._scores(*row) for row in zip(self.prompts, written, pasts, strict=True)]
         rows = zip(self.prompts, self.libraries, pasts, written, scores, strict=True)
@@ -173,7 +175,7 @@ class Prepared:
         with Progress(self.settings.progress) as progress:
             return self.answering.reader.past_context(library, prompt.query_ids, progress, cancelled)
 
-    def _scores(self, prompt: Prompt, written: Written, read: ReadPast | None) -> Tensor | None:
+    def _scores(self, prompt: Prompt, written: DecodedAnswer, read: ReadPast | None) -> Tensor | None:
         if read is None or not written.ids or not self.settings.num_evidence or written.finish_reason == "cancelled":
             return None
         answer_ids = torch.tensor(written.ids)
@@ -187,7 +189,7 @@ class Answered:
     prompt: Prompt
     library: Library | None
     read: ReadPast | None
-    written: Written
+    written: DecodedAnswer
     scores: Tensor | None
     num_evidence: int
     notation: ToolNotation
@@ -204,7 +206,7 @@ class Answered:
         )
         written = self.written
         assert written.finish_reason is not None
-        calls = self.notation.read(written.calls)
+        calls = self.notation.parse_calls(written.calls)
         return Answer(written.text, written.finish_reason, usage, spans, calls, tuple(self.prompt.moved))
 
     def inspection(self) -> Inspection:

@@ -330,7 +330,9 @@ class SharedLLMEngine(AsyncForms):
         self, questions: Sequence[Question], documents: Sequence[Documents], options: AnswerOptions
     ) -> Prepared:
         """Check everything that can be wrong, before the model runs."""
-        return self._answering.prepare(questions, [self._opened(one) for one in documents], AnswerSettings.of(options))
+        return self._answering.prepare(
+            questions, [self._opened(one) for one in documents], AnswerSettings.from_options(options)
+        )
 
     def _opened(self, documents: Documents) -> Library | None:
         self._lifetime.check_open()
