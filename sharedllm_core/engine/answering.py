@@ -14,8 +14,8 @@ from ..errors import UntrainedInjectionError, setting
 from ..generation.answer import Answer, Usage
 from ..generation.constraints.constraint import Constraint
 from ..generation.constraints.processors import Grammar, GrammarTokens
-from ..generation.decoding import Sink, Written, eos_token_ids, write
-from ..generation.prompting import Message, Prompt, build_prompt, unasked_ids
+from ..generation.decoding import DecodedAnswer, Sink, eos_token_ids, generate_answers
+from ..generation.prompting import Message, Prompt, build_prompt, empty_question_ids
 from ..generation.settings import AnswerSettings
 from ..generation.tools import ToolNotation
 from ..model.modeling import SharedLLMForCausalLM
@@ -78,7 +78,7 @@ class Answering:
         """
         window: int = self.model.config.get_text_config().max_position_embeddings
         new_tokens = settings.new_tokens(window)
-        tools = settings.offered
+        tools = settings.offered_tools
         prompts = [build_prompt(question, self.tokenizer, window, new_tokens, tools) for question in questions]
         libraries = [self._add_moved_turns(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
         if any(library is not None for library in libraries):
@@ -100,12 +100,12 @@ class Answering:
     @cached_property
     def notation(self) -> ToolNotation:
         """The notation in which the model writes tool calls."""
-        return ToolNotation.of(self.tokenizer)
+        return ToolNotation.for_tokenizer(self.tokenizer)
 
     @cached_property
     def empty_prompt_ids(self) -> Tensor:
         """Token ids [n] of the prompt of an empty question, the baseline for evidence scores."""
-        return unasked_ids(self.tokenizer)
+        return empty_question_ids(self.tokenizer)
 
     def _add_moved_turns(self, library: Library | None, prompt: Prompt) -> Library | None:
         """Append the turns that did not fit the window to the library, as one more document."""
@@ -120,7 +120,9 @@ class Answering:
 
     def _message_text(self, message: Message) -> str:
         calls = message.get("tool_calls")
-        return f"{message['role'].capitalize()}: {message['content']}{self.notation.written(calls) if calls else ''}"
+        return (
+            f"{message['role'].capitalize()}: {message['content']}{self.notation.format_calls(calls) if calls else ''}"
+        )
 
     def _check_trained(self) -> None:
         layers: Any = self.model.injection
@@ -162,7 +164,7 @@ class PreparedQuestions:
             for library, prompt in zip(self.libraries, self.prompts, strict=True)
         ]
         with answering.lock:
-            decoded = write(
+            decoded = generate_answers(
                 answering.model,
                 answering.tokenizer,
                 [prompt.ids for prompt in self.prompts],
@@ -172,7 +174,7 @@ class PreparedQuestions:
                 sinks,
                 cancelled,
                 self.grammar,
-                answering.notation.begin.strip() if self.settings.offered else None,
+                answering.notation.begin.strip() if self.settings.offered_tools else None,
             )
             scores = [self._state_scores(*row) for row in zip(self.prompts, decoded, pasts, strict=True)]
         rows = zip(self.prompts, self.libraries, pasts, decoded, scores, strict=True)
@@ -184,7 +186,7 @@ class PreparedQuestions:
         with Progress(self.settings.progress) as progress:
             return self.answering.reader.past_context(library, prompt.query_ids, progress, cancelled)
 
-    def _state_scores(self, prompt: Prompt, decoded: Written, read: ReadPast | None) -> Tensor | None:
+    def _state_scores(self, prompt: Prompt, decoded: DecodedAnswer, read: ReadPast | None) -> Tensor | None:
         if read is None or not decoded.ids or not self.settings.num_evidence or decoded.finish_reason == "cancelled":
             return None
         answer_ids = torch.tensor(decoded.ids)
@@ -198,7 +200,7 @@ class AnsweredQuestion:
     prompt: Prompt
     library: Library | None
     read: ReadPast | None
-    decoded: Written
+    decoded: DecodedAnswer
     scores: Tensor | None
     num_evidence: int
     notation: ToolNotation
@@ -215,7 +217,7 @@ class AnsweredQuestion:
         )
         decoded = self.decoded
         assert decoded.finish_reason is not None
-        calls = self.notation.read(decoded.calls)
+        calls = self.notation.parse_calls(decoded.calls)
         return Answer(decoded.text, decoded.finish_reason, usage, spans, calls, tuple(self.prompt.moved))
 
     def inspection(self) -> Inspection:

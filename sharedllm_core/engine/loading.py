@@ -106,7 +106,7 @@ def context_tokens_of(name: str | Path | None) -> int | None:
     Returns:
         `None` if the configuration is not on this machine or not one of this library; loading raises the reason.
     """
-    place = _DEFAULT if name is None else name
+    place = _DEFAULT_MODEL if name is None else name
     file = Path(place) / "config.json"
     return _cached_context_tokens(place, file.stat().st_mtime_ns) if file.is_file() else _read_context_tokens(place)
 

@@ -1,4 +1,4 @@
-"""Messages to running text, and generated ids back to an answer: prompts, tools, sampling, stop strings.
+"""Generation: messages to a prompt, tokens to an answer, with tools, sampling, stop strings and constraints.
 
-Knows no documents and no cache.
+Independent of documents and of the tree cache.
 """

@@ -1,4 +1,4 @@
-"""What an engine gives back: the answer, what it rests on, and what it cost."""
+"""`Answer`: the generated text, its evidence and its token usage."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ FinishReason = Literal["stop", "length", "cancelled"]
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one answer.
+    """Token counts of one answer.
 
     Attributes:
-        past_context_tokens: of all documents, and of turns that moved there.
-        cached_tokens: those of them that needed no run of the lower model for this answer: from the tree cache, or left
-            out for `max_injected_states`.
-        running_text_tokens: the prompt, in the base model's window.
-        completion_tokens: generated, without the token that ends the answer.
-        injected_states: retained states, in each injection layer.
+        past_context_tokens: tokens of all documents, and of turns that were moved to the past context.
+        cached_tokens: how many of these needed no run of the lower model for this answer: cache hits, and chunks left
+            out under `max_injected_states`.
+        running_text_tokens: tokens of the prompt, in the base model's window.
+        completion_tokens: generated tokens, without the token that ends the answer.
+        injected_states: retained states in each injection layer.
     """
 
     past_context_tokens: int
@@ -33,13 +33,13 @@ class Usage:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A span of a document that an answer rests on.
+    """A span of a document that supports an answer.
 
     Attributes:
-        document_id: of the document.
-        start, end: characters of its text.
-        text: exactly these characters.
-        score: the span's share, up to 1, of the attention that the question drew to the documents.
+        document_id: id of the document.
+        start, end: character offsets of the span in the document's text; `end` is exclusive.
+        text: the text between these offsets.
+        score: the span's share (at most 1) of the attention that the question directs to the documents.
     """
 
     document_id: str
@@ -51,15 +51,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer.
+    """An answer to one question.
 
     Attributes:
-        text: what the model wrote, without the stop string.
-        finish_reason: `"stop"` (the model ended, or a stop string came), `"length"` (`max_new_tokens` were written) or
-            `"cancelled"`.
-        usage: tokens.
-        evidence: spans of the documents, the strongest first.
-        tool_calls: calls of the tools that were offered, in order; `text` is what stands before them.
+        text: the generated text, without the stop string.
+        finish_reason: `"stop"` (end token or stop string), `"length"` (`max_new_tokens` reached) or `"cancelled"`.
+        usage: token counts.
+        evidence: spans of the documents, highest score first.
+        tool_calls: calls of the offered tools, in order; `text` is the text before them.
         moved: messages that did not fit into the window and were read as past context, oldest first.
     """
 

@@ -1,6 +1,6 @@
-"""From running text to an answer's text: token by token, with stop strings and a way to stop at once.
+"""Generation of answers: token by token, with stop strings and cancellation.
 
-The loop is transformers' `generate`; what is here looks at each new token as a stopping criterion does.
+The loop is transformers' `generate`. A stopping criterion passes each new token to the answer of its row.
 """
 
 import copy
@@ -21,29 +21,30 @@ from .constraints.processors import Grammar
 from .sampling import logits_processors
 from .settings import AnswerSettings
 
-__all__ = ["Sink", "Written", "write"]
+__all__ = ["DecodedAnswer", "Sink", "eos_token_ids", "generate_answers"]
 
-#: Takes each piece of text as soon as it is certain.
+#: Receives each piece of text as soon as it is final.
 Sink = Callable[[str], None]
 
 
-class Written:
-    """The text of one answer while it is written.
+class DecodedAnswer:
+    """The text of one answer while it is being generated.
 
-    Text that may be the beginning of a stop string, or of a character, is held back until it is certain.
+    Text that may be the beginning of a stop string, or part of an incomplete character, is held back until the next
+    tokens decide.
 
     Args:
-        tokenizer: the model's.
+        tokenizer: the model's tokenizer.
         eos_ids: ids that end an answer.
         stops: stop strings.
-        sink: is given each piece.
-        call_begin: the text that begins a call of a tool. From there on nothing is given to the sink.
+        sink: receives each piece of text.
+        call_begin: the text that begins a tool call. From there on the sink receives nothing.
 
     Attributes:
-        ids: tokens so far.
-        text: what the sink was given.
-        calls: what was written from the first call on.
-        finish_reason: why the answer ended, when it has.
+        ids: the tokens so far.
+        text: the text that the sink has received.
+        calls: the generated text from the first tool call on.
+        finish_reason: why the answer ended; `None` until then.
     """
 
     def __init__(
@@ -67,26 +68,26 @@ class Written:
         self._decoded = ""
         self._held = ""
 
-    def push(self, number: int) -> bool:
-        """Take the next token; whether the answer has ended."""
+    def push(self, token_id: int) -> bool:
+        """Add the next token; return whether the answer has ended."""
         if self.finish_reason is None:
-            if number in self._eos_ids:
+            if token_id in self._eos_ids:
                 self.end("stop")
             else:
-                self.ids.append(number)
-                self._add(self._growing.add(number))
+                self.ids.append(token_id)
+                self._add(self._growing.add(token_id))
         return self.finish_reason is not None
 
     def end(self, reason: FinishReason) -> None:
-        """No token comes any more; what was held back is part of the answer."""
+        """End the answer: text that was held back becomes part of it."""
         if self.finish_reason is not None:
             return
         whole = self._tokenizer.decode(self.ids, special=self._call_begin is not None)
-        if whole.startswith(self._decoded):  # it ends in the middle of a character
+        if whole.startswith(self._decoded):  # the answer may end inside a character
             self._add(whole[len(self._decoded) :])
         if self.finish_reason is None:
             self.finish_reason = reason
-            self._give(len(self._held))
+            self._emit(len(self._held))
 
     def _add(self, piece: str) -> None:
         self._decoded += piece
@@ -97,21 +98,21 @@ class Written:
         found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
             self.finish_reason = "stop"
-            self._give(min(found))
+            self._emit(min(found))
         elif self._call_begin and (at := self._held.find(self._call_begin)) >= 0:
-            self._give(at)
+            self._emit(at)
             self.calls, self._held = self._held, ""
         else:
-            self._give(len(self._held) - self._uncertain())
+            self._emit(len(self._held) - self._undecided())
 
-    def _uncertain(self) -> int:
-        """Characters at the end of what is held that may begin a stop string, or a call."""
-        ends = [*self._stops, self._call_begin] if self._call_begin else self._stops
-        most = max((len(end) for end in ends), default=1) - 1
-        sizes = range(min(most, len(self._held)), 0, -1)
-        return next((size for size in sizes if any(end.startswith(self._held[-size:]) for end in ends)), 0)
+    def _undecided(self) -> int:
+        """Count the characters at the end of the held text that may begin a stop string or a tool call."""
+        markers = [*self._stops, self._call_begin] if self._call_begin else self._stops
+        longest = max((len(marker) for marker in markers), default=1) - 1
+        sizes = range(min(longest, len(self._held)), 0, -1)
+        return next((size for size in sizes if any(m.startswith(self._held[-size:]) for m in markers)), 0)
 
-    def _give(self, count: int) -> None:
+    def _emit(self, count: int) -> None:
         piece, self._held = self._held[:count], self._held[count:]
         if piece:
             self.text += piece
@@ -119,21 +120,21 @@ class Written:
 
 
 @dataclass
-class _Watch(StoppingCriteria):
-    """Hands each row's new token on, and ends rows; all of them when the answers are no longer wanted."""
+class _StopRows(StoppingCriteria):
+    """Passes each row's new token to its answer and stops finished rows; on cancellation all rows."""
 
-    rows: Sequence[Written]
+    rows: Sequence[DecodedAnswer]
     cancelled: Event
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         if self.cancelled.is_set():
             done = [True for _ in self.rows]
         else:
-            done = [row.push(number) for row, number in zip(self.rows, input_ids[:, -1].tolist(), strict=True)]
+            done = [row.push(token_id) for row, token_id in zip(self.rows, input_ids[:, -1].tolist(), strict=True)]
         return torch.tensor(done, device=input_ids.device)  # type: ignore[no-any-return,unused-ignore]
 
 
-def write(
+def generate_answers(
     model: SharedLLMForCausalLM,
     tokenizer: TextTokenizer,
     prompts: Sequence[Tensor],
@@ -144,22 +145,22 @@ def write(
     cancelled: Event,
     grammar: Grammar | None = None,
     call_begin: str | None = None,
-) -> list[Written]:
-    """Generate an answer to each prompt.
+) -> list[DecodedAnswer]:
+    """Generate an answer to each prompt, as one batch.
 
     Args:
         model, tokenizer: the model and its tokenizer.
-        prompts: 1-D ids of each running text.
-        pasts: the past context of each, or `None`.
-        settings: how to generate.
-        new_tokens: the most tokens to write.
+        prompts: ids [n] of each running text.
+        pasts: the past context of each prompt, or `None`.
+        settings: sampling settings and stop strings.
+        new_tokens: the most tokens to generate.
         sinks: one for each prompt; called in this thread.
         cancelled: when set, generation ends within one token.
-        grammar: what each answer keeps to.
-        call_begin: see `Written`.
+        grammar: the grammar that each answer must match.
+        call_begin: see `DecodedAnswer`.
     """
     eos_ids = eos_token_ids(model, tokenizer)
-    rows = [Written(tokenizer, eos_ids, settings.stop_strings, sink, call_begin) for sink in sinks]
+    rows = [DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_begin) for sink in sinks]
     if not cancelled.is_set():
         longest = max(len(ids) for ids in prompts)
         padding = next(iter(eos_ids), 0)
@@ -169,8 +170,8 @@ def write(
             input_ids[number, longest - len(ids) :] = ids
             mask[number, longest - len(ids) :] = 1
         device = model.get_input_embeddings().weight.device
-        # What the checkpoint would have generation do (sampling, penalties, forced tokens) must not mix with what was
-        # asked for: generate on a shallow copy, which shares the weights, with nothing set.
+        # The checkpoint's generation settings (sampling, penalties, forced tokens) must not add to those of the
+        # request: generate on a shallow copy with an empty generation config, which shares the weights.
         plain = copy.copy(model)
         plain.generation_config = GenerationConfig(eos_token_id=sorted(eos_ids) or None, pad_token_id=padding)
         plain.generate(
@@ -182,7 +183,7 @@ def write(
             logits_processor=logits_processors(
                 settings, [longest - len(ids) for ids in prompts], device, grammar, new_tokens
             ),
-            stopping_criteria=StoppingCriteriaList([_Watch(rows, cancelled)]),
+            stopping_criteria=StoppingCriteriaList([_StopRows(rows, cancelled)]),
         )
     for row in rows:
         row.end("cancelled" if cancelled.is_set() else "length")
@@ -190,7 +191,7 @@ def write(
 
 
 def eos_token_ids(model: SharedLLMForCausalLM, tokenizer: TextTokenizer) -> frozenset[int]:
-    """The ids that end an answer: the checkpoint's, and the tokenizer's."""
+    """Return the ids that end an answer: those of the checkpoint and of the tokenizer."""
     named = [model.generation_config.eos_token_id if model.generation_config else None]
     named += [model.config.get_text_config().eos_token_id, tokenizer.tokenizer.eos_token_id]
     flat = [number for value in named for number in (value if isinstance(value, list) else [value])]

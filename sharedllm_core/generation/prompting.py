@@ -1,7 +1,8 @@
-"""Messages to running text that fits the base model's window; what does not fit is named, to go to the past context.
+"""Prompts: messages to running text that fits into the base model's window.
 
-Calls of tools and what tools returned are messages like any other; a chat template that knows none gets them in words.
-Nothing is dropped: turns that must leave the running text, the oldest first, come back in `Prompt.moved`.
+Nothing is truncated: the oldest turns that do not fit are returned in `Prompt.moved`, to become past context. Tool
+calls and tool results are messages like any other; for a chat template without tool support they are written out as
+text.
 """
 
 import json
@@ -18,24 +19,24 @@ from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
 from .tools import ToolNotation, Tools
 
-__all__ = ["Message", "Prompt", "build_prompt", "query_text", "rendered", "rendered_ids", "unasked_ids"]
+__all__ = ["Message", "Prompt", "build_prompt", "empty_question_ids", "query_text", "render", "running_text_ids"]
 
-#: A message: `role` (system, user, assistant, tool) and `content`; an assistant's may have OpenAI's `tool_calls`.
+#: A message: `role` (system, user, assistant, tool) and `content`; an assistant message may have OpenAI's `tool_calls`.
 Message = Mapping[str, Any]
 
 _ROLES = ("system", "user", "assistant", "tool")
-_OPTIONAL = ("tool_calls", "tool_call_id", "name")
+_OPTIONAL_FIELDS = ("tool_calls", "tool_call_id", "name")
 _TRAILING = " \t\n?!.,;:…\"'”’»)]"
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Running text, ready for the model.
+    """Tokenized running text.
 
     Attributes:
-        ids: token ids [n] of the messages that stay, by the tokenizer's chat template.
-        query_ids: token ids of the question that selection looks at.
-        moved: messages that did not fit, oldest first; they belong into the past context.
+        ids: token ids [n] of the messages that fit, rendered by the tokenizer's chat template.
+        query_ids: token ids [m] of the question, for selection.
+        moved: messages that did not fit, oldest first; they become past context.
     """
 
     ids: Tensor
@@ -50,58 +51,58 @@ def build_prompt(
     new_tokens: int,
     tools: Tools | None = None,
 ) -> Prompt:
-    """The running text of a conversation.
+    """Build the running text of a conversation, keeping as many of the last turns as fit into the window.
 
     Args:
         messages: a question, or messages of which the last is to be answered.
-        tokenizer: the model's.
-        window_tokens: of the base model.
-        new_tokens: room to leave for the answer.
-        tools: told to the model.
+        tokenizer: the model's tokenizer.
+        window_tokens: window of the base model, in tokens.
+        new_tokens: tokens to reserve for the answer.
+        tools: tools to describe to the model.
 
     Raises:
-        InputError: no messages, or an empty question.
-        WindowError: system messages and the last turn alone are more than the window holds.
+        InputError: no messages, an invalid message or an empty question.
+        WindowError: the system messages and the last turn alone do not fit.
     """
-    conversation = _read(messages)
-    room = window_tokens - new_tokens
-    turns = _turns(conversation)
+    conversation = _normalize(messages)
+    prompt_budget = window_tokens - new_tokens
+    turns = _split_turns(conversation)
     for oldest in range(len(turns)):
         kept = [message for turn in turns[oldest:] for message in turn]
         system = [message for turn in turns[:oldest] for message in turn if message["role"] == "system"]
-        ids = rendered_ids(rendered(_merged(system + kept), tokenizer, tools), tokenizer)
-        if len(ids) <= room:
+        ids = running_text_ids(render(_merge_neighbours(system + kept), tokenizer, tools), tokenizer)
+        if len(ids) <= prompt_budget:
             moved = [message for turn in turns[:oldest] for message in turn if message["role"] != "system"]
             query = tokenizer.encode(query_text(conversation)).ids
             return Prompt(ids, query, moved)
     raise WindowError(
-        f"the last turn{_with_tools(tools)} has {len(ids)} tokens, with {new_tokens} to generate",
+        f"the last turn{_mention(tools)} has {len(ids)} tokens, with {new_tokens} to generate",
         limit=f"and the base model's window is {window_tokens}",
         remedy=["give long text as documents", f"lower {setting('max_new_tokens')}"],
     )
 
 
-def _with_tools(tools: Tools | None) -> str:
+def _mention(tools: Tools | None) -> str:
     return f" and the description of {len(tools.functions)} tools" if tools else ""
 
 
-def unasked_ids(tokenizer: TextTokenizer) -> Tensor:
-    """Ids [n] of the running text of an empty question."""
-    return rendered_ids(rendered([{"role": "user", "content": ""}], tokenizer), tokenizer)
+def empty_question_ids(tokenizer: TextTokenizer) -> Tensor:
+    """Tokenize the running text of an empty question; ids [n]."""
+    return running_text_ids(render([{"role": "user", "content": ""}], tokenizer), tokenizer)
 
 
 def query_text(messages: str | Sequence[Message]) -> str:
-    """The last question, as selection looks at it: no template, no trailing punctuation.
+    """Return the last question, as selection compares it: without chat template and trailing punctuation.
 
-    A selection vector is a last token's, and "?" is the last token of every question.
+    A selection vector may be the last token's, and "?" is the last token of every question.
     """
-    conversation = _read(messages)
-    said = [m for m in conversation if m["content"].strip()]  # the last message is none of the others
-    asked = next((m["content"] for m in reversed(said) if m["role"] == "user"), said[-1]["content"])
-    return asked.rstrip(_TRAILING) or asked
+    conversation = _normalize(messages)
+    with_text = [m for m in conversation if m["content"].strip()]
+    question = next((m["content"] for m in reversed(with_text) if m["role"] == "user"), with_text[-1]["content"])
+    return question.rstrip(_TRAILING) or question
 
 
-def _read(messages: str | Sequence[Message]) -> list[Message]:
+def _normalize(messages: str | Sequence[Message]) -> list[Message]:
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     if not messages:
@@ -111,50 +112,48 @@ def _read(messages: str | Sequence[Message]) -> list[Message]:
             raise InputError(f"{message!r:.100} is no message", remedy="give {'role': 'user', 'content': '…'}")
     if not messages[-1]["content"].strip() and messages[-1]["role"] != "tool":
         raise InputError("the last message is empty", remedy="give a question")
-    return _merged([_known_role(message) for message in messages])
+    return _merge_neighbours([_normalize_role(message) for message in messages])
 
 
-def _known_role(message: Message) -> Message:
+def _normalize_role(message: Message) -> Message:
     role, content = message["role"], message["content"]
     if role in _ROLES:
-        more = {name: message[name] for name in _OPTIONAL if message.get(name)}
-        if "tool_calls" in more:
-            more["tool_calls"] = [_known_call(call) for call in more["tool_calls"]]
-        return {"role": role, "content": content, **more}
+        optional = {name: message[name] for name in _OPTIONAL_FIELDS if message.get(name)}
+        if "tool_calls" in optional:
+            optional["tool_calls"] = [_normalize_call(call) for call in optional["tool_calls"]]
+        return {"role": role, "content": content, **optional}
     return {"role": "user", "content": f"{role}: {content}"}
 
 
-def _known_call(call: Any) -> dict[str, Any]:
-    """A call in OpenAI's form, with arguments as an object, as chat templates take it."""
+def _normalize_call(call: Any) -> dict[str, Any]:
+    """Convert a call to OpenAI's format with the arguments as an object, as chat templates expect it."""
     function = call.get("function", call) if isinstance(call, Mapping) else {}
     if not isinstance(function.get("name"), str):
-        raise InputError(
-            f"{call!r:.100} is no call of a tool", remedy="give {'function': {'name': …, 'arguments': {…}}}"
-        )
+        raise InputError(f"{call!r:.100} is no tool call", remedy="give {'function': {'name': …, 'arguments': {…}}}")
     arguments = function.get("arguments") or {}
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
         except ValueError as error:
             raise InputError(f"the arguments {arguments!r:.100} of a call are no JSON: {error}") from error
-    named = {"id": call["id"]} if "id" in call else {}
-    return {**named, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
+    call_id = {"id": call["id"]} if "id" in call else {}
+    return {**call_id, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
-def _merged(messages: list[Message]) -> list[Message]:
-    """Neighbours of one role as one message: strict templates take no two in a row."""
+def _merge_neighbours(messages: list[Message]) -> list[Message]:
+    """Merge consecutive messages of one role: strict chat templates reject two in a row."""
     merged: list[Message] = []
     for role, group in groupby(messages, key=lambda message: message["role"]):
-        said = list(group)
-        if role == "tool" or any("tool_calls" in message for message in said):
-            merged += said  # each result belongs to its call
+        neighbours = list(group)
+        if role == "tool" or any("tool_calls" in message for message in neighbours):
+            merged += neighbours  # each result belongs to its own call
         else:
-            merged.append({"role": role, "content": "\n\n".join(message["content"] for message in said)})
+            merged.append({"role": role, "content": "\n\n".join(message["content"] for message in neighbours)})
     return merged
 
 
-def _turns(messages: list[Message]) -> list[list[Message]]:
-    """Messages by turn: each begins with what the user says."""
+def _split_turns(messages: list[Message]) -> list[list[Message]]:
+    """Split messages into turns, each of which begins with a user message."""
     turns: list[list[Message]] = [[]]
     for message in messages:
         if message["role"] == "user" and any(earlier["role"] != "system" for earlier in turns[-1]):
@@ -163,24 +162,24 @@ def _turns(messages: list[Message]) -> list[list[Message]]:
     return turns
 
 
-def rendered(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None) -> str:
-    """The running text of messages, by the tokenizer's chat template, up to where the answer begins.
+def render(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None) -> str:
+    """Render messages as running text by the tokenizer's chat template, up to the beginning of the answer.
 
-    What system and tool messages say becomes part of what the user says, where the template knows no such roles.
+    If the template rejects system or tool messages, their text is merged into the user's messages.
 
     Raises:
-        InputError: the template refuses the messages all the same.
+        InputError: the template rejects these messages as well.
     """
-    notation = ToolNotation.of(tokenizer)
-    told = tools if tools and tools.choice != "none" else None
+    notation = ToolNotation.for_tokenizer(tokenizer)
+    described = tools if tools and tools.choice != "none" else None
     if not notation.in_template:
-        messages, told = _in_words(messages, notation, told), None
+        messages, described = _write_out_tools(messages, notation, described), None
     if getattr(tokenizer.tokenizer, "chat_template", None):
         try:
-            return _by_template(messages, tokenizer, told)
+            return _apply_template(messages, tokenizer, described)
         except TemplateError:
             try:
-                return _by_template(_said_by_user(messages), tokenizer, told)
+                return _apply_template(_as_user_messages(messages), tokenizer, described)
             except TemplateError as error:
                 roles = ", ".join(message["role"] for message in messages)
                 raise InputError(
@@ -190,35 +189,35 @@ def rendered(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools
     return "".join(f"{m['role'].capitalize()}: {m['content']}\n\n" for m in messages) + "Assistant:"
 
 
-def _in_words(messages: Sequence[Message], notation: ToolNotation, tools: Tools | None) -> list[Message]:
-    """Messages for a template that knows neither tools nor calls."""
-    said: list[Message] = [{"role": "system", "content": notation.told(tools)}] if tools else []
+def _write_out_tools(messages: Sequence[Message], notation: ToolNotation, tools: Tools | None) -> list[Message]:
+    """Write tools and calls into the messages' text, for a template that supports neither."""
+    plain: list[Message] = [{"role": "system", "content": notation.describe(tools)}] if tools else []
     for message in messages:
         calls = message.get("tool_calls")
-        parts = [message["content"], notation.written(calls) if calls else ""]
-        said.append({"role": message["role"], "content": "\n".join(part for part in parts if part)})
-    return _merged(said)
+        parts = [message["content"], notation.format_calls(calls) if calls else ""]
+        plain.append({"role": message["role"], "content": "\n".join(part for part in parts if part)})
+    return _merge_neighbours(plain)
 
 
-def _by_template(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None) -> str:
+def _apply_template(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None) -> str:
     inner: Any = tokenizer.tokenizer
-    listed = {"tools": tools.listed} if tools else {}
+    template_tools = {"tools": tools.openai_format} if tools else {}
     text: str = inner.apply_chat_template(
-        [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **listed
+        [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **template_tools
     )
     return text
 
 
-def _said_by_user(messages: Sequence[Message]) -> list[Message]:
-    told = {"system": "{}", "tool": "tool: {}"}
-    return _merged(
+def _as_user_messages(messages: Sequence[Message]) -> list[Message]:
+    formats = {"system": "{}", "tool": "tool: {}"}
+    return _merge_neighbours(
         [
-            {"role": "user", "content": told[m["role"]].format(m["content"])} if m["role"] in told else m
+            {"role": "user", "content": formats[m["role"]].format(m["content"])} if m["role"] in formats else m
             for m in messages
         ]
     )
 
 
-def rendered_ids(text: str, tokenizer: TextTokenizer) -> Tensor:
-    """Ids [n] of rendered running text, or a part of it: the template's special tokens are tokens, not text."""
+def running_text_ids(text: str, tokenizer: TextTokenizer) -> Tensor:
+    """Tokenize rendered running text or a part of it; ids [n]. Special tokens of the template become token ids."""
     return torch.tensor(tokenizer.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=torch.long)

@@ -1,4 +1,4 @@
-"""How an answer is generated: length, sampling, stop strings, evidence. Checked once."""
+"""`AnswerSettings`: token budget, sampling, stop strings, constraint, tools and evidence of an answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DEFAULT_NEW_TOKENS = 256
 
 
 class AnswerOptions(TypedDict, total=False):
-    """The keyword arguments of every way of asking; see `AnswerSettings`."""
+    """Keyword arguments of `ask`, `stream` and their variants; see `AnswerSettings`."""
 
     max_new_tokens: int | None
     temperature: float
@@ -35,25 +35,25 @@ class AnswerOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerSettings:
-    """How an answer is generated.
+    """Settings of one answer, validated when they are made.
 
     Attributes:
-        max_new_tokens: the most tokens to write; by default 256, or a quarter of a window smaller than 1,024.
-        temperature: 0 takes the likeliest token each time; above, tokens are drawn.
-        top_p: draw only from the likeliest tokens that together have this probability.
-        top_k: draw only from so many likeliest tokens; 0 for all.
-        repetition_penalty: above 1, tokens that stand in the running text become less likely.
-        seed: the same seed gives the same draws, alone or in a batch; `None` draws anew each time.
-        stop: strings at which the answer ends; they are not part of it.
-        constraint: what the answer may look like, such as `Constraint.json_schema(…)`. The answer keeps to it within
+        max_new_tokens: the most tokens to generate; by default 256, or a quarter of a window smaller than 1,024.
+        temperature: 0 is greedy decoding; above 0, tokens are sampled.
+        top_p: nucleus sampling: sample from the most likely tokens that together have this probability.
+        top_k: sample from the k most likely tokens; 0 for all.
+        repetition_penalty: above 1, tokens that already occur in the running text become less likely.
+        seed: the same seed gives the same samples, alone or in a batch; `None` for a new seed each time.
+        stop: strings that end the answer; they are not part of it.
+        constraint: a grammar for the answer, such as `Constraint.json_schema(…)`. Every answer matches it within
             `max_new_tokens`, whatever the model.
-        tools: functions that the answer may call, in OpenAI's form: `{"type": "function", "function": {"name": …,
-            "description": …, "parameters": …}}`. What it calls stands in `Answer.tool_calls`, with arguments that fit
-            the parameters. With a constraint, the answer is a call or keeps to the constraint.
+        tools: functions that the answer may call, in OpenAI's format: `{"type": "function", "function": {"name": …,
+            "description": …, "parameters": …}}`. Calls are returned in `Answer.tool_calls`; their arguments match the
+            parameters' schema. With a constraint, the answer is a call or matches the constraint.
         tool_choice: `"auto"`, `"none"`, `"required"`, or the name of the tool to call.
-        parallel_tool_calls: whether one answer may hold several calls.
-        num_evidence: the most spans of evidence to give; 0 measures none, which saves two short runs of the model.
-        progress: show a progress bar on stderr while documents are read; `None` for only when that is a terminal.
+        parallel_tool_calls: whether one answer may contain several calls.
+        num_evidence: the most spans of evidence to return; 0 skips evidence, which saves two short runs of the model.
+        progress: show a progress bar on stderr while documents are read; `None` shows it only on a terminal.
 
     Raises:
         InputError: a value out of range.
@@ -90,28 +90,28 @@ class AnswerSettings:
         self._check("constraint", allowed, "a Constraint, such as Constraint.json_schema(…), or None")
         listed = isinstance(self.tools, Sequence) and not isinstance(self.tools, str)
         self._check("tools", listed, "a list of tools")
-        _ = self.offered  # what is wrong with them shows now
+        _ = self.offered_tools  # raises for invalid tools
         if self.constraint is not None and stops:
             raise InputError(
-                f"{setting('stop', self.stop)} could cut off what {setting('constraint')} asks for",
+                f"{setting('stop', self.stop)} could cut off an answer before it matches {setting('constraint')}",
                 remedy="give one of them, not both",
             )
 
     @classmethod
-    def of(cls, options: AnswerOptions | dict[str, Any]) -> Self:
-        """The settings of keyword arguments.
+    def from_options(cls, options: AnswerOptions | dict[str, Any]) -> Self:
+        """Make settings from keyword arguments.
 
         Raises:
-            InputError: a name that is not known, or a value out of range.
+            InputError: an unknown name, or a value out of range.
         """
         if unknown := sorted(set(options) - set(AnswerOptions.__annotations__)):
             raise InputError(f"unknown settings {unknown}", remedy=f"known are {sorted(AnswerOptions.__annotations__)}")
         return cls(**options)
 
     @cached_property
-    def offered(self) -> Tools | None:
-        """The tools that may be called."""
-        return Tools.of(self.tools, self.tool_choice, self.parallel_tool_calls)
+    def offered_tools(self) -> Tools | None:
+        """The validated tools with their choice; `None` without tools."""
+        return Tools.from_openai(self.tools, self.tool_choice, self.parallel_tool_calls)
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class AnswerSettings:
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
     def new_tokens(self, window_tokens: int) -> int:
-        """The most tokens to write with a base model of this window."""
+        """Return the token budget of the answer with a base model of this window."""
         return self.max_new_tokens or max(1, min(DEFAULT_NEW_TOKENS, window_tokens // 4))
 
     def _check(self, name: str, allowed: bool, limit: str) -> None:

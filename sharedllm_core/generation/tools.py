@@ -1,7 +1,7 @@
-"""Tools: how they are told to a model, which grammar its calls keep to, and what calls it wrote.
+"""Tools: describe them to a model, constrain its calls by a grammar, and parse the calls it generates.
 
-Models were trained on different notations. `ToolNotation.of` finds the one that a tokenizer's chat template writes;
-where it writes none, tools and calls are put into words in the notation of Hermes.
+Models are trained on different notations. `ToolNotation.for_tokenizer` detects the one of a tokenizer's chat template.
+For a template without tool support, tools and calls are written into the messages in the Hermes notation.
 """
 
 import json
@@ -16,7 +16,7 @@ from .constraints.constraint import Constraint
 
 __all__ = ["ToolCall", "ToolChoice", "ToolNotation", "Tools"]
 
-#: Whether tools are called: as the model likes, not at all, at least one, or the one of this name.
+#: Whether tools are called: the model decides, never, at least one, or the tool of this name.
 ToolChoice = Literal["auto", "none", "required"] | str
 
 _NAME = re.compile(r"[\w.-]{1,128}")
@@ -30,7 +30,7 @@ _INTRODUCTION = (
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call of a tool: its name and its arguments, which fit the tool's parameters."""
+    """A tool call: the tool's name, and arguments that match its parameters' schema."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -38,12 +38,12 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Tools:
-    """Functions that an answer may call, and whether it has to.
+    """Functions that an answer may call, and the tool choice.
 
     Attributes:
-        functions: each with `name`, `description` and `parameters`, a JSON schema of an object.
+        functions: each with `name`, `description` and `parameters`, a JSON schema of type object.
         choice: see `ToolChoice`.
-        parallel: whether one answer may hold several calls.
+        parallel: whether one answer may contain several calls.
     """
 
     functions: tuple[Mapping[str, Any], ...]
@@ -51,17 +51,20 @@ class Tools:
     parallel: bool = True
 
     @classmethod
-    def of(cls, tools: Sequence[Mapping[str, Any]], choice: ToolChoice, parallel: bool) -> Self | None:
-        """Tools in OpenAI's form, `{"type": "function", "function": {…}}` or the inner part alone; `None` for none.
+    def from_openai(cls, tools: Sequence[Mapping[str, Any]], choice: ToolChoice, parallel: bool) -> Self | None:
+        """Validate tools in OpenAI's format: `{"type": "function", "function": {…}}`, or the inner part alone.
+
+        Returns:
+            The tools, or `None` if there are none.
 
         Raises:
-            InputError: a tool without a name, two of one name, parameters that are no schema of an object, or a choice
-                of what is not there.
+            InputError: a tool without a name, two with the same name, parameters that are not a schema of type object,
+                or a choice that names no tool.
         """
         functions = tuple(_function(tool) for tool in tools)
         names = [function["name"] for function in functions]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise InputError(f"several tools are called {sorted(twice)}", remedy="give each a name of its own")
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise InputError(f"several tools are called {sorted(duplicates)}", remedy="give each a name of its own")
         if choice in names and choice not in ("auto", "none", "required"):
             return cls(functions, choice, parallel)
         if choice not in ("auto", "none", "required"):
@@ -74,13 +77,13 @@ class Tools:
         return cls(functions, choice, parallel) if functions else None
 
     @property
-    def listed(self) -> list[dict[str, Any]]:
-        """In OpenAI's form, as chat templates take them."""
+    def openai_format(self) -> list[dict[str, Any]]:
+        """The tools in OpenAI's format, as chat templates expect them."""
         return [{"type": "function", "function": dict(function)} for function in self.functions]
 
     @property
     def callable_functions(self) -> list[Mapping[str, Any]]:
-        """Those that the choice leaves."""
+        """The functions that the tool choice allows."""
         if self.choice in ("auto", "required"):
             return list(self.functions)
         return [function for function in self.functions if function["name"] == self.choice]
@@ -108,13 +111,13 @@ def _function(tool: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class ToolNotation:
-    """How a model writes calls: `begin`, a JSON object of name and arguments, `end`.
+    """The format of a model's tool calls: `begin`, a JSON object with name and arguments, `end`.
 
     Attributes:
-        begin, end: around each call.
-        begin_is_token, end_is_token: whether they are special tokens, which no text can look like.
-        between: what stands between two calls.
-        in_template: whether the tokenizer's chat template tells tools and writes calls itself.
+        begin, end: markers around each call.
+        begin_is_token, end_is_token: whether the markers are special tokens, which plain text cannot contain.
+        between: separator between two calls.
+        in_template: whether the tokenizer's chat template renders tools and calls itself.
     """
 
     begin: str
@@ -125,8 +128,8 @@ class ToolNotation:
     in_template: bool = True
 
     @classmethod
-    def of(cls, tokenizer: TextTokenizer) -> Self:
-        """The notation of a tokenizer's chat template."""
+    def for_tokenizer(cls, tokenizer: TextTokenizer) -> Self:
+        """Detect the notation of a tokenizer's chat template."""
         inner = tokenizer.tokenizer
         template = str(getattr(inner, "chat_template", None) or "")
         if "<|tool_call|>" in template and "<|tool_call_end|>" in template:
@@ -138,12 +141,12 @@ class ToolNotation:
 
     # ------------------------------------------------------------------------------------------ to the model
 
-    def told(self, tools: Tools) -> str:
-        """Tools in words, for templates that know none."""
-        return _INTRODUCTION.format(tools="\n".join(_compact(function) for function in tools.listed))
+    def describe(self, tools: Tools) -> str:
+        """Describe tools as text, for chat templates without tool support."""
+        return _INTRODUCTION.format(tools="\n".join(_compact(function) for function in tools.openai_format))
 
-    def written(self, calls: Sequence[Mapping[str, Any]]) -> str:
-        """Calls of an earlier message, in OpenAI's form, as the model would have written them."""
+    def format_calls(self, calls: Sequence[Mapping[str, Any]]) -> str:
+        """Format calls of an earlier message, given in OpenAI's format, as the model would generate them."""
         return self.between.join(
             f"{self.begin}{_compact({'name': f['name'], 'arguments': f['arguments']})}{self.end}"
             for f in (call.get("function", call) for call in calls)
@@ -152,25 +155,26 @@ class ToolNotation:
     # ------------------------------------------------------------------------------------------ from the model
 
     def constraint(self, tools: Tools, otherwise: Constraint | None = None) -> Constraint | None:
-        """What an answer that may call tools looks like; `None` where anything goes.
+        """Build the constraint of an answer that may call tools; `None` for no constraint.
 
         Args:
             tools: the tools.
-            otherwise: what an answer that calls none keeps to; JSON of some schema.
+            otherwise: the constraint of an answer without calls; must be a JSON schema.
 
         Raises:
-            InputError: parameters with keywords that cannot be kept to; see `Constraint.json_schema`.
+            InputError: a constraint that is not a JSON schema, or parameters with unsupported keywords; see
+                `Constraint.json_schema`.
         """
         if tools.choice == "none":
             return otherwise
         if otherwise is not None and otherwise.schema is None:
             raise InputError(
-                f"with tools an answer cannot keep to {otherwise.said}",
-                remedy=["give Constraint.json_schema(…)", "no tools"],
+                f"tools cannot be combined with {otherwise.description}",
+                remedy=["use Constraint.json_schema(…)", "give no tools"],
             )
-        callable_ones = tools.callable_functions
+        functions = tools.callable_functions
         begin = self.begin if self.begin_is_token else _literal(self.begin.strip())
-        lines = [f"call: {begin} body", *self._bodies(callable_ones)]
+        lines = [f"call: {begin} body", *self._call_rules(functions)]
         more = f"({_literal(self.between)} call)*" if self.between else "call*"
         more = more if tools.parallel else ""
         if tools.choice != "auto":
@@ -179,13 +183,13 @@ class ToolNotation:
             lines[:0] = [f"start: call {more} | otherwise", f"otherwise: %json {otherwise.schema}"]
         elif self.begin_is_token:
             lines[:0] = [f"start: TEXT? call {more} | TEXT?", f"TEXT: {_ANYTHING}"]
-        else:  # text goes on until it looks like a call
+        else:  # free text, until it contains the beginning of a call
             lines[:0] = [f"start: begun body {more} | TEXT", f"begun[lazy]: TEXT {begin}", f"TEXT: {_ANYTHING}"]
-        said = f"calls of {[function['name'] for function in callable_ones]}"
-        return Constraint.lark("\n".join(lines), said)
+        description = f"calls of {[function['name'] for function in functions]}"
+        return Constraint.lark("\n".join(lines), description)
 
-    def read(self, text: str) -> tuple[ToolCall, ...]:
-        """The whole calls in a text that begins with one; a last one that was broken off is none."""
+    def parse_calls(self, text: str) -> tuple[ToolCall, ...]:
+        """Parse the complete calls in a text that begins with a call; a truncated last call is dropped."""
         calls: list[ToolCall] = []
         for part in text.split(self.begin.strip())[1:]:
             inner, ended, _ = part.partition(self.end.strip())
@@ -194,8 +198,8 @@ class ToolNotation:
                 calls.append(ToolCall(call["name"], call["arguments"]))
         return tuple(calls)
 
-    def _bodies(self, functions: Sequence[Mapping[str, Any]]) -> list[str]:
-        """What stands behind the beginning of a call: rules, of which the first is `body`."""
+    def _call_rules(self, functions: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Build the grammar rules for a call after its `begin` marker; the first rule is `body`."""
         names = [f"body_{number}" for number in range(len(functions))]
         rules = [f"body: {' | '.join(names)}"]
         after = self.begin.removeprefix(self.begin.strip())

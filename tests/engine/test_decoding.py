@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sharedllm_core.generation.decoding import Written
+from sharedllm_core.generation.decoding import DecodedAnswer
 from sharedllm_core.text.tokenization import GrowingText, TextTokenizer
 from tests import tiny_engine
 
@@ -17,7 +17,7 @@ STOPS = st.lists(st.text(st.sampled_from("ab.\n é🙂"), min_size=1, max_size=4
 
 def written(ids, stops, reason="length"):
     pieces = []
-    text = Written(TOKENIZER, frozenset({EOS}), stops, pieces.append)
+    text = DecodedAnswer(TOKENIZER, frozenset({EOS}), stops, pieces.append)
     taken = 0
     for number in ids:
         taken += 1
@@ -76,7 +76,7 @@ def test_the_end_token_ends_an_answer_and_is_not_part_of_it():
 
 def test_what_may_begin_a_stop_string_is_held_back_until_it_is_certain():
     pieces = []
-    text = Written(TOKENIZER, frozenset({EOS}), ["ab🙂"], pieces.append)
+    text = DecodedAnswer(TOKENIZER, frozenset({EOS}), ["ab🙂"], pieces.append)
     for number in TOKENIZER.encode("a").ids.tolist() + TOKENIZER.encode("b").ids.tolist():
         text.push(number)
     assert pieces == []

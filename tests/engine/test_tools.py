@@ -5,7 +5,7 @@ from jsonschema import Draft202012Validator
 from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import Constraint, InputError, SharedLLMEngine, ToolCall, WindowError
-from sharedllm_core.generation.prompting import rendered
+from sharedllm_core.generation.prompting import render
 from sharedllm_core.generation.tools import ToolNotation, Tools
 from sharedllm_core.text.tokenization import TextTokenizer
 from tests import tiny_engine
@@ -107,13 +107,13 @@ def test_with_a_constraint_an_answer_is_a_call_or_keeps_to_it(any_engine):
 
 
 def test_a_text_and_the_call_behind_it_are_told_apart_in_every_notation(any_engine):
-    notation = ToolNotation.of(any_engine.tokenizer)
+    notation = ToolNotation.for_tokenizer(any_engine.tokenizer)
     call = {"function": {"name": "look_up", "arguments": {"clause": 'the "é" {clause}', "part": "rent"}}}
-    assert notation.read(notation.written([call, {"name": "ping", "arguments": {}}])) == (
+    assert notation.parse_calls(notation.format_calls([call, {"name": "ping", "arguments": {}}])) == (
         ToolCall("look_up", {"clause": 'the "é" {clause}', "part": "rent"}),
         ToolCall("ping", {}),
     )
-    assert notation.read(notation.written([call])[:-3]) == (), "a call that was broken off is none"
+    assert notation.parse_calls(notation.format_calls([call])[:-3]) == (), "a call that was broken off is none"
 
 
 def test_calls_and_results_of_earlier_turns_reach_the_model(any_engine):
@@ -133,7 +133,7 @@ def test_a_template_without_tools_gets_them_in_words():
     tokenizer = TextTokenizer(tiny_engine.tokenizer())
     call = {"type": "function", "function": {"name": "ping", "arguments": {}}}
     said = [{"role": "user", "content": "now?"}, {"role": "assistant", "content": "Yes.", "tool_calls": [call]}]
-    text = rendered(said, tokenizer, Tools.of([PING], "auto", True))
+    text = render(said, tokenizer, Tools.from_openai([PING], "auto", True))
     assert text.startswith("<|system|>You may call functions.")
     assert '"name":"ping"' in text
     assert '<|assistant|>Yes.\n<tool_call>\n{"name":"ping","arguments":{}}\n</tool_call><|end|>' in text
@@ -151,7 +151,10 @@ def test_a_template_without_tools_gets_them_in_words():
         ({"tools": [{"name": "two words"}]}, "cannot be a tool's name"),
         ({"tools": [{"name": "f", "parameters": {"type": "string"}}]}, "a JSON schema of type 'object'"),
         ({"tools": [{"name": "f", "parameters": {"not": {}}}]}, "tool 'f': .*Unimplemented keys"),
-        ({"tools": [PING], "constraint": Constraint.regex("a+")}, "with tools an answer cannot keep to"),
+        (
+            {"tools": [PING], "constraint": Constraint.regex("a+")},
+            "tools cannot be combined with the regular expression",
+        ),
     ],
 )
 def test_tools_that_cannot_be_offered_are_refused_before_the_model_runs(engine, options, fault):
@@ -167,12 +170,13 @@ def test_tools_that_leave_no_room_are_refused_with_the_numbers(engine):
 
 
 def test_calls_in_messages_that_are_none_are_refused(engine):
-    for call, fault in (({"id": "1"}, "is no call"), ({"function": {"name": "f", "arguments": "{"}}, "are no JSON")):
+    no_json = {"function": {"name": "f", "arguments": "{"}}
+    for call, fault in (({"id": "1"}, "is no tool call"), (no_json, "are no JSON")):
         with pytest.raises(InputError, match=fault):
             engine.ask([{"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "user", "content": "?"}])
 
 
 def test_a_tokenizer_without_a_template_says_tools_in_words_too():
     bare = TextTokenizer(PreTrainedTokenizerFast(tokenizer_object=tiny_engine.tokenizer().backend_tokenizer))
-    text = rendered([{"role": "user", "content": "now?"}], bare, Tools.of([PING], "auto", True))
+    text = render([{"role": "user", "content": "now?"}], bare, Tools.from_openai([PING], "auto", True))
     assert text.startswith("System: You may call functions.")

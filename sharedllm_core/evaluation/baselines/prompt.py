@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ... import Document, InputError, TokenizerError, WindowError
 from ...errors import setting
-from ...generation.prompting import rendered, rendered_ids
+from ...generation.prompting import render, running_text_ids
 from ...text.tokenization import TextTokenizer
 
 __all__ = ["SEPARATOR", "PromptLayout", "document_ids", "joined"]
@@ -48,14 +48,14 @@ class PromptLayout:
         """
         if not question.strip():
             raise InputError("the question is empty", remedy="give one")
-        alone = rendered([{"role": "user", "content": question}], tokenizer)
-        text = rendered([{"role": "user", "content": f"{_MARK}{SEPARATOR}{question}"}], tokenizer)
+        alone = render([{"role": "user", "content": question}], tokenizer)
+        text = render([{"role": "user", "content": f"{_MARK}{SEPARATOR}{question}"}], tokenizer)
         head, mark, tail = text.partition(_MARK)
         if not mark:
             raise TokenizerError(
                 "the tokenizer's chat template leaves out the user's message", remedy="use another template"
             )
-        return cls(*(rendered_ids(part, tokenizer) for part in (alone, head, tail)))
+        return cls(*(running_text_ids(part, tokenizer) for part in (alone, head, tail)))
 
     def ids(self, text_ids: Tensor) -> Tensor:
         """Ids [n] of the running text with a text [m] of documents; without one, of the question alone."""

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from transformers import DynamicCache
 
 from ... import DeviceMemoryError, Document, InputError, SharedLLMEngine, WindowError
-from ...generation.decoding import Written, eos_token_ids
+from ...generation.decoding import DecodedAnswer, eos_token_ids
 from ...method.checks import check_whole
 from ...model.inputs import Ids, read_ids
 from ...model.lower_model import is_out_of_memory
@@ -99,7 +99,7 @@ class TextReader:
         ]
         return torch.cat(parts)
 
-    def write(self, ids: Tensor, written: Written, max_new_tokens: int) -> None:
+    def write(self, ids: Tensor, written: DecodedAnswer, max_new_tokens: int) -> None:
         """Read the end of a prompt and write the answer greedily, until it ends or has so many tokens."""
         logits = self.read(ids)
         for number in range(max_new_tokens):
@@ -140,7 +140,7 @@ class BlockwiseSystem(System):
         text_ids = document_ids(documents, tokenizer)
         prompts = [layout.ids(text_ids) for layout in layouts]
         eos_ids = eos_token_ids(self.engine.model, tokenizer)
-        written = [Written(tokenizer, eos_ids, (), _ignore) for _ in prompts]
+        written = [DecodedAnswer(tokenizer, eos_ids, (), _ignore) for _ in prompts]
         groups: dict[object, list[int]] = {}
         for number, prompt in enumerate(prompts):
             groups.setdefault(self._reads_alike(len(prompt) + max_new_tokens), []).append(number)

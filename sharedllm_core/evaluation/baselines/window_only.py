@@ -6,7 +6,7 @@ from threading import Event
 from torch import Tensor
 
 from ... import AnswerSettings, Document, SharedLLMEngine
-from ...generation.decoding import write
+from ...generation.decoding import generate_answers
 from ..system import System
 from .prompt import document_ids
 from .reading import checked_texts, memory_is_a_result, questions_of, window_losses, window_of
@@ -72,7 +72,7 @@ def written_in_window(system: "WindowOnly", prompts: Sequence[Tensor], max_new_t
     with memory_is_a_result(system.name):
         for first in range(0, len(prompts), system.batch_size):
             rows = prompts[first : first + system.batch_size]
-            written = write(
+            written = generate_answers(
                 engine.model,
                 engine.tokenizer,
                 rows,

@@ -1,4 +1,4 @@
-"""Answers that keep to a grammar: JSON schemas, regular expressions, choices.
+"""Constrained decoding by grammars: JSON schemas, regular expressions, choices.
 
-Knows logits and tokens; runs no model.
+Works on logits and tokens; runs no model.
 """

@@ -1,6 +1,6 @@
-"""`Constraint`: what an answer may look like. A grammar, checked when it is made; `processors.py` keeps to it.
+"""`Constraint`: a grammar that an answer must match, validated when it is made; enforced in `processors.py`.
 
-Grammars are llguidance's, which knows JSON schemas, regular expressions and its own dialect of Lark.
+Grammars are those of llguidance: JSON schemas, regular expressions, and its own dialect of Lark.
 """
 
 import json
@@ -11,89 +11,93 @@ from typing import Any, Self
 from llguidance import LLMatcher
 
 from ...errors import InputError
-from .json_schema import written_schema
+from .json_schema import restrict_schema
 
 __all__ = ["Constraint"]
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """What an answer may look like. Make one with the methods below.
+    """A grammar for an answer. Make one with the class methods below.
 
     Attributes:
-        grammar: as llguidance takes it.
-        said: in words, for messages.
-        schema: of JSON, as text; `None` for any other constraint.
+        grammar: the grammar in llguidance's format.
+        description: names the constraint in error messages.
+        schema: the JSON schema as text; `None` for any other constraint.
     """
 
     grammar: str = field(repr=False)
-    said: str
+    description: str
     schema: str | None = field(repr=False, default=None)
 
     @classmethod
     def json_schema(cls, schema: Mapping[str, Any]) -> Self:
-        """JSON that fits a schema, without spaces between its parts.
+        """Constrain an answer to compact JSON (no spaces between its parts) that matches a schema.
 
-        An object has no properties but those that are named, unless the schema says otherwise (`additionalProperties`,
-        or `allOf` of several parts anywhere).
+        Objects have only the properties that the schema names, unless it sets `additionalProperties` or contains an
+        `allOf` with several parts anywhere.
 
-        What Python could not read is never written: numbers have no exponents and stay below 10^15, whole ones up to
-        10^18, and 10^-9 inside of an exclusive bound; dates, times and durations are those that `datetime` can hold.
-        Two names of open objects may be the same, which `minProperties` counts as two; and where a schema with `allOf`
-        of several parts says nothing of a value, not even its type, its numbers may have exponents.
+        Values that Python cannot parse are excluded: numbers have no exponents, a magnitude of at most 10^15 (integers
+        10^18) and a distance of 10^-9 from an exclusive bound; dates, times and durations are limited to those that
+        `datetime` can represent. Two exceptions: an object with free property names may repeat one, and `minProperties`
+        counts it twice; in a schema with an `allOf` of several parts, a value without any schema, not even a type, may
+        be a number with an exponent.
 
         Raises:
-            InputError: a schema that is none, or with keywords that cannot be kept to while writing (`not`,
-                `uniqueItems`, …); none is left out silently.
+            InputError: an invalid schema, or keywords that cannot be enforced during decoding (`not`, `uniqueItems`,
+                …); no keyword is silently ignored.
         """
         try:
-            text = json.dumps(written_schema(schema), ensure_ascii=False)
+            text = json.dumps(restrict_schema(schema), ensure_ascii=False)
         except (TypeError, ValueError) as error:
             raise InputError(f"{schema!r:.200} is no JSON schema: {error}") from error
-        said = f"the JSON schema {json.dumps(schema, ensure_ascii=False):.200}"
-        return cls._checked(LLMatcher.grammar_from_json_schema(text), said, text)
+        description = f"the JSON schema {json.dumps(schema, ensure_ascii=False):.200}"
+        return cls._validated(LLMatcher.grammar_from_json_schema(text), description, text)
 
     @classmethod
     def json_object(cls) -> Self:
-        """A JSON object of whatever fields."""
+        """Constrain an answer to a JSON object with any properties."""
         return cls.json_schema({"type": "object"})
 
     @classmethod
     def choice(cls, options: Sequence[str]) -> Self:
-        """One of some strings.
+        """Constrain an answer to one of several strings.
 
         Raises:
             InputError: no strings, or an empty one.
         """
         if isinstance(options, str) or not options or not all(isinstance(one, str) and one for one in options):
             raise InputError(f"{options!r:.200} is no choice", remedy="give a list of strings, none empty")
-        return cls._checked(_lark(f"start: {' | '.join(map(_quoted, options))}"), f"one of {list(options)!r:.200}")
+        return cls._validated(_lark(f"start: {' | '.join(map(_quoted, options))}"), f"one of {list(options)!r:.200}")
 
     @classmethod
     def regex(cls, pattern: str) -> Self:
-        """Text of which all matches a regular expression (Rust's syntax: no look-around, no back-references).
+        """Constrain an answer to full matches of a regular expression.
+
+        The syntax is Rust's: no look-around, no back-references.
 
         Raises:
-            InputError: not such an expression.
+            InputError: an invalid expression.
         """
-        return cls._checked(LLMatcher.grammar_from_regex(pattern), f"the regular expression {pattern!r:.200}")
+        return cls._validated(LLMatcher.grammar_from_regex(pattern), f"the regular expression {pattern!r:.200}")
 
     @classmethod
-    def lark(cls, grammar: str, said: str = "the grammar") -> Self:
-        """Text of a grammar in llguidance's dialect of Lark.
+    def lark(cls, grammar: str, description: str = "the grammar") -> Self:
+        """Constrain an answer to a grammar in llguidance's dialect of Lark.
 
         Args:
-            grammar: the rules; they may name the tokenizer's special tokens, which are looked for when it is used.
-            said: in words, for messages.
+            grammar: the rules. They may name special tokens, which are resolved when the constraint is first used with
+                a tokenizer.
+            description: names the constraint in error messages.
         """
-        return cls(_lark(grammar), said)
+        return cls(_lark(grammar), description)
 
     @classmethod
-    def _checked(cls, grammar: str, said: str, schema: str | None = None) -> Self:
-        wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar)
-        if wrong or messages:
-            raise InputError(f"unsupported constraint, {said}: {'; '.join(messages)}", remedy="rewrite it")
-        return cls(grammar, said, schema)
+    def _validated(cls, grammar: str, description: str, schema: str | None = None) -> Self:
+        is_error, messages = LLMatcher.validate_grammar_with_warnings(grammar)
+        if is_error or messages:
+            raise InputError(f"unsupported constraint, {description}: {'; '.join(messages)}", remedy="rewrite it")
+        return cls(grammar, description, schema)
 
 
 def _lark(grammar: str) -> str:

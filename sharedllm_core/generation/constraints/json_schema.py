@@ -1,24 +1,24 @@
-"""A JSON schema as it is written by: what it leaves open is closed where Python could not read all of it.
+"""Restriction of a JSON schema to values that Python can parse.
 
-JSON knows numbers that are infinite to Python and whole numbers too long for it; schemas know dates of the year 0 and
-the 29th of February in any year. None of them is written.
+JSON allows numbers that overflow to infinity in Python and integers too long for it; schema formats allow dates of year
+0 and the 29th of February in any year. The restricted schema excludes them all.
 """
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["written_schema"]
+__all__ = ["restrict_schema"]
 
 _COMPACT: Any = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
-_MAPS = ("properties", "patternProperties", "$defs", "definitions")
-_SCHEMAS = ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "prefixItems")
-_KINDS = ("null", "boolean", "number", "string", "array", "object")
+_SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions")
+_SUBSCHEMAS = ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "prefixItems")
+_TYPES = ("null", "boolean", "number", "string", "array", "object")
 _ANNOTATIONS = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment"}
-_ANYTHING = "sharedllm.anything"
+_ANY_VALUE = "sharedllm.anything"  # name of the definition of an arbitrary value
 
 _LARGEST = {"integer": 10**18, "number": 10**15}
-_NEXT = 1e-9  # how far a number stays from a bound that it must not be
+_MARGIN = 1e-9  # distance of a number from an exclusive bound
 
 _YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _LEAP = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
@@ -30,125 +30,135 @@ _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(?:Z|[+-](?
 _SPAN_OF_TIME = "T(?:{n}H(?:{n}M(?:{n}S)?)?|{n}M(?:{n}S)?|{n}S)".replace("{n}", "[0-9]{1,9}")
 _SPAN_OF_DAYS = "(?:{n}Y(?:{n}M(?:{n}D)?)?|{n}M(?:{n}D)?|{n}D)".replace("{n}", "[0-9]{1,6}")
 
-#: Formats that are narrower here than where they are defined, as patterns.
+#: Patterns for formats that are narrower here than in the JSON schema standard.
 _PATTERNS = {
     "date": _DATE,
     "time": _TIME,
     "date-time": f"{_DATE}T{_TIME}",
     "duration": f"P(?:{_SPAN_OF_DAYS}(?:{_SPAN_OF_TIME})?|{_SPAN_OF_TIME}|[0-9]{{1,6}}W)",
 }
-#: Formats that say what a text is for, and nothing about what stands in it.
-_NAMES = ("path", "binary", "password")
+#: Formats that do not constrain the text; they are dropped.
+_IGNORED_FORMATS = ("path", "binary", "password")
 
 
-def written_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema that admits part of what another does: what can be read in Python, without spaces between its parts.
+def restrict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Restrict a schema to compact JSON that Python can parse; every match also matches the original schema.
 
-    Objects have the properties that are named and no others, unless the schema says otherwise or is composed. What a
-    composed schema leaves open altogether stays as open as it is.
+    Objects get only the properties that are named, unless the schema sets `additionalProperties` or contains an `allOf`
+    with several parts. In such a composed schema, a value without any schema stays unrestricted.
 
     Raises:
-        TypeError: not an object.
+        TypeError: the schema is not an object.
     """
     if not isinstance(schema, Mapping):
         raise TypeError("a schema is an object")
-    written = _written(schema, close=not _composes(schema))
-    if written == _anything():
-        written = _anything_at_all()
-    if _has_anything(written):
-        defs = written.get("$defs")
-        written["$defs"] = {**(defs if isinstance(defs, Mapping) else {}), _ANYTHING: _anything_at_all()}
-    return {**written, "x-guidance": _COMPACT}
+    restricted = _restrict(schema, close=not _is_composed(schema))
+    if restricted == _any_value_ref():
+        restricted = _any_value_schema()
+    if _contains_any_value(restricted):
+        defs = restricted.get("$defs")
+        restricted["$defs"] = {**(defs if isinstance(defs, Mapping) else {}), _ANY_VALUE: _any_value_schema()}
+    return {**restricted, "x-guidance": _COMPACT}
 
 
-def _composes(schema: Any) -> bool:
-    """Whether an object may have to fit several schemas at once, each of which names some of its properties."""
+def _is_composed(schema: Any) -> bool:
+    """Whether an object may have to match several schemas at once, each of which names some of its properties."""
     if isinstance(schema, Mapping):
-        several = schema.get("allOf")
-        return (isinstance(several, list) and len(several) > 1) or any(map(_composes, schema.values()))
-    return isinstance(schema, list) and any(map(_composes, schema))
+        parts = schema.get("allOf")
+        return (isinstance(parts, list) and len(parts) > 1) or any(map(_is_composed, schema.values()))
+    return isinstance(schema, list) and any(map(_is_composed, schema))
 
 
-def _written(schema: Any, *, close: bool) -> Any:
+def _restrict(schema: Any, *, close: bool) -> Any:
+    """Restrict a schema with all its parts; `close` excludes properties and values without a schema."""
     if isinstance(schema, list):
-        return [_written(part, close=close) for part in schema]
+        return [_restrict(part, close=close) for part in schema]
     if close and (schema is True or (isinstance(schema, Mapping) and _ANNOTATIONS.issuperset(schema))):
-        return _anything()
+        return _any_value_ref()
     if not isinstance(schema, Mapping):
         return schema
-    written = dict(schema)
-    for name in _MAPS:
+    restricted = dict(schema)
+    for name in _SCHEMA_MAPS:
         if isinstance(schema.get(name), Mapping):
-            written[name] = {key: _written(part, close=close) for key, part in schema[name].items()}
-    written |= {name: _written(schema[name], close=close) for name in _SCHEMAS if name in schema}
+            restricted[name] = {key: _restrict(part, close=close) for key, part in schema[name].items()}
+    restricted |= {name: _restrict(schema[name], close=close) for name in _SUBSCHEMAS if name in schema}
     if close and "properties" in schema and "patternProperties" not in schema:
-        written.setdefault("additionalProperties", False)
-    return _readable(written, close=close)
+        restricted.setdefault("additionalProperties", False)
+    return _restrict_values(restricted, close=close)
 
 
-def _readable(schema: dict[str, Any], *, close: bool) -> dict[str, Any]:
-    """A schema without what Python cannot read, its parts left as they are."""
+def _restrict_values(schema: dict[str, Any], *, close: bool) -> dict[str, Any]:
+    """Restrict the values of a schema whose parts are restricted already."""
     if "const" in schema or "enum" in schema or "$ref" in schema:
         return schema
-    kinds = schema.get("type", [] if {"anyOf", "oneOf", "allOf"} & schema.keys() else _KINDS)
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if close and "array" in kinds:
-        schema.setdefault("items", _anything())
-    if close and "object" in kinds:
-        schema.setdefault("additionalProperties", _anything())
-    if "integer" in kinds or "number" in kinds:
-        schema |= _bounds(schema, "number" if "number" in kinds else "integer")
-    return _narrowed(schema)
+    types = schema.get("type", [] if {"anyOf", "oneOf", "allOf"} & schema.keys() else _TYPES)
+    types = [types] if isinstance(types, str) else types
+    if close and "array" in types:
+        schema.setdefault("items", _any_value_ref())
+    if close and "object" in types:
+        schema.setdefault("additionalProperties", _any_value_ref())
+    if "integer" in types or "number" in types:
+        schema |= _bounds(schema, "number" if "number" in types else "integer")
+    return _restrict_format(schema)
 
 
-def _has_anything(written: Any) -> bool:
-    if isinstance(written, Mapping):
-        return written == _anything() or any(map(_has_anything, written.values()))
-    return isinstance(written, list) and any(map(_has_anything, written))
+def _contains_any_value(schema: Any) -> bool:
+    if isinstance(schema, Mapping):
+        return schema == _any_value_ref() or any(map(_contains_any_value, schema.values()))
+    return isinstance(schema, list) and any(map(_contains_any_value, schema))
 
 
-def _anything() -> dict[str, Any]:
-    return {"$ref": f"#/$defs/{_ANYTHING}"}
+def _any_value_ref() -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{_ANY_VALUE}"}
 
 
-def _anything_at_all() -> dict[str, Any]:
+def _any_value_schema() -> dict[str, Any]:
     bounds = _bounds({}, "number")
-    return {"type": list(_KINDS), "items": _anything(), "additionalProperties": _anything(), **bounds}
+    return {"type": list(_TYPES), "items": _any_value_ref(), "additionalProperties": _any_value_ref(), **bounds}
 
 
-def _bounds(schema: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Inclusive bounds of numbers, which exclude exponents, and the tails of zeros and nines towards other bounds."""
-    least, most = schema.get("minimum"), schema.get("maximum")
+def _bounds(schema: Mapping[str, Any], number_type: str) -> dict[str, Any]:
+    """Return inclusive bounds for numbers.
+
+    They exclude exponents, and endless digits 0 or 9 of numbers that approach an exclusive bound.
+    """
+    minimum, maximum = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if not all(bound is None or isinstance(bound, bool | int | float) for bound in (least, most, above, below)):
+    if not all(bound is None or isinstance(bound, bool | int | float) for bound in (minimum, maximum, above, below)):
         return {}
-    # Draft 4 has booleans.
-    above = (least if above else None) if isinstance(above, bool) else above
-    below = (most if below else None) if isinstance(below, bool) else below
-    largest = _LARGEST[kind]
-    lows = [-largest, *(x for x in (least, None if above is None else _beside(above, kind, 1)) if x is not None)]
-    highs = [largest, *(x for x in (most, None if below is None else _beside(below, kind, -1)) if x is not None)]
+    # In draft 4 of JSON schema, exclusive bounds are booleans.
+    above = (minimum if above else None) if isinstance(above, bool) else above
+    below = (maximum if below else None) if isinstance(below, bool) else below
+    largest = _LARGEST[number_type]
+    lows = [
+        -largest,
+        *(x for x in (minimum, None if above is None else _inside(above, number_type, 1)) if x is not None),
+    ]
+    highs = [
+        largest,
+        *(x for x in (maximum, None if below is None else _inside(below, number_type, -1)) if x is not None),
+    ]
     low, high = max(lows), min(highs)
-    if low > high:  # beyond what is written here, or nothing at all
+    if low > high:  # the schema's bounds are outside our limits, or contradict each other
         return {}
     return {"minimum": low, "maximum": high, "exclusiveMinimum": False, "exclusiveMaximum": False}
 
 
-def _beside(bound: float, kind: str, side: int) -> float:
-    """The next number that is written on one side of a bound."""
-    if kind == "integer":
+def _inside(bound: float, number_type: str, side: int) -> float:
+    """Return the nearest allowed number above (`side` 1) or below (−1) an exclusive bound."""
+    if number_type == "integer":
         return math.floor(bound) + 1 if side > 0 else math.ceil(bound) - 1
-    near = round(bound + side * _NEXT, 9)
+    near = round(bound + side * _MARGIN, 9)
     return near if (near - bound) * side > 0 else math.nextafter(bound, side * math.inf)
 
 
-def _narrowed(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema of which the format is one that Python reads."""
+def _restrict_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """Replace a schema's format by a pattern of the texts that Python can parse."""
     name = schema.get("format")
-    if name not in _NAMES and name not in _PATTERNS:
+    if name not in _IGNORED_FORMATS and name not in _PATTERNS:
         return schema
     rest = {key: value for key, value in schema.items() if key != "format"}
-    if name in _NAMES:
+    if name in _IGNORED_FORMATS:
         return rest
     pattern = f"^(?:{_PATTERNS[name]})$"
     if "pattern" not in rest:

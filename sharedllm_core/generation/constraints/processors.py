@@ -1,11 +1,11 @@
-"""Constrained decoding: after each token, only those remain that can go on to what the constraint asks for.
+"""Constrained decoding: mask tokens by a grammar, and complete the text within the token budget.
 
-A constraint is also kept within the length: at every token an ending is known that fits into what is left, and where
-another token would lead to where none is known, that ending is written. So what comes out fits, whatever the model; a
-constraint that does not fit into `max_new_tokens` at all cannot be kept to, and is refused before the model runs.
+Two logits processors work as a pair. `GrammarMask` comes first and masks the tokens that the grammar does not allow.
+`EndingGuard` comes last, after sampling. It always knows an ending, tokens that complete the text within the remaining
+budget. If no such ending is found for the sampled token, it replaces that token by the next one of the known ending.
 
-Processors come in pairs: `Allowed` first, which leaves the tokens that the grammar has now; `InTime` last, when each
-row's token is decided, and replaces one after which no ending in time is known.
+So every output matches the grammar, whatever the model. A constraint for which no text fits into `max_new_tokens` is
+rejected before the model runs.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ from transformers import LogitsProcessor
 
 from ...errors import InputError, setting
 from .constraint import Constraint
-from .endings import LONGEST_ENDING, GrammarTokens, Mask, allowed_tokens, short_ending
+from .endings import MAX_ENDING_TOKENS, GrammarTokens, Mask, find_ending, unpack_bitmask
 
-__all__ = ["Allowed", "Grammar", "GrammarTokens", "InTime"]
+__all__ = ["EndingGuard", "Grammar", "GrammarMask", "GrammarTokens"]
 
 # Suffixes: B rows, V vocabulary.
 
 
 class Grammar:
-    """A constraint, ready for one tokenizer.
+    """A constraint, compiled for one tokenizer.
 
     Raises:
-        InputError: a grammar that the tokenizer cannot write, such as one with tokens that it does not have.
+        InputError: the tokenizer does not support the grammar, for instance because it lacks one of its special tokens.
     """
 
     def __init__(self, constraint: Constraint, tokens: GrammarTokens) -> None:
@@ -39,102 +39,102 @@ class Grammar:
         self._start = LLMatcher(tokens.grammar_tokenizer, constraint.grammar, log_level=0)
         if self._start.is_error():
             raise InputError(
-                f"unsupported constraint, {constraint.said}: {self._start.get_error()}", remedy="rewrite it"
+                f"unsupported constraint, {constraint.description}: {self._start.get_error()}", remedy="rewrite it"
             )
 
     def matcher(self) -> LLMatcher:
-        """A new text's."""
+        """Return a matcher for a new text."""
         return self._start.deep_copy()
 
     @cached_property
     def ending(self) -> list[int]:
-        """A short text of the grammar, with the token that ends the answer.
+        """Ids of a short text that matches the grammar, including the end token.
 
         Raises:
-            InputError: none is found.
+            InputError: no such text is found.
         """
-        ending = short_ending(self.matcher(), self.tokens)
+        ending = find_ending(self.matcher(), self.tokens)
         if ending is None:
             raise InputError(
-                f"unsupported constraint, {self.constraint.said}: no text of at most {LONGEST_ENDING} tokens was found "
-                f"that fits it, whatever {setting('max_new_tokens')} is",
+                f"unsupported constraint, {self.constraint.description}: no text of at most {MAX_ENDING_TOKENS} tokens "
+                f"was found that matches it, whatever {setting('max_new_tokens')} is",
                 remedy=[
                     "require less (minLength, minItems, …)",
-                    "bound what may repeat, as [a-z]{1,20} bounds [a-z]+",
+                    "limit repetitions, for instance [a-z]{1,20} instead of [a-z]+",
                 ],
             )
         return ending
 
     def check_room(self, new_tokens: int) -> None:
-        """Check that a text may fit into so many tokens.
+        """Check that some matching text is known to fit into `new_tokens` tokens.
 
         Raises:
-            InputError: it cannot, or not surely.
+            InputError: no such text is known.
         """
         if len(self.ending) > new_tokens:
             raise InputError(
-                f"{setting('max_new_tokens', new_tokens)} is too few for {self.constraint.said}",
-                limit=f"which needs {len(self.ending)} tokens at the least",
-                remedy=["allow more", "ask for less"],
+                f"{setting('max_new_tokens', new_tokens)} is too few for {self.constraint.description}",
+                limit=f"which needs {len(self.ending)} tokens",
+                remedy=["allow more", "require less"],
             )
 
 
-class Allowed(LogitsProcessor):
-    """Leaves each row the tokens that its grammar has now."""
+class GrammarMask(LogitsProcessor):
+    """Masks, in each row, the tokens that the grammar does not allow next."""
 
     def __init__(self, grammar: Grammar, rows: int) -> None:
         self.grammar = grammar
         self.matchers = [grammar.matcher() for _ in range(rows)]
-        self._begun = False
+        self._started = False
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Logits [B, V], −∞ where a token is not allowed."""
-        if self._begun:
+        """Return the logits [B, V], −∞ where a token is not allowed."""
+        if self._started:
             for matcher, number in zip(self.matchers, input_ids[:, -1].tolist(), strict=True):
                 if not matcher.is_stopped():
                     matcher.consume_token(number)
-        self._begun = True
+        self._started = True
         vocabulary = scores.shape[-1]
-        rows = [self._row(matcher, vocabulary) for matcher in self.matchers]
+        rows = [self._allowed_in_row(matcher, vocabulary) for matcher in self.matchers]
         allowed_BV = torch.from_numpy(np.stack(rows)).to(scores.device)
         return scores.masked_fill(~allowed_BV, -torch.inf)
 
-    def _row(self, matcher: LLMatcher, vocabulary: int) -> Mask:
+    def _allowed_in_row(self, matcher: LLMatcher, vocabulary: int) -> Mask:
         if not matcher.is_stopped():
-            return allowed_tokens(matcher.compute_bitmask(), self.grammar.tokens.size)[:vocabulary]
-        ended = np.zeros(vocabulary, dtype=bool)
-        ended[sorted(self.grammar.tokens.eos_ids)] = True
-        return ended
+            return unpack_bitmask(matcher.compute_bitmask(), self.grammar.tokens.size)[:vocabulary]
+        only_eos = np.zeros(vocabulary, dtype=bool)
+        only_eos[sorted(self.grammar.tokens.eos_ids)] = True
+        return only_eos
 
 
-class InTime(LogitsProcessor):
-    """Writes a known ending where another token would lead to where none is known that fits into what is left."""
+class EndingGuard(LogitsProcessor):
+    """Replaces sampled tokens after which no ending within the remaining token budget is found."""
 
-    def __init__(self, allowed: Allowed, new_tokens: int) -> None:
-        self._allowed = allowed
-        self._left = new_tokens
-        self._endings: list[Sequence[int]] = [allowed.grammar.ending for _ in allowed.matchers]
+    def __init__(self, mask: GrammarMask, new_tokens: int) -> None:
+        self._mask = mask
+        self._remaining = new_tokens
+        self._endings: list[Sequence[int]] = [mask.grammar.ending for _ in mask.matchers]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Logits [B, V], of which the largest is a token that leaves room enough."""
-        self._left -= 1  # what is left after this token
-        chosen = scores.argmax(dim=-1).tolist()
-        for row, (matcher, number) in enumerate(zip(self._allowed.matchers, chosen, strict=True)):
-            if matcher.is_stopped() or number in self._allowed.grammar.tokens.eos_ids:
+        """Return logits [B, V] whose maximum is a token after which the text can be completed in time."""
+        self._remaining -= 1  # the budget after this token
+        sampled = scores.argmax(dim=-1).tolist()
+        for row, (matcher, token_id) in enumerate(zip(self._mask.matchers, sampled, strict=True)):
+            if matcher.is_stopped() or token_id in self._mask.grammar.tokens.eos_ids:
                 continue
-            ending = self._ending_after(matcher, number, self._endings[row])
+            ending = self._ending_after(matcher, token_id, self._endings[row])
             if ending is None:
-                instead, *ending = self._endings[row]
+                replacement, *ending = self._endings[row]
                 scores = scores.clone()
                 scores[row] = -torch.inf
-                scores[row, instead] = 0.0
+                scores[row, replacement] = 0.0
             self._endings[row] = ending
         return scores
 
-    def _ending_after(self, matcher: LLMatcher, number: int, known: Sequence[int]) -> Sequence[int] | None:
-        """One that still fits after another token: what remains of the known one if possible, which costs least."""
-        for first in range(max(0, len(known) - self._left), len(known)):
-            if matcher.validate_tokens([number, *known[first:]]) == 1 + len(known) - first:
+    def _ending_after(self, matcher: LLMatcher, token_id: int, known: Sequence[int]) -> Sequence[int] | None:
+        """Find an ending after `token_id` within the budget; the rest of the known one if valid, which is cheapest."""
+        for first in range(max(0, len(known) - self._remaining), len(known)):
+            if matcher.validate_tokens([token_id, *known[first:]]) == 1 + len(known) - first:
                 return known[first:]
         after = matcher.deep_copy()
-        return short_ending(after, self._allowed.grammar.tokens, self._left) if after.consume_token(number) else None
+        return find_ending(after, self._mask.grammar.tokens, self._remaining) if after.consume_token(token_id) else None
