@@ -44,10 +44,10 @@ class LibraryMaker:
             raise DocumentError(
                 f"there are no documents in {sources!r:.200}{why}", remedy="give files, folders or Documents"
             )
-        made = make_library(found.documents, self._tokenizer, self._method, found.skipped)
-        if not made.num_tokens:
-            raise DocumentError(f"the {len(made)} documents hold no text", remedy="give some that do")
-        return made
+        library = make_library(found.documents, self._tokenizer, self._method, found.skipped)
+        if not library.num_tokens:
+            raise DocumentError(f"the {len(library)} documents hold no text", remedy="give some that do")
+        return library
 
     def open(self, documents: Documents, max_file_bytes: int) -> Library | None:
         """Return the library for a question: validate a given one, or load the sources.

@@ -58,24 +58,24 @@ def load_tokenizer(
     return load_tokenizer_from([tokenizer] if tokenizer is not None else [name or _DEFAULT_MODEL, model.config.base])
 
 
-def load_tokenizer_from(places: Sequence[str | Path | None]) -> PreTrainedTokenizerBase:
+def load_tokenizer_from(locations: Sequence[str | Path | None]) -> PreTrainedTokenizerBase:
     """Load the tokenizer from the first folder or hub id that has one; `None` entries are skipped.
 
     Raises:
         TokenizerError: none was found.
     """
     tried = []
-    for place in places:
-        if place is None:
+    for location in locations:
+        if location is None:
             continue
-        if Path(place).is_dir() and not any(Path(place).glob("tokenizer*")):
-            tried.append(f"{place} holds none")
+        if Path(location).is_dir() and not any(Path(location).glob("tokenizer*")):
+            tried.append(f"{location} holds none")
             continue
         try:
-            found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(place)
+            found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(location)
             return found
         except (OSError, ValueError, KeyError) as error:
-            tried.append(f"{place}: {str(error).splitlines()[0]}")
+            tried.append(f"{location}: {str(error).splitlines()[0]}")
     raise TokenizerError(
         f"no tokenizer was found ({'; '.join(tried)})",
         remedy=[f"say where it is with {setting('tokenizer')}=…", "put its files beside the checkpoint's"],

@@ -193,20 +193,20 @@ class TreeReader:
         # With shared encoding, one forward pass of the chunk yields all nodes at the cost of the retained ones.
         wanted = [nodes_of(chunk, method) for chunk in chunks] if method.node_encoding == "shared" else nodes
         trees = encode_missing(self._lower, chunks, known, wanted)
-        for place, (number, tree) in enumerate(zip(numbers, trees, strict=True)):
-            encoded.trees[number] = tree if vectors is None else tree.with_vectors(vectors.of_chunk(place))
-            encoded.nodes[number] = nodes[place]
+        for index, (number, tree) in enumerate(zip(numbers, trees, strict=True)):
+            encoded.trees[number] = tree if vectors is None else tree.with_vectors(vectors.of_chunk(index))
+            encoded.nodes[number] = nodes[index]
 
     def _known_vectors(self, chunks: Sequence[Tensor], known: Sequence[NodeStates | None]) -> NodeVectors:
         """Collect the fetched selection vectors, and compute those of trees stored under a policy without vectors."""
         method = self._lower.method
         vectors = NodeVectors(self._lower, chunks, known)
-        without: dict[int, list[Node]] = {}
-        for place, (chunk, tree) in enumerate(zip(chunks, known, strict=True)):
+        missing: dict[int, list[Node]] = {}
+        for index, (chunk, tree) in enumerate(zip(chunks, known, strict=True)):
             nodes = nodes_of(chunk, method)
             if tree is not None and tree.has(nodes) and not is_complete(tree, method):
-                without[place] = [node for node in nodes if method.compares(node.level)]
-        vectors.compute(without)
+                missing[index] = [node for node in nodes if method.compares(node.level)]
+        vectors.compute(missing)
         return vectors
 
     def _assemble(self, library: Library, encoded: _Encoded) -> ReadPast:

@@ -39,7 +39,7 @@ __all__ = [
 
 
 def needs_query(method: SharedLLMConfig) -> bool:
-    """Whether the selection policy looks at the query."""
+    """Whether the selection policy uses the query."""
     return load_policy(method.policy).needs_query
 
 
@@ -55,7 +55,7 @@ def read_query(lower: LowerModel, query_ids: Tensor | None, chunks: Sequence[Ten
     policy = load_policy(lower.method.policy)
     if not policy.needs_query:
         return None
-    assert query_ids is not None, "the model has checked that there is a query"
+    assert query_ids is not None, "the model checks that there is a query"
     vector_E = None
     if policy.pooling is not None:
         vector_E = lower.selection_vectors(PastTokens([query_ids], lower.device), [[whole_chunk(len(query_ids))]])[0]

@@ -48,7 +48,7 @@ class MethodMixin:
     def set_method(self, method: SharedLLMConfig) -> None:
         """Replace the configuration of the method; the number of injection layers must stay.
 
-        States and past contexts made before keep the old one. Quality is best with the configuration of training.
+        States and past contexts computed before keep the old configuration. Quality is best with that of training.
 
         Raises:
             ConfigError: a different number of injection layers, or the model belongs to an engine.
