@@ -27,7 +27,7 @@ from .errors import (
     UntrainedInjectionError,
     WindowError,
 )
-from .generation.answer import Answer, Evidence, Usage
+from .generation.answer import Answer, Evidence, Reading, Usage
 from .generation.constraints.constraint import Constraint
 from .generation.settings import AnswerOptions, AnswerSettings
 from .generation.tools import ToolCall
@@ -38,6 +38,7 @@ from .model.node_states import NodeStates
 from .model.past_context import PastContext, PastContextBatch
 from .text.documents import Document
 from .text.library import Library
+from .text.passages import Passage
 from .tree_cache import TreeCache
 from .version import __version__
 
@@ -58,9 +59,11 @@ __all__ = [
     "InputError",
     "Library",
     "NodeStates",
+    "Passage",
     "PastContext",
     "PastContextBatch",
     "PastContextError",
+    "Reading",
     "SharedLLMConfig",
     "SharedLLMEngine",
     "SharedLLMError",

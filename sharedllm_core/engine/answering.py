@@ -5,27 +5,32 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain, count
 from threading import Event
-from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from ..errors import UntrainedInjectionError, setting
-from ..generation.answer import Answer, Usage
+from ..generation.answer import Answer, Evidence, ReadingMode, Usage
 from ..generation.constraints.constraint import Constraint
 from ..generation.constraints.processors import Grammar, GrammarTokens
 from ..generation.decoding import DecodedAnswer, Sink, eos_token_ids, generate_answers
 from ..generation.prompting import Message, Prompt, build_prompt, empty_question_ids
 from ..generation.settings import AnswerSettings
 from ..generation.tools import ToolNotation
-from ..model.modeling import SharedLLMForCausalLM
+from ..method.config import SharedLLMConfig
+from ..model.past_context import PastContext
+from ..model.window import window_tokens
 from ..text.documents import Document
 from ..text.library import Library, make_library
 from ..text.tokenization import TextTokenizer
+from .accounting import account
 from .evidence import evidence_spans, state_scores, token_scores
 from .fair_lock import FairLock
 from .inspection import Inspection, make_inspection
+from .kinds import is_trained
 from .progress import Progress
+from .quoting import Quoted, Quoter, passage_evidence
 from .reading import ReadPast, TreeReader
 
 __all__ = ["Answering", "PreparedQuestions", "Question"]
@@ -41,24 +46,34 @@ class Answering:
 
     Args:
         model, tokenizer: the model and its tokenizer.
-        reader: encodes past context.
+        method: cuts what did not fit into the window into chunks.
+        reader: encodes past context; `None` for an engine that only quotes.
+        quoter: places passages; `None` for an engine that only injects.
+        quote_tokens: the most tokens of passages, unless a question sets it.
         lock: held while the model runs.
         allow_untrained: whether to answer with an injection that was never trained.
     """
 
     def __init__(
         self,
-        model: SharedLLMForCausalLM,
+        model: PreTrainedModel,
         tokenizer: TextTokenizer,
-        reader: TreeReader,
+        method: SharedLLMConfig,
+        reader: TreeReader | None,
+        quoter: Quoter | None,
+        quote_tokens: int,
         lock: FairLock,
         allow_untrained: bool,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.method = method
         self.reader = reader
+        self.quoter = quoter
+        self.quote_tokens = quote_tokens
         self.lock = lock
         self.allow_untrained = allow_untrained
+        self.window_tokens = window_tokens(model.config, tokenizer.tokenizer)
         self._grammar = lru_cache(_MAX_CACHED_GRAMMARS)(self._compile_grammar)
 
     def prepare(
@@ -76,12 +91,13 @@ class Answering:
             WindowError: a last turn that is longer than the window.
             UntrainedInjectionError: the model would ignore the libraries.
         """
-        window: int = self.model.config.get_text_config().max_position_embeddings
-        new_tokens = settings.new_tokens(window)
+        new_tokens = settings.new_tokens(self.window_tokens)
         tools = settings.offered_tools
-        prompts = [build_prompt(question, self.tokenizer, window, new_tokens, tools) for question in questions]
+        prompts = [
+            build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools) for question in questions
+        ]
         libraries = [self._add_moved_turns(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
-        if any(library is not None for library in libraries):
+        if self.reader is not None and any(library is not None for library in libraries):
             self._check_trained()
         constraint = settings.constraint if tools is None else self.notation.constraint(tools, settings.constraint)
         grammar = None if constraint is None else self._grammar(constraint)
@@ -115,7 +131,7 @@ class Answering:
         existing = set() if library is None else {document.id for document in library}
         names = chain(["conversation"], (f"conversation {number}" for number in count(2)))
         name = next(name for name in names if name not in existing)
-        turns = make_library([Document(text, id=name)], self.tokenizer, self.model.method)
+        turns = make_library([Document(text, id=name)], self.tokenizer, self.method)
         return turns if library is None else library.joined(turns)
 
     def _message_text(self, message: Message) -> str:
@@ -124,15 +140,21 @@ class Answering:
             f"{message['role'].capitalize()}: {message['content']}{self.notation.format_calls(calls) if calls else ''}"
         )
 
+    @property
+    def mode(self) -> ReadingMode:
+        """How documents are read."""
+        if self.reader is None:
+            return "quoted"
+        return "injected" if self.quoter is None else "both"
+
     def _check_trained(self) -> None:
-        layers: Any = self.model.injection
-        # Row by row: the first row of a trained injection is not zero, and this runs for every question.
-        if self.allow_untrained or any(bool(row.any()) for layer in layers for row in layer.o_proj.weight):
+        if self.allow_untrained or is_trained(self.model):
             return
         raise UntrainedInjectionError(
             "the model's injection was never trained (its output projections are zero), so it would "
             "ignore the documents",
             remedy=[
+                f"leave {setting('reading')} out: passages are then quoted",
                 "train it with `sharedllm train`",
                 "load a trained one",
                 f"pass {setting('allow_untrained', True)} to see the base model's answers",
@@ -159,15 +181,14 @@ class PreparedQuestions:
             cancelled: set it from another thread to stop within one token.
         """
         answering = self.answering
-        pasts = [
-            self._read_past(library, prompt, cancelled)
-            for library, prompt in zip(self.libraries, self.prompts, strict=True)
-        ]
+        rows = list(zip(self.prompts, self.libraries, strict=True))
+        quotes = [self._quote(prompt, library, cancelled) for prompt, library in rows]
+        pasts = [self._read_past(prompt, library, cancelled) for prompt, library in rows]
         with answering.lock:
             decoded = generate_answers(
                 answering.model,
                 answering.tokenizer,
-                [prompt.ids for prompt in self.prompts],
+                [quoted.ids for quoted in quotes],
                 [None if read is None else read.past for read in pasts],
                 self.settings,
                 self.new_tokens,
@@ -176,17 +197,29 @@ class PreparedQuestions:
                 self.grammar,
                 answering.notation.begin.strip() if self.settings.offered_tools else None,
             )
-            scores = [self._state_scores(*row) for row in zip(self.prompts, decoded, pasts, strict=True)]
-        rows = zip(self.prompts, self.libraries, pasts, decoded, scores, strict=True)
-        return [AnsweredQuestion(*row, self.settings.num_evidence, answering.notation) for row in rows]
+            scores = [self._state_scores(*row) for row in zip(quotes, decoded, pasts, strict=True)]
+        return [
+            AnsweredQuestion(answering, prompt, library, quoted, read, text, row_scores, self.settings.num_evidence)
+            for (prompt, library), quoted, read, text, row_scores in zip(
+                rows, quotes, pasts, decoded, scores, strict=True
+            )
+        ]
 
-    def _read_past(self, library: Library | None, prompt: Prompt, cancelled: Event) -> ReadPast | None:
-        if library is None or cancelled.is_set():
+    def _quote(self, prompt: Prompt, library: Library | None, cancelled: Event) -> Quoted:
+        quoter, settings = self.answering.quoter, self.settings
+        if quoter is None or library is None or cancelled.is_set():
+            return Quoted(prompt.ids, ())
+        quote_tokens = self.answering.quote_tokens if settings.quote_tokens is None else settings.quote_tokens
+        room_tokens = self.answering.window_tokens - self.new_tokens
+        return quoter.quote(prompt, library, quote_tokens, room_tokens, settings.offered_tools)
+
+    def _read_past(self, prompt: Prompt, library: Library | None, cancelled: Event) -> ReadPast | None:
+        if self.answering.reader is None or library is None or cancelled.is_set():
             return None
         with Progress(self.settings.progress) as progress:
             return self.answering.reader.past_context(library, prompt.query_ids, progress, cancelled)
 
-    def _state_scores(self, prompt: Prompt, decoded: DecodedAnswer, read: ReadPast | None) -> Tensor | None:
+    def _state_scores(self, prompt: Quoted, decoded: DecodedAnswer, read: ReadPast | None) -> Tensor | None:
         if read is None or not decoded.ids or not self.settings.num_evidence or decoded.finish_reason == "cancelled":
             return None
         answer_ids = torch.tensor(decoded.ids)
@@ -197,34 +230,44 @@ class PreparedQuestions:
 class AnsweredQuestion:
     """One decoded answer with its prompt, its documents, and the scores [S] of its retained states."""
 
+    answering: Answering
     prompt: Prompt
     library: Library | None
+    quoted: Quoted
     read: ReadPast | None
     decoded: DecodedAnswer
     scores: Tensor | None
     num_evidence: int
-    notation: ToolNotation
 
     def answer(self) -> Answer:
         """Build the public `Answer`: text, usage, evidence and tool calls."""
-        spans = () if self.library is None else evidence_spans(self.library, self._token_scores, self.num_evidence)
+        reading = account(self.answering.mode, self.library, self.quoted.passages, self.read)
         usage = Usage(
-            past_context_tokens=0 if self.library is None else self.library.num_tokens,
-            cached_tokens=0 if self.read is None else self.read.cached_tokens,
-            running_text_tokens=len(self.prompt.ids),
+            past_context_tokens=reading.total_tokens,
+            cached_tokens=reading.cached_tokens,
+            running_text_tokens=len(self.quoted.ids),
             completion_tokens=len(self.decoded.ids),
-            injected_states=0 if self.read is None else self.read.past.num_states,
+            injected_states=reading.injected_states,
         )
         decoded = self.decoded
         assert decoded.finish_reason is not None
-        calls = self.notation.parse_calls(decoded.calls)
-        return Answer(decoded.text, decoded.finish_reason, usage, spans, calls, tuple(self.prompt.moved))
+        calls = self.answering.notation.parse_calls(decoded.calls)
+        moved = tuple(self.prompt.moved)
+        return Answer(decoded.text, decoded.finish_reason, usage, self._evidence(), calls, moved, reading)
+
+    def _evidence(self) -> tuple[Evidence, ...]:
+        if self.quoted.passages:
+            text = f"{self.decoded.text} {self.decoded.calls}"
+            return passage_evidence(self.quoted.passages, text, self.num_evidence)
+        if self.library is None:
+            return ()
+        return evidence_spans(self.library, self._token_scores, self.num_evidence)
 
     def inspection(self) -> Inspection:
         """Build the answer together with the retained nodes of every document and their scores."""
         assert self.library is not None
-        assert self.read is not None
-        return make_inspection(self.answer(), self.library, self.read.past, self._token_scores)
+        past = PastContext.empty() if self.read is None else self.read.past
+        return make_inspection(self.answer(), self.library, past, self._token_scores, self.quoted.passages)
 
     @cached_property
     def _token_scores(self) -> list[Tensor]:

@@ -1,19 +1,26 @@
 """How an engine is put together: model, tokenizer, cache, and what engines on the same weights share."""
 
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ..errors import ConfigError, InputError
+from ..generation.answer import ReadingMode
+from ..generation.quoting import QuoteTemplate
+from ..method.checks import check_whole
 from ..method.config import SharedLLMConfig
 from ..model.modeling import SharedLLMForCausalLM
 from ..text.tokenization import TextTokenizer
 from ..tree_cache import TreeCache
 from .answering import Answering
+from .kinds import PLAIN_METHOD, reading_mode
 from .libraries import LibraryMaker
 from .lifetime import Lifetime
 from .loading import context_tokens, load_model, load_tokenizer
+from .quoting import DEFAULT_QUOTE_TOKENS, Quoter
 from .reading import TreeReader
 from .shared_model import SharedModel
 
@@ -25,24 +32,49 @@ class BaseEngine:
 
     def __init__(
         self,
-        model: SharedLLMForCausalLM,
+        model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase | TextTokenizer,
         *,
         cache: TreeCache | None = None,
         allow_untrained: bool = False,
+        reading: ReadingMode | None = None,
+        quote_tokens: int | None = None,
+        quote_template: str | None = None,
         shared: SharedModel | None = None,
     ) -> None:
         model.eval()
-        self.model = model.frozen()
+        self.model: Any = model.frozen() if isinstance(model, SharedLLMForCausalLM) else model
         self.tokenizer = tokenizer if isinstance(tokenizer, TextTokenizer) else TextTokenizer(tokenizer)
         self.cache = TreeCache.default() if cache is None else cache
         self.allow_untrained = allow_untrained
-        self._shared = SharedModel(self.model) if shared is None else shared
-        self._libraries = LibraryMaker(self.tokenizer, model.method)
-        self._lock = lock = self._shared.lock
-        self._reader = TreeReader(self.model.lower_model, self.cache, lock, self._shared.lower_fingerprint)
-        self._answering = Answering(self.model, self.tokenizer, self._reader, lock, allow_untrained)
+        self._reading = reading_mode(model, reading, allow_untrained)
+        self._options = {"reading": reading, "quote_tokens": quote_tokens, "quote_template": quote_template}
+        if quote_tokens is not None:
+            check_whole("quote_tokens", quote_tokens, at_least=1, error=InputError)
+        self._shared = SharedModel(self.model, self.tokenizer) if shared is None else shared
+        self._libraries = LibraryMaker(self.tokenizer, self.method)
+        self._lock = self._shared.lock
+        self._reader = self._make_reader()
+        quoter = None if self._reading == "injected" else self._make_quoter(quote_template)
+        self._answering = Answering(
+            self.model,
+            self.tokenizer,
+            self.method,
+            self._reader,
+            quoter,
+            quote_tokens or self.method.quote_tokens or DEFAULT_QUOTE_TOKENS,
+            self._lock,
+            allow_untrained,
+        )
         self._lifetime = Lifetime()
+
+    def _make_reader(self) -> TreeReader | None:
+        if self._reading == "quoted":
+            return None
+        return TreeReader(self.model.lower_model, self.cache, self._lock, self._shared.reading_fingerprint)
+
+    def _make_quoter(self, template: str | None) -> Quoter:
+        return Quoter(self.tokenizer, QuoteTemplate() if template is None else QuoteTemplate(template))
 
     @classmethod
     def from_pretrained(
@@ -55,15 +87,19 @@ class BaseEngine:
         allow_untrained: bool = False,
         device: str | None = None,
         policy: str | None = None,
+        reading: ReadingMode | None = None,
+        quote_tokens: int | None = None,
+        quote_template: str | None = None,
         **kwargs: Any,
     ) -> Self:
         """Load a checkpoint with its tokenizer.
 
         Args:
-            name: folder or hub id of a full checkpoint or an adapter; by default the model of this package.
+            name: folder or hub id of any causal language model of transformers, or of a checkpoint or adapter of this
+                library; by default the model of this package.
             base: location of an adapter's base model, if it has moved.
             tokenizer: folder or hub id of the tokenizer, if it is neither in the checkpoint nor in the base's.
-            cache, allow_untrained: see the class.
+            cache, allow_untrained, reading, quote_tokens, quote_template: see the class.
             device: such as `"cuda"`.
             policy: a selection policy that replaces the checkpoint's, such as `"lexical"`.
             kwargs: passed to transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …). Without
@@ -75,24 +111,40 @@ class BaseEngine:
             ConfigError: an unknown policy.
         """
         model = load_model(name, base, device, policy, kwargs)
-        return cls(model, load_tokenizer(tokenizer, name, model), cache=cache, allow_untrained=allow_untrained)
+        return cls(
+            model,
+            load_tokenizer(tokenizer, name, model),
+            cache=cache,
+            allow_untrained=allow_untrained,
+            reading=reading,
+            quote_tokens=quote_tokens,
+            quote_template=quote_template,
+        )
 
     @property
     def method(self) -> SharedLLMConfig:
-        """The configuration of the method that this engine reads and answers with."""
-        return self.model.method
+        """The configuration of the method that this engine reads and answers with.
+
+        For a model without injection, what its documents are cut by.
+        """
+        return self.model.method if isinstance(self.model, SharedLLMForCausalLM) else PLAIN_METHOD
+
+    @property
+    def reading(self) -> ReadingMode:
+        """How documents are read: quoted, injected, or both."""
+        return self._reading
 
     @property
     def context_tokens(self) -> int:
         """The most tokens of documents and running text together that the model and its method were made for."""
-        return context_tokens(self.model.config)
+        return context_tokens(self.model.config, self.tokenizer.tokenizer)
 
     @property
     def fingerprint(self) -> str:
         """A hash of the weights that encode documents; engines with equal hashes can share trees."""
-        return self._shared.lower_fingerprint
+        return self._shared.reading_fingerprint
 
-    @property
+    @cached_property
     def answer_fingerprint(self) -> str:
         """A hash of everything that determines answers: all weights, the method with its policy, and the tokenizer.
 
@@ -110,12 +162,25 @@ class BaseEngine:
         A policy that cannot compare nodes of different chunks retains one path of each chunk (scope `"chunk"`).
 
         Raises:
-            ConfigError: an unknown policy.
+            ConfigError: an unknown policy, or a model without injection, whose passages are searched by words.
         """
+        if not isinstance(self.model, SharedLLMForCausalLM):
+            raise ConfigError(
+                "a selection policy selects what is injected, and this model has no injection",
+                remedy="leave the policy out: passages are searched by words",
+            )
         return self._derive(self.model.with_method(self.method.with_policy(policy)), self.cache)
 
-    def _derive(self, model: SharedLLMForCausalLM, cache: TreeCache) -> Self:
-        return type(self)(model, self.tokenizer, cache=cache, allow_untrained=self.allow_untrained, shared=self._shared)
+    def _derive(self, model: PreTrainedModel, cache: TreeCache) -> Self:
+        options: Any = self._options
+        return type(self)(
+            model,
+            self.tokenizer,
+            cache=cache,
+            allow_untrained=self.allow_untrained,
+            shared=self._shared,
+            **options,
+        )
 
     # ---------------------------------------------------------------------------------------------- closing
 

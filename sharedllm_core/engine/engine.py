@@ -8,9 +8,11 @@ from ..errors import InputError, setting
 from ..generation.answer import Answer
 from ..generation.prompting import query_text
 from ..generation.settings import AnswerOptions, AnswerSettings
+from ..method.checks import check_whole
 from ..model.past_context import PastContext
 from ..text.documents.reading import MAX_FILE_BYTES, Source
 from ..text.library import Library
+from ..text.passages import Passage, find_passages
 from .answering import PreparedQuestions, Question
 from .async_forms import AsyncForms
 from .base import BaseEngine
@@ -36,7 +38,13 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             model's method do not affect the engine.
         tokenizer: the base model's fast tokenizer.
         cache: stores the context trees; by default in memory and in the user's cache folder.
-        allow_untrained: answer even with an injection that was never trained, which ignores the documents.
+        allow_untrained: inject even with an injection that was never trained, which ignores the documents.
+        reading: `"quoted"` (the best passages, word for word, in the window: any model), `"injected"` (everything,
+            compressed: a trained injection) or `"both"`; by default what the model can do.
+        quote_tokens: the most tokens of passages; by default the method's `quote_tokens`, or 4,096. Never more than the
+            window leaves beside the messages and the answer.
+        quote_template: a Jinja template for the message that is answered, with the variables `passages` (each with
+            `number`, `title`, `text`) and `question`; by default numbered passages and then the question.
         shared: the lock and the weights' hashes of another engine on the same weights.
 
     Raises:
@@ -68,7 +76,9 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
         progress: bool | None = None,
         cancelled: Event | None = None,
     ) -> Library:
-        """Load documents, encode them, and store their trees in the cache ahead of any question.
+        """Read documents ahead of any question: encode them and store their trees in the cache, or index their words.
+
+        An engine that injects runs the lower model; one that quotes runs no model and stores nothing.
 
         Args:
             sources: paths, globs and `Document`s. A string is a path or a glob, never text.
@@ -83,13 +93,17 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
         self._lifetime.check_open()
         library = self._libraries.checked(sources) if isinstance(sources, Library) else None
         library = library or self.library(sources, on_error=on_error, max_file_bytes=max_file_bytes)
-        with Progress(progress) as shown:
-            self._reader.read(library, shown, self._lifetime.cancellation(cancelled))
+        if self.reading != "injected":
+            _ = library.word_index  # built now, so that questions need not wait
+        if self._reader is not None:
+            with Progress(progress) as shown:
+                self._reader.read(library, shown, self._lifetime.cancellation(cancelled))
         return library
 
     def cached_tokens(self, library: Library) -> int:
-        """Count the tokens of a library whose chunks have complete trees in the cache."""
-        return self._reader.cached_tokens(self._libraries.checked(library))
+        """Count the tokens of a library whose chunks have complete trees in the cache; 0 if it only quotes."""
+        library = self._libraries.checked(library)
+        return 0 if self._reader is None else self._reader.cached_tokens(library)
 
     def forget(self, documents: Library | Source | Iterable[Source]) -> int:
         """Delete the trees of documents from every tier of the cache.
@@ -100,7 +114,7 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             The number of trees deleted.
         """
         library = self._libraries.checked(documents) if isinstance(documents, Library) else self.library(documents)
-        return self.cache.forget(list(dict.fromkeys(self._reader.keys(library))))
+        return 0 if self._reader is None else self.cache.forget(list(dict.fromkeys(self._reader.keys(library))))
 
     # ---------------------------------------------------------------------------------------------- questions
 
@@ -191,16 +205,36 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
         Raises:
             InputError: there are no documents, or no question.
         """
-        library = self._open_library(documents)
-        if library is None:
+        library = self._require_library(documents)
+        if self._reader is None:
             raise InputError(
-                "there are no documents",
-                remedy="give some",
+                "this engine quotes passages and encodes no past context",
+                remedy="use engine.passages, or a model with a trained injection",
             )
         query_ids = self.tokenizer.encode(query_text(question)).ids
         read = self._reader.past_context(library, query_ids, Progress(), Event())
         assert read is not None, "the event is never set"
         return read.past
+
+    def passages(self, question: Question, documents: Documents, *, max_tokens: int | None = None) -> list[Passage]:
+        """Find the passages that would be quoted for a question, without running the model.
+
+        Args:
+            question: a string, or messages of which the last question is used.
+            documents: as for `ask`.
+            max_tokens: the most tokens of all passages together; by default the engine's `quote_tokens`.
+
+        Returns:
+            In the order of the documents and of their text; exact parts of the documents that do not overlap.
+
+        Raises:
+            InputError: there are no documents, or no question.
+        """
+        if max_tokens is not None:
+            check_whole("max_tokens", max_tokens, at_least=1, error=InputError)
+        library = self._require_library(documents)
+        budget = max_tokens or self._answering.quote_tokens
+        return find_passages(query_text(question), library, self.tokenizer, budget)
 
     def inspect(self, question: Question, documents: Documents, **options: Unpack[AnswerOptions]) -> Inspection:
         """Answer as `ask` does, and report the retained nodes of every document with their share of the attention.
@@ -221,6 +255,12 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
         """Load the documents and validate all input before the model runs."""
         libraries = [self._open_library(sources) for sources in documents]
         return self._answering.prepare(questions, libraries, AnswerSettings.from_options(options))
+
+    def _require_library(self, documents: Documents) -> Library:
+        library = self._open_library(documents)
+        if library is None:
+            raise InputError("there are no documents", remedy="give some")
+        return library
 
     def _open_library(self, documents: Documents) -> Library | None:
         self._lifetime.check_open()

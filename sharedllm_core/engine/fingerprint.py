@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from ..model.modeling import SharedLLMForCausalLM
 from ..text.tokenization import TextTokenizer
 
 __all__ = ["answer_fingerprint", "hash_weights"]
@@ -18,7 +18,7 @@ _INTEGER_DTYPES = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64
 _IGNORED_CONFIG = {"_name_or_path", "transformers_version"}  # do not affect answers
 
 
-def answer_fingerprint(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, weights: Any = None) -> str:
+def answer_fingerprint(model: PreTrainedModel, tokenizer: TextTokenizer, weights: Any = None) -> str:
     """Hash everything that determines answers; engines with equal hashes answer every question alike.
 
     Args:
@@ -32,7 +32,7 @@ def answer_fingerprint(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, we
     config = {name: value for name, value in model.config.to_dict().items() if name not in _IGNORED_CONFIG}
     settings = {
         "config": config,
-        "method": model.method.to_dict(),
+        "method": method.to_dict() if (method := getattr(model, "method", None)) else None,
         "generation": None if model.generation_config is None else model.generation_config.eos_token_id,
         "tokenizer": tokenizer.fingerprint,
         "chat_template": getattr(tokenizer.tokenizer, "chat_template", None),
@@ -43,7 +43,7 @@ def answer_fingerprint(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, we
     return fingerprint
 
 
-def hash_weights(model: SharedLLMForCausalLM) -> Any:
+def hash_weights(model: PreTrainedModel) -> Any:
     """Compute a SHA-256 over each weight's checksum, which covers every value, and evenly spaced samples.
 
     This is much faster than hashing all values, and the weights stay on their device.

@@ -9,6 +9,7 @@ from ..generation.answer import Answer
 from ..model.past_context import PastContext
 from ..text.documents import Document
 from ..text.library import Library
+from ..text.passages import Passage
 
 __all__ = ["InspectedDocument", "InspectedNode", "Inspection", "make_inspection"]
 
@@ -51,15 +52,23 @@ class Inspection:
         documents: all documents of the library, in its order.
         tree_depth: the deepest level.
         left_out_chunks: number of chunks without retained nodes, because of `max_injected_states`.
+        passages: what was quoted word for word, in the order of the text.
     """
 
     answer: Answer
     documents: tuple[InspectedDocument, ...]
     tree_depth: int
     left_out_chunks: int = 0
+    passages: tuple[Passage, ...] = ()
 
 
-def make_inspection(answer: Answer, library: Library, past: PastContext, scores: Sequence[Tensor]) -> Inspection:
+def make_inspection(
+    answer: Answer,
+    library: Library,
+    past: PastContext,
+    scores: Sequence[Tensor],
+    passages: Sequence[Passage] = (),
+) -> Inspection:
     """Group a past context's nodes by document, in the order of the text.
 
     Args:
@@ -67,7 +76,11 @@ def make_inspection(answer: Answer, library: Library, past: PastContext, scores:
         library: the documents.
         past: the past context that was injected.
         scores: for each document, one score per token.
+        passages: what was quoted.
     """
+    if not past.nodes:  # nothing was injected
+        documents = tuple(InspectedDocument(document, ()) for document in library.documents)
+        return Inspection(answer, documents, 0, 0, tuple(passages))
     nodes: list[list[InspectedNode]] = [[] for _ in library.documents]
     tokens_before, chunks_before = [0] * len(library), [0] * len(library)  # of the current chunk, per document
     for chunk, retained, counts in zip(library.chunks, past.nodes, past.states_per_node, strict=True):
@@ -87,4 +100,4 @@ def make_inspection(answer: Answer, library: Library, past: PastContext, scores:
         for document, retained in zip(library.documents, nodes, strict=True)
     )
     left_out = sum(not retained for retained in past.nodes)
-    return Inspection(answer, documents, depth, left_out)
+    return Inspection(answer, documents, depth, left_out, tuple(passages))

@@ -5,11 +5,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 
 from ..errors import TokenizerError, setting
 from ..model.configuration import SharedLLMModelConfig
 from ..model.modeling import SharedLLMForCausalLM
+from ..model.window import window_tokens
 from .cpu_dtype import compute_dtype
 
 __all__ = ["context_tokens", "context_tokens_of", "load_model", "load_tokenizer", "load_tokenizer_from"]
@@ -82,8 +83,10 @@ def load_tokenizer_from(locations: Sequence[str | Path | None]) -> PreTrainedTok
     )
 
 
-def context_tokens(config: SharedLLMModelConfig) -> int:
-    """Return the most tokens of past context and running text that a model was made for.
+def context_tokens(config: PreTrainedConfig, tokenizer: Any = None) -> int:
+    """Return the most tokens of documents and running text that a model was made for.
+
+    A model without injection has only its window; documents of any length are searched, and the best passages quoted.
 
     Each chunk of past context takes one position, and the base model was trained with the positions of its window: past
     contexts of more chunks than that have positions that it has never seen. They are not refused.
@@ -91,10 +94,11 @@ def context_tokens(config: SharedLLMModelConfig) -> int:
     Args:
         config: names the figure as `context_tokens` where it was measured; otherwise it is the base model's window in
             tokens times the tokens of a chunk.
+        tokenizer: names the window where the configuration does not.
     """
     measured: int | None = getattr(config, "context_tokens", None)
-    window_tokens: int = config.get_text_config().max_position_embeddings
-    return measured or window_tokens * config.method.chunk_tokens
+    window = window_tokens(config, tokenizer)
+    return measured or (window * config.method.chunk_tokens if isinstance(config, SharedLLMModelConfig) else window)
 
 
 def context_tokens_of(name: str | Path | None) -> int | None:

@@ -3,6 +3,8 @@
 from threading import Lock
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from ..model.modeling import SharedLLMForCausalLM
 from ..text.tokenization import TextTokenizer
 from ..tree_cache import lower_fingerprint
@@ -17,19 +19,22 @@ class SharedModel:
 
     Args:
         model: the model to hash.
+        tokenizer: makes the token ids of documents.
 
     Attributes:
         lock: held while the model runs; first come, first served.
-        lower_fingerprint: hash of the weights that trees depend on.
+        reading_fingerprint: hash of what reading documents depends on: the weights that encode trees, or, for a model
+            without injection, the tokenizer alone.
     """
 
-    def __init__(self, model: SharedLLMForCausalLM) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: TextTokenizer) -> None:
         self.lock = FairLock()
-        self.lower_fingerprint = lower_fingerprint(model.lower_model)
+        has_injection = isinstance(model, SharedLLMForCausalLM)
+        self.reading_fingerprint = lower_fingerprint(model.lower_model) if has_injection else tokenizer.fingerprint
         self._weights: Any = None
         self._weights_lock = Lock()
 
-    def answer_fingerprint(self, model: SharedLLMForCausalLM, tokenizer: TextTokenizer) -> str:
+    def answer_fingerprint(self, model: PreTrainedModel, tokenizer: TextTokenizer) -> str:
         """Return the `answer_fingerprint` of an engine; the weights are hashed once, at the first call."""
         with self._weights_lock:
             if self._weights is None:

@@ -6,9 +6,38 @@ from typing import Any, Literal
 
 from .tools import ToolCall
 
-__all__ = ["Answer", "Evidence", "FinishReason", "Usage"]
+__all__ = ["Answer", "Evidence", "FinishReason", "Reading", "ReadingMode", "Usage"]
 
 FinishReason = Literal["stop", "length", "cancelled"]
+
+#: How documents are read: word for word in the window, compressed by the injection, or compressed and the best parts
+#: word for word.
+ReadingMode = Literal["quoted", "injected", "both"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of the documents for one answer, in tokens of the library.
+
+    `quoted_tokens`, `injected_tokens` and `unread_tokens` add up to `total_tokens`.
+
+    Attributes:
+        mode: how the engine reads; `None` for a question without documents.
+        total_tokens: tokens of all documents, and of turns that did not fit into the window.
+        quoted_tokens: tokens that stood word for word in the running text.
+        injected_tokens: other tokens, that were read compressed.
+        unread_tokens: tokens that were not read for this answer; it cannot rest on them.
+        injected_states: KV states of the documents in each injection layer.
+        cached_tokens: tokens of the documents that needed no run of the model: cache hits, and what was not read.
+    """
+
+    mode: ReadingMode | None = None
+    total_tokens: int = 0
+    quoted_tokens: int = 0
+    injected_tokens: int = 0
+    unread_tokens: int = 0
+    injected_states: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +88,8 @@ class Answer:
         usage: token counts.
         evidence: spans of the documents, highest score first.
         tool_calls: calls of the offered tools, in order; `text` is the text before them.
-        moved: messages that did not fit into the window and were read as past context, oldest first.
+        moved: messages that did not fit into the window and were read like documents, oldest first.
+        reading: how much of the documents was quoted, injected and not read.
     """
 
     text: str
@@ -68,6 +98,7 @@ class Answer:
     evidence: tuple[Evidence, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     moved: tuple[Mapping[str, Any], ...] = field(default=())
+    reading: Reading = field(default_factory=Reading)
 
     def __str__(self) -> str:
         return self.text

@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
-from ..model.modeling import SharedLLMForCausalLM
 from ..model.past_context import PastContext
 from ..text.tokenization import GrowingText, TextTokenizer
 from .answer import FinishReason
@@ -135,7 +134,7 @@ class _StopRows(StoppingCriteria):
 
 
 def generate_answers(
-    model: SharedLLMForCausalLM,
+    model: PreTrainedModel,
     tokenizer: TextTokenizer,
     prompts: Sequence[Tensor],
     pasts: Sequence[PastContext | None],
@@ -172,12 +171,12 @@ def generate_answers(
         device = model.get_input_embeddings().weight.device
         # The checkpoint's generation settings (sampling, penalties, forced tokens) must not add to those of the
         # request: generate on a shallow copy with an empty generation config, which shares the weights.
-        plain = copy.copy(model)
+        plain: Any = copy.copy(model)
         plain.generation_config = GenerationConfig(eos_token_id=sorted(eos_ids) or None, pad_token_id=padding)
         plain.generate(
             input_ids.to(device),
             attention_mask=mask.to(device),
-            past_context=PastContext.stack(pasts) if any(past is not None for past in pasts) else None,
+            **({"past_context": PastContext.stack(pasts)} if any(past is not None for past in pasts) else {}),
             max_new_tokens=new_tokens,
             do_sample=False,
             logits_processor=logits_processors(
@@ -190,7 +189,7 @@ def generate_answers(
     return rows
 
 
-def eos_token_ids(model: SharedLLMForCausalLM, tokenizer: TextTokenizer) -> frozenset[int]:
+def eos_token_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> frozenset[int]:
     """Return the ids that end an answer: those of the checkpoint and of the tokenizer."""
     named = [model.generation_config.eos_token_id if model.generation_config else None]
     named += [model.config.get_text_config().eos_token_id, tokenizer.tokenizer.eos_token_id]

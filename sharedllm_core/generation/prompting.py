@@ -37,11 +37,15 @@ class Prompt:
         ids: token ids [n] of the messages that fit, rendered by the tokenizer's chat template.
         query_ids: token ids [m] of the question, for selection.
         moved: messages that did not fit, oldest first; they become past context.
+        messages: the messages that fit.
+        question: the text of the question, for search.
     """
 
     ids: Tensor
     query_ids: Tensor
     moved: list[Message]
+    messages: list[Message]
+    question: str
 
 
 def build_prompt(
@@ -70,11 +74,12 @@ def build_prompt(
     for oldest in range(len(turns)):
         kept = [message for turn in turns[oldest:] for message in turn]
         system = [message for turn in turns[:oldest] for message in turn if message["role"] == "system"]
-        ids = running_text_ids(render(_merge_neighbours(system + kept), tokenizer, tools), tokenizer)
+        messages = _merge_neighbours(system + kept)
+        ids = running_text_ids(render(messages, tokenizer, tools), tokenizer)
         if len(ids) <= prompt_budget:
             moved = [message for turn in turns[:oldest] for message in turn if message["role"] != "system"]
-            query = tokenizer.encode(query_text(conversation)).ids
-            return Prompt(ids, query, moved)
+            question = query_text(conversation)
+            return Prompt(ids, tokenizer.encode(question).ids, moved, messages, question)
     raise WindowError(
         f"the last turn{_mention(tools)} has {len(ids)} tokens, with {new_tokens} to generate",
         limit=f"and the base model's window is {window_tokens}",

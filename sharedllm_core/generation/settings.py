@@ -30,6 +30,7 @@ class AnswerOptions(TypedDict, total=False):
     tool_choice: ToolChoice
     parallel_tool_calls: bool
     num_evidence: int
+    quote_tokens: int | None
     progress: bool | None
 
 
@@ -53,6 +54,8 @@ class AnswerSettings:
         tool_choice: `"auto"`, `"none"`, `"required"`, or the name of the tool to call.
         parallel_tool_calls: whether one answer may contain several calls.
         num_evidence: the most spans of evidence to return; 0 skips evidence, which saves two short runs of the model.
+        quote_tokens: the most tokens of passages to quote; `None` for the engine's setting. An engine that only injects
+            quotes none.
         progress: show a progress bar on stderr while documents are read; `None` shows it only on a terminal.
 
     Raises:
@@ -71,6 +74,7 @@ class AnswerSettings:
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool = True
     num_evidence: int = 5
+    quote_tokens: int | None = None
     progress: bool | None = False
 
     def __post_init__(self) -> None:

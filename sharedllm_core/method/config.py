@@ -94,6 +94,8 @@ class SharedLLMConfig:
             any). Nodes are split and documents cut into chunks between two such where that is near, a quarter of the
             node or chunk at most; by default in the middle, and behind the last token that fits.
             `tokenization.sentence_borders` knows a tokenizer's.
+        quote_tokens: the most tokens of passages that a model with a trained injection quotes as well (engines only);
+            0 for none.
 
     Raises:
         ConfigError: a value is out of range; the message names value, limit and remedy.
@@ -119,6 +121,7 @@ class SharedLLMConfig:
     sharpen_above: int | None = None
     split_after: tuple[int, ...] = ()
     split_before: tuple[int, ...] = ()
+    quote_tokens: int = 0
 
     def __post_init__(self) -> None:
         for name, least in _LEAST_WHOLE.items():
@@ -133,6 +136,7 @@ class SharedLLMConfig:
         for name, kind in _CHOICES.items():
             check_one_of(name, getattr(self, name), get_args(kind))
         check_one_of("policy", self.policy, known_policies())
+        check_whole("quote_tokens", self.quote_tokens, at_least=0)
         self._check_ids("split_after")
         self._check_ids("split_before")
         self._check_halves()

@@ -95,8 +95,18 @@ class Library:
 
     def tokens_in(self, document: int, start: int, end: int) -> int:
         """How many tokens of a document, by its number, begin in a span of its characters."""
+        first, last = self.token_range(document, start, end)
+        return last - first
+
+    def token_range(self, document: int, start: int, end: int) -> tuple[int, int]:
+        """The tokens of a document that begin in a span of its characters, as the first and one past the last."""
         starts = self._token_starts[document]
-        return int(np.searchsorted(starts, end) - np.searchsorted(starts, start))
+        return int(np.searchsorted(starts, start)), int(np.searchsorted(starts, end))
+
+    @property
+    def tokens_per_document(self) -> list[int]:
+        """The number of tokens of each document."""
+        return [len(starts) for starts in self._token_starts]
 
     @cached_property
     def _token_starts(self) -> list[np.ndarray]:

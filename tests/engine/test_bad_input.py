@@ -142,9 +142,9 @@ def test_a_folder_of_ten_thousand_files_is_read(checkpoint, tmp_path):
     assert answer.usage.cached_tokens == library.num_tokens
 
 
-def test_an_untrained_injection_is_refused_unless_that_is_switched_off(tmp_path):
+def test_an_untrained_injection_is_refused_where_it_is_asked_for_unless_that_is_allowed(tmp_path):
     checkpoint = tiny_engine.make_checkpoint(tmp_path, trained=False)
-    engine = tiny_engine.make_engine(checkpoint)
+    engine = tiny_engine.make_engine(checkpoint, reading="injected")
     library = engine.read(tiny_engine.documents(1))
     for way in (engine.ask, engine.stream, lambda q, of: engine.ask_batch([q], of)):
         with pytest.raises(UntrainedInjectionError, match="sharedllm train"):

@@ -12,7 +12,7 @@ from langchain_core.globals import set_llm_cache
 from langchain_core.messages import HumanMessage
 
 from sharedllm_core import Document, WindowError
-from sharedllm_core.engine.fingerprint import answer_fingerprint
+from sharedllm_core.engine.fingerprint import hash_weights
 from sharedllm_core.text.documents import read_documents
 from sharedllm_integrations._shared import document_set
 from sharedllm_integrations._shared.batching import Batcher
@@ -172,7 +172,7 @@ async def test_documents_and_weights_are_read_and_hashed_beside_the_event_loop(
         return noting
 
     monkeypatch.setattr(document_set, "read_files", noted(read_documents))
-    monkeypatch.setattr("sharedllm_core.engine.shared_model.answer_fingerprint", noted(answer_fingerprint))
+    monkeypatch.setattr("sharedllm_core.engine.shared_model.hash_weights", noted(hash_weights))
     given = {"documents": str(tmp_path / "a.txt")}
     llm = ChatSharedLLM(engine=engine, max_tokens=2, **(given if place == "the model" else {}))
     set_llm_cache(InMemoryCache() if with_cache else None)
@@ -180,7 +180,7 @@ async def test_documents_and_weights_are_read_and_hashed_beside_the_event_loop(
         await call(llm.bind(**given) if place == "bound" else llm, **(given if place == "the call" else {}))
     finally:
         set_llm_cache(None)
-    assert sorted(seen) == [("answer_fingerprint", False), ("read_documents", False)], "once, and beside the loop"
+    assert sorted(seen) == [("hash_weights", False), ("read_documents", False)], "once, and beside the loop"
 
 
 async def test_calls_that_arrive_together_read_their_documents_once(engine, tmp_path, monkeypatch):

@@ -1,0 +1,52 @@
+"""What a model is, and how an engine with it reads documents."""
+
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from ..errors import ConfigError, setting
+from ..generation.answer import ReadingMode
+from ..method.checks import check_one_of
+from ..method.config import SharedLLMConfig
+from ..model.modeling import SharedLLMForCausalLM
+
+__all__ = ["PLAIN_METHOD", "is_trained", "reading_mode"]
+
+#: For models without injection: only the size of chunks is used.
+PLAIN_METHOD = SharedLLMConfig(injection_layers=1, chunk_tokens=1024)
+
+
+def is_trained(model: PreTrainedModel) -> bool:
+    """Whether a model has an injection that was trained: an untrained one has output projections of zeros."""
+    if not isinstance(model, SharedLLMForCausalLM):
+        return False
+    layers: Any = model.injection
+    # Row by row: the first row of a trained injection is not zero.
+    return any(bool(row.any()) for layer in layers for row in layer.o_proj.weight)
+
+
+def reading_mode(model: PreTrainedModel, reading: ReadingMode | None, allow_untrained: bool) -> ReadingMode:
+    """How to read documents with a model.
+
+    Args:
+        model: with an injection or without.
+        reading: what the user wants; `None` for what the model can do: with a trained injection, inject, and quote as
+            well if its method says so (`quote_tokens`); otherwise quote.
+        allow_untrained: inject with an untrained injection.
+
+    Raises:
+        ConfigError: the model has no injection, and `reading` needs one.
+    """
+    has_injection = isinstance(model, SharedLLMForCausalLM)
+    if reading is None:
+        if not (has_injection and (allow_untrained or is_trained(model))):
+            return "quoted"
+        return "both" if model.method.quote_tokens else "injected"
+    check_one_of("reading", reading, ("quoted", "injected", "both"))
+    if reading != "quoted" and not has_injection:
+        raise ConfigError(
+            f"{setting('reading', reading)} needs a model with an injection",
+            limit=f"and this is a plain {model.config.model_type!r} model",
+            remedy=[f"use {setting('reading', 'quoted')}", "train an injection with `sharedllm train`"],
+        )
+    return reading

@@ -1,0 +1,98 @@
+"""Quoted reading: the best passages of the documents, placed in the running text within a token budget."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+from torch import Tensor
+
+from ..generation.answer import Evidence
+from ..generation.prompting import Prompt, render, running_text_ids
+from ..generation.quoting import Quote, QuoteTemplate
+from ..generation.tools import Tools
+from ..text.library import Library
+from ..text.passages import Passage, find_passages
+from ..text.tokenization import TextTokenizer
+from ..text.words import words_of
+
+__all__ = ["DEFAULT_QUOTE_TOKENS", "Quoted", "Quoter", "passage_evidence"]
+
+DEFAULT_QUOTE_TOKENS = 4096
+_OF_ANSWER, _OF_SEARCH = 0.8, 0.2  # how much an answer's words and the search count in the evidence
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """A running text with passages: its ids [n], and the passages in the order in which they stand there."""
+
+    ids: Tensor
+    passages: tuple[Passage, ...]
+
+
+class Quoter:
+    """Finds passages for questions and places them in prompts.
+
+    Args:
+        tokenizer: the model's tokenizer.
+        template: wording and place of the passages.
+    """
+
+    def __init__(self, tokenizer: TextTokenizer, template: QuoteTemplate) -> None:
+        self._tokenizer = tokenizer
+        self._template = template
+
+    def quote(
+        self, prompt: Prompt, library: Library, quote_tokens: int, room_tokens: int, tools: Tools | None
+    ) -> Quoted:
+        """Place as many passages as fit.
+
+        Args:
+            prompt: the running text without passages.
+            library: the documents.
+            quote_tokens: the most tokens of passages.
+            room_tokens: the most tokens of the running text, passages and wording included.
+            tools: described in the running text.
+        """
+        budget = min(quote_tokens, room_tokens - len(prompt.ids))
+        titles = {document.id: document.title for document in library}
+        while budget > 0:
+            passages = find_passages(prompt.question, library, self._tokenizer, budget)
+            quotes = [Quote(titles[passage.document_id], passage.text) for passage in passages]
+            messages = self._template.place(prompt.messages, quotes)
+            ids = running_text_ids(render(messages, self._tokenizer, tools), self._tokenizer)
+            if len(ids) <= room_tokens:
+                return Quoted(ids, tuple(passages))
+            budget = min(budget, self._tokenizer.count_all([one.text for one in passages])) - (len(ids) - room_tokens)
+        return Quoted(prompt.ids, ())
+
+
+def passage_evidence(passages: Sequence[Passage], answer: str, most: int) -> tuple[Evidence, ...]:
+    """Rank quoted passages by what an answer shares with them.
+
+    A word that few of the passages have counts more. Passages with which the answer shares nothing follow in the order
+    of the search.
+
+    Returns:
+        At most `most` spans; their scores are shares of all passages' scores.
+    """
+    features = [set(words_of(passage.text)) for passage in passages]
+    found = Counter(word for of_passage in features for word in of_passage)
+    weights = {
+        word: log(1 + (len(passages) - found[word] + 0.5) / (found[word] + 0.5)) for word in set(words_of(answer))
+    }
+    shared = [sum(weights[word] for word in sorted(weights.keys() & of_passage)) for of_passage in features]
+    scores = [
+        _OF_ANSWER * one / (max(shared) or 1.0) + _OF_SEARCH * passage.score / (_best(passages) or 1.0)
+        for one, passage in zip(shared, passages, strict=True)
+    ]
+    total = sum(scores) or 1.0
+    ranked = sorted(zip(scores, passages, strict=True), key=lambda pair: -pair[0])
+    return tuple(
+        Evidence(passage.document_id, passage.start, passage.end, passage.text, round(score / total, 4))
+        for score, passage in ranked[:most]
+    )
+
+
+def _best(passages: Sequence[Passage]) -> float:
+    return max((passage.score for passage in passages), default=0.0)
