@@ -106,7 +106,7 @@ class TreeReader:
 
     def keys(self, library: Library) -> list[str]:
         """Return the cache key of each chunk's tree."""
-        return [self._keys.of_chunk(chunk.ids) for chunk in library.chunks]
+        return [self._keys.chunk_key(chunk.ids) for chunk in library.chunks]
 
     # ---------------------------------------------------------------------------------------------- for one question
 
@@ -131,7 +131,7 @@ class TreeReader:
     def _fetch(self, library: Library, selected: Sequence[Sequence[Node]] | None) -> dict[int, NodeStates | None]:
         """Fetch the trees of the chunks that retain something from the cache, by the number of the chunk."""
         wanted = [number for number in range(len(library.chunks)) if selected is None or selected[number]]
-        keys = [self._keys.of_chunk(library.chunks[number].ids) for number in wanted]
+        keys = [self._keys.chunk_key(library.chunks[number].ids) for number in wanted]
         found = self.cache.get_many(keys, self._origin, complete=False)
         return dict(zip(wanted, found, strict=True))
 
@@ -164,7 +164,7 @@ class TreeReader:
                     if tree is fetched[number]:
                         cached_tokens += _num_tokens(library, [number])
                     else:
-                        key = self._keys.of_chunk(library.chunks[number].ids)
+                        key = self._keys.chunk_key(library.chunks[number].ids)
                         writer.put(key, tree, complete=is_complete(tree, method))
                 progress.add(_num_tokens(library, turn))
         return _Encoded(encoded.trees, encoded.nodes, cached_tokens)

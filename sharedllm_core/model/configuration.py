@@ -22,7 +22,10 @@ _MIRRORED = (
 
 
 class SharedLLMModelConfig(PreTrainedConfig):
-    """Configuration of a `SharedLLMForCausalLM`.
+    """Model configuration of a `SharedLLMForCausalLM`, as transformers stores it in `config.json`.
+
+    It holds a base model's configuration plus the configuration of the method, a `SharedLLMConfig`, as `method`; to add
+    an injection to a base model, pass that `SharedLLMConfig`, not this one, to `SharedLLMForCausalLM.from_base`.
 
     Args:
         text_config: the base model's configuration, or its dictionary.

@@ -1,4 +1,4 @@
-"""Files to documents, documents to token ids, ids to chunks.
+"""Text processing: files to documents, documents to token ids, token ids to chunks.
 
 Runs no model.
 """

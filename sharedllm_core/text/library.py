@@ -1,6 +1,6 @@
-"""`Library`: a set of documents, tokenised and cut into chunks; what an engine reads and answers from.
+"""`Library`: a set of documents, tokenised and cut into chunks, from which an engine answers.
 
-It holds text and ids, no states: those are in the tree cache, and can be made again at any time.
+It holds text and token ids, no states: those are in the tree cache, and can be computed again at any time.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ __all__ = ["Library", "LibraryChunk", "make_library"]
 
 @dataclass(frozen=True, eq=False)
 class LibraryChunk:
-    """At most `chunk_tokens` tokens of one document.
+    """One chunk: at most `chunk_tokens` tokens of one document.
 
     Attributes:
-        document: the number of the document in its library.
-        text: ids and character offsets.
+        document: index of the document in its library.
+        text: token ids and character offsets.
     """
 
     document: int
@@ -34,20 +34,20 @@ class LibraryChunk:
 
     @property
     def ids(self) -> Tensor:
-        """Token ids [n]."""
+        """Token ids [l]."""
         return self.text.ids
 
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """Documents, ready to be asked. Made by `SharedLLMEngine.read` or `SharedLLMEngine.library`.
+    """A tokenised set of documents. Made by `SharedLLMEngine.read` or `SharedLLMEngine.library`.
 
     Attributes:
-        documents: in the order in which they were given.
-        skipped: files that could not be read, where that was allowed.
-        chunks: of all documents; none crosses two.
+        documents: the documents, in the order of their sources.
+        skipped: files that could not be read and were skipped.
+        chunks: the chunks of all documents, in order; no chunk crosses two documents.
         chunk_tokens: the most tokens in a chunk.
-        tokenizer: names the tokenizer that made the ids.
+        tokenizer: fingerprint of the tokenizer.
     """
 
     documents: tuple[Document, ...]
@@ -70,22 +70,22 @@ class Library:
 
     @cached_property
     def num_tokens(self) -> int:
-        """Tokens of all documents."""
+        """Number of tokens of all documents."""
         return sum(len(chunk.ids) for chunk in self.chunks)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A short stable hash of the documents' ids and texts in their order: what caches of answers must key on."""
-        whole = hashlib.sha256()
+        """A short stable hash of the documents' ids and texts in order, for the keys of answer caches."""
+        digest = hashlib.sha256()
         for document in self.documents:
             for part in (document.id, document.text):
                 data = part.encode("utf-8", "surrogatepass")
-                whole.update(len(data).to_bytes(8, "little") + data)
-        return whole.hexdigest()[:24]
+                digest.update(len(data).to_bytes(8, "little") + data)
+        return digest.hexdigest()[:24]
 
     @cached_property
     def chunk_positions(self) -> tuple[int, ...]:
-        """The position of each chunk. Short neighbours share one, so that positions measure text and not files."""
+        """The position of each chunk. Short neighbours share one, so that positions measure text, not files."""
         return shared_positions([len(chunk.ids) for chunk in self.chunks], self.chunk_tokens)
 
     @cached_property
@@ -117,14 +117,14 @@ class Library:
         return [np.concatenate(of) if of else np.zeros(0, np.int64) for of in parts]
 
     def joined(self, other: "Library") -> "Library":
-        """These documents and then those of `other`, which the same engine tokenised."""
+        """Return a library of these documents and then those of `other`, which the same engine must have made."""
         shift = len(self.documents)
-        moved = tuple(replace(chunk, document=chunk.document + shift) for chunk in other.chunks)
+        shifted = tuple(replace(chunk, document=chunk.document + shift) for chunk in other.chunks)
         return replace(
             self,
             documents=self.documents + other.documents,
             skipped=self.skipped + other.skipped,
-            chunks=self.chunks + moved,
+            chunks=self.chunks + shifted,
         )
 
 
@@ -134,7 +134,14 @@ def make_library(
     method: SharedLLMConfig,
     skipped: Iterable[Unreadable] = (),
 ) -> Library:
-    """Tokenise documents and cut each into chunks."""
+    """Tokenise documents and cut each into chunks.
+
+    Args:
+        documents: the documents.
+        tokenizer: the model's tokenizer.
+        method: the configuration of the method; gives the chunk size and the preferred cuts.
+        skipped: files that could not be read, to report in the library.
+    """
     texts = tokenizer.encode_all([document.text for document in documents])
     chunks = tuple(
         LibraryChunk(i, part)
@@ -145,7 +152,7 @@ def make_library(
 
 
 def shared_positions(lengths: Sequence[int], chunk_tokens: int) -> tuple[int, ...]:
-    """A position for each chunk: consecutive ones share it as long as together they have at most `chunk_tokens`."""
+    """Assign a position to each chunk; consecutive chunks share one while their total is at most `chunk_tokens`."""
     positions: list[int] = []
     position, filled = 0, 0
     for length in lengths:

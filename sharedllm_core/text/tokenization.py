@@ -1,7 +1,7 @@
-"""Text to token ids with character offsets, and back; fast counting.
+"""Tokenization with character offsets, incremental decoding, and fast token counting.
 
-Ids always come from the model's own tokenizer. Where that is a byte-level BPE, counting can go through tiktoken, which
-is faster; it is used for planning alone and is checked against the tokenizer when it is set up.
+Ids always come from the model's own tokenizer. Tokens of a byte-level BPE can be counted by tiktoken, which is faster;
+it is used only for planning, and verified against the tokenizer when it is set up.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from ..errors import TokenizerError
 
 __all__ = ["GrowingText", "TextTokenizer", "TokenizedText", "sentence_borders"]
 
-# GPT-2's way of cutting text into words, which transformers' ByteLevel uses where a tokenizer brings no pattern.
+# GPT-2's pattern for splitting text into words, the default of the ByteLevel pre-tokenizer.
 _GPT2_WORDS = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
-_ENDS = re.compile(r"\s*[.!?…]+[\"'”’)\]]*\s*|\s*\n\s*")
-_BEGINS = re.compile(r"[\s\"'“‘(\[#*§•|<-]|[^\W\d_a-z]")
-_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what a part of a character decodes to
-_DECODED_AGAIN = 64  # ids, at most, with each new one
+_SENTENCE_END = re.compile(r"\s*[.!?…]+[\"'”’)\]]*\s*|\s*\n\s*")
+_SENTENCE_BEGIN = re.compile(r"[\s\"'“‘(\[#*§•|<-]|[^\W\d_a-z]")
+_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # an incomplete character decodes to this
+_MAX_REDECODED_IDS = 64  # ids that are decoded again with each new one
 _SAMPLES = (
     "The notice period is 90 days, isn't it?",
     "def f(x):\n    return x ** 2  # ½\n\n\n",
@@ -38,17 +38,23 @@ _SAMPLES = (
 
 @dataclass(frozen=True)
 class TokenizedText:
-    """Token ids [n], and for each the characters [n, 2] of the text that it stands for, as start and end."""
+    """A tokenized text.
+
+    Attributes:
+        ids: token ids [n].
+        offsets: character offsets [n, 2] of each token in the text, as start and exclusive end.
+    """
 
     ids: Tensor
     offsets: Tensor
 
     def chunks(self, chunk_tokens: int, borders: Sequence[int] = ()) -> Iterator["TokenizedText"]:
-        """Parts of at most `chunk_tokens` tokens, in order; none for an empty text.
+        """Cut the text into chunks, in order; an empty text has none.
 
         Args:
-            chunk_tokens: the most tokens of a part.
-            borders: places where it is good to cut, ascending. A part ends at the last one of its last quarter.
+            chunk_tokens: the most tokens of a chunk.
+            borders: preferred cuts, as token positions, ascending. A chunk ends at the last border in its last quarter,
+                if there is one.
         """
         first = 0
         while first < len(self.ids):
@@ -60,18 +66,18 @@ class TokenizedText:
             first = end
 
     def characters(self, first: int, last: int) -> tuple[int, int]:
-        """The characters, start and end, that tokens `first` to `last` (exclusive, more than none) stand for."""
+        """Return the character offsets, start and exclusive end, of tokens `first` to `last` (exclusive, > `first`)."""
         return int(self.offsets[first, 0]), int(self.offsets[last - 1, 1])
 
 
 class TextTokenizer:
-    """A tokenizer of transformers as documents need it: all of the text, as text, with offsets.
+    """A transformers tokenizer for documents: no truncation, no special tokens, with character offsets.
 
     Args:
-        tokenizer: a fast tokenizer; only these know offsets.
+        tokenizer: a fast tokenizer; slow ones give no offsets.
 
     Raises:
-        TokenizerError: it is a slow one.
+        TokenizerError: the tokenizer is a slow one.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -81,38 +87,36 @@ class TextTokenizer:
                 remedy="load a fast tokenizer (one with tokenizer.json)",
             )
         self.tokenizer = tokenizer
-        # A copy of its own: what a document says is text, even where it looks like a special token, and all of it.
+        # A separate copy, without truncation, that encodes special tokens in a document as plain text.
         self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self._backend.encode_special_tokens = True
         self._backend.no_truncation()
         self._backend.no_padding()
 
     def encode(self, text: str) -> TokenizedText:
-        """Ids and offsets of one text."""
+        """Tokenize one text."""
         return self.encode_all([text])[0]
 
     def encode_all(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Ids and offsets of several texts, side by side on the processor's cores."""
+        """Tokenize several texts, in parallel on all cores."""
         encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
         return [
-            TokenizedText(
-                _whole_numbers(encoding.ids), _whole_numbers(chain.from_iterable(encoding.offsets)).view(-1, 2)
-            )
+            TokenizedText(_int64_tensor(encoding.ids), _int64_tensor(chain.from_iterable(encoding.offsets)).view(-1, 2))
             for encoding in encodings
         ]
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything that decides about ids."""
+        """A hash of everything that determines the ids."""
         return hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:24]
 
     def decode(self, ids: Tensor | Sequence[int], *, special: bool = False) -> str:
-        """The text of ids, by default without special tokens."""
+        """Decode ids to text, by default without special tokens."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=not special)
         return text
 
     def count(self, text: str) -> int:
-        """How many tokens a text has; for planning, by tiktoken where that is the same."""
+        """Count the tokens of a text, for planning; by tiktoken if it gives the same ids."""
         if self._counter is not None:
             return len(self._counter.encode_ordinary(text))
         return len(self._backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)
@@ -123,15 +127,15 @@ class TextTokenizer:
 
     @property
     def counts_fast(self) -> bool:
-        """Whether `count` goes through tiktoken."""
+        """Whether `count` uses tiktoken."""
         return self._counter is not None
 
     @cached_property
     def _counter(self) -> Any | None:
-        counter = _tiktoken_of(self._backend)
+        counter = _tiktoken_encoding(self._backend)
         if counter is None:
             return None
-        for sample in _SAMPLES:  # a normalizer or a pattern that this does not know shows here
+        for sample in _SAMPLES:  # detects unsupported normalizers and patterns
             expected = self._backend.encode(sample, add_special_tokens=False).ids
             if counter.encode_ordinary(sample) != expected:
                 return None
@@ -139,63 +143,63 @@ class TextTokenizer:
 
 
 def sentence_borders(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """`split_after` and `split_before` of `SharedLLMConfig` for a tokenizer of transformers.
+    """Return `split_after` and `split_before` of `SharedLLMConfig` for a transformers tokenizer.
 
-    Sentences end with punctuation or the end of a line, and begin with white space, a capital or a sign: not with a
-    digit or a small letter right behind a full stop, so that numbers and names like 3.14 and example.com stay whole.
+    Sentences end with punctuation or a line end. They begin with white space, a capital or punctuation, not with a
+    digit or a lower-case letter right after a full stop, so that 3.14 and example.com are not split.
     """
     decode = tokenizer.backend_tokenizer.decode
-    # Behind another token, so that a decoder that takes white space off a text's start leaves it here.
-    line = tokenizer.backend_tokenizer.encode("\n", add_special_tokens=False).ids[-1:]
-    known = len(decode(line))
-    texts = {number: decode([*line, number])[known:] for number in tokenizer.get_vocab().values()}
+    # Decoded after another token, because some decoders strip white space at the start of a text.
+    prefix = tokenizer.backend_tokenizer.encode("\n", add_special_tokens=False).ids[-1:]
+    prefix_length = len(decode(prefix))
+    texts = {number: decode([*prefix, number])[prefix_length:] for number in tokenizer.get_vocab().values()}
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     plain = {number: text for number, text in texts.items() if number not in special and text}
-    ends = tuple(sorted(number for number, text in plain.items() if _ENDS.fullmatch(text)))
-    return ends, tuple(sorted(number for number, text in plain.items() if _BEGINS.match(text)))
+    ends = tuple(sorted(number for number, text in plain.items() if _SENTENCE_END.fullmatch(text)))
+    return ends, tuple(sorted(number for number, text in plain.items() if _SENTENCE_BEGIN.match(text)))
 
 
 class GrowingText:
-    """The text of ids that come one by one; a character of several tokens comes when it is whole.
+    """Incremental decoding of ids, one at a time; a character of several tokens is returned when it is complete.
 
-    Only the newest ids are decoded again, so that long texts do not take ever longer.
+    Only the newest ids are decoded again, so that the cost per token does not grow with the text.
 
     Args:
-        tokenizer: of the ids.
+        tokenizer: the tokenizer of the ids.
         special: whether special tokens are part of the text.
     """
 
     def __init__(self, tokenizer: TextTokenizer, *, special: bool = False) -> None:
         self._tokenizer = tokenizer
         self._special = special
-        self._ids: list[int] = []  # the newest
-        self._given = ""  # of their text
+        self._ids: list[int] = []  # the newest ids
+        self._returned = ""  # the part of their text that `add` has returned
 
-    def add(self, number: int) -> str:
-        """Take an id; what it adds to the text, which may be nothing."""
-        self._ids.append(number)
+    def add(self, token_id: int) -> str:
+        """Add an id and return the text that became complete, which may be empty."""
+        self._ids.append(token_id)
         text = self._tokenizer.decode(self._ids, special=self._special)
         whole = text.rstrip(_INCOMPLETE)
-        # Some decoders change their mind about bytes that are no text: what was given stays, and the rest goes on.
-        if len(whole) < len(self._given):
+        # Some decoders decode invalid bytes differently as more follow: text that was returned is not changed.
+        if len(whole) < len(self._returned):
             return ""
-        piece = whole[len(self._given) :]
-        self._given = whole
-        if len(self._ids) > _DECODED_AGAIN and whole == text:
-            newest = self._ids[-_DECODED_AGAIN // 4 :]
-            known = self._tokenizer.decode(newest, special=self._special)
-            if known and not known.startswith(_INCOMPLETE):
-                self._ids, self._given = newest, known
+        piece = whole[len(self._returned) :]
+        self._returned = whole
+        if len(self._ids) > _MAX_REDECODED_IDS and whole == text:
+            newest = self._ids[-_MAX_REDECODED_IDS // 4 :]
+            newest_text = self._tokenizer.decode(newest, special=self._special)
+            if newest_text and not newest_text.startswith(_INCOMPLETE):
+                self._ids, self._returned = newest, newest_text
         return piece
 
 
-def _whole_numbers(numbers: Iterable[int]) -> Tensor:
-    # Not by torch, which takes five times as long, while no other thread, such as one with an event loop, can go on.
+def _int64_tensor(numbers: Iterable[int]) -> Tensor:
+    # torch.tensor takes five times as long and holds the GIL meanwhile, which blocks an event loop in another thread.
     return torch.from_numpy(np.fromiter(numbers, dtype=np.int64))
 
 
-def _tiktoken_of(tokenizer: Tokenizer) -> Any | None:
-    """tiktoken's form of a byte-level BPE whose ids are its merges' ranks, or `None` for any other tokenizer."""
+def _tiktoken_encoding(tokenizer: Tokenizer) -> Any | None:
+    """Convert a byte-level BPE whose ids are the ranks of its merges to tiktoken; `None` for any other tokenizer."""
     try:
         import tiktoken
     except ImportError:
@@ -216,7 +220,7 @@ def _tiktoken_of(tokenizer: Tokenizer) -> Any | None:
 
 
 def _word_pattern(pre_tokenizer: dict[str, Any] | None) -> str | None:
-    """The pattern by which a byte-level tokenizer cuts words, or `None` when it is not one that tiktoken can follow."""
+    """Return the pattern by which a byte-level tokenizer splits words; `None` if tiktoken cannot express it."""
     parts = (pre_tokenizer or {}).get("pretokenizers", [pre_tokenizer])
     kinds = [(part or {}).get("type") for part in parts]
     if kinds == ["ByteLevel"] and parts[0]["use_regex"] and not parts[0]["add_prefix_space"]:
@@ -229,7 +233,7 @@ def _word_pattern(pre_tokenizer: dict[str, Any] | None) -> str | None:
 
 
 def _byte_characters() -> dict[str, int]:
-    """The printable characters by which byte-level tokenizers write bytes."""
-    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    hidden = [byte for byte in range(256) if byte not in shown]
-    return {chr(byte): byte for byte in shown} | {chr(256 + i): byte for i, byte in enumerate(hidden)}
+    """Return the printable character that stands for each byte in byte-level vocabularies, mapped to the byte."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(hidden)}

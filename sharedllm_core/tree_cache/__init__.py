@@ -1,7 +1,8 @@
-"""The tree cache: a document is read once, and asked for ever.
+"""Content-addressed cache of context trees: each chunk is encoded once and reused for every question.
 
-The unit is a chunk, the key its content. Trees do not depend on the question, nor on other documents: so any order and
-any choice of documents finds the same entries.
+One entry holds the states of one chunk; its key is a hash of the chunk's token ids and of everything else that the
+states depend on. They depend neither on the question nor on other documents, so any order and selection of documents
+hits the same entries.
 """
 
 from ._tier import Tier, TierStats, Verification

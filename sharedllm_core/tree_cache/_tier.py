@@ -1,4 +1,4 @@
-"""The interface of a tier of the tree cache, and its statistics."""
+"""`Tier`: the interface of one tier of the tree cache, with its statistics."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -8,19 +8,19 @@ from ..errors import TreeCacheError
 
 __all__ = ["Blob", "Tier", "TierStats", "Verification"]
 
-#: Bytes of an entry. Those that may be written to are decoded without a copy.
+#: Bytes of an entry. Writable buffers are decoded without a copy.
 Blob = bytes | bytearray | memoryview
 
 
 @dataclass
 class TierStats:
-    """What happened in a tier since it was opened, and what it holds now.
+    """Counters since a tier was opened, and its current size.
 
     Attributes:
-        hits, misses: answers of `get`.
-        evictions: entries removed to stay below `max_bytes`.
-        errors: calls that failed; each counted as a miss or as nothing done.
-        entries, num_bytes: what is there now, of this namespace; −1 where the tier cannot tell cheaply.
+        hits, misses: cache hits and misses of `get`.
+        evictions: entries evicted to stay below `max_bytes`.
+        errors: failed calls; a failed read is treated as a miss, a failed write is skipped.
+        entries, num_bytes: current number of entries and bytes of this namespace; −1 if the tier cannot tell cheaply.
     """
 
     hits: int = 0
@@ -33,7 +33,13 @@ class TierStats:
 
 @dataclass
 class Verification:
-    """What verifying entries found: how many are sound, and the keys of those removed as damaged, or unreadable."""
+    """Result of verifying entries.
+
+    Attributes:
+        sound: number of entries that match their checksum.
+        removed: keys of damaged entries, which were deleted.
+        unreadable: keys of entries that could not be read.
+    """
 
     sound: int
     removed: list[str]
@@ -41,70 +47,70 @@ class Verification:
 
 
 class Tier(ABC):
-    """Keeps bytes by key, for one namespace.
+    """Key-value store of bytes for one namespace.
 
-    A tier may raise whatever its medium raises; `TreeCache` turns that into a miss and a warning. What it must never do
-    is return bytes other than those that were put.
+    A tier may raise any error of its medium; `TreeCache` turns it into a cache miss and a warning. It must never return
+    bytes other than those that were stored.
     """
 
     name: str
     stats: TierStats
-    #: Of the tenant; `None` for a tier that no other process or tenant sees.
+    #: Namespace of the tenant; `None` for a tier that is private to its cache.
     namespace: str | None = None
-    #: Whether it is worth keeping here what only one question retained.
+    #: Whether this tier stores partial trees, which have only the nodes that some questions retained.
     keeps_partial: bool = True
 
     @abstractmethod
     def get(self, key: str) -> Blob | None:
-        """The bytes that were put, or `None`.
+        """Return the bytes of an entry, or `None` on a miss.
 
         Raises:
-            DamagedEntryError: there were bytes, not those that were put; they are gone now.
+            DamagedEntryError: the entry was damaged; it is deleted.
         """
 
     @abstractmethod
     def put(self, key: str, blob: Blob) -> None:
-        """Keep bytes; another reader sees all of them or none."""
+        """Store bytes atomically: a concurrent reader sees all of them or none."""
 
     @abstractmethod
     def contains(self, key: str) -> bool:
-        """Whether there are bytes for `key`; does not count as a use."""
+        """Whether there is an entry for `key`; does not count as a use."""
 
     @abstractmethod
     def delete(self, key: str) -> bool:
-        """Remove an entry; whether there was one."""
+        """Delete an entry; return whether there was one."""
 
     @abstractmethod
     def keys(self) -> Iterator[str]:
-        """All keys of this namespace."""
+        """Iterate over all keys of this namespace."""
 
-    def touch(self, key: str) -> None:  # noqa: B027 (nothing to do is an answer)
-        """Count a use that a nearer tier has answered."""
+    def touch(self, key: str) -> None:  # noqa: B027 (a tier without an order of use has nothing to do)
+        """Record a use of an entry that an earlier tier returned."""
 
     def clear(self) -> int:
-        """Remove all entries of this namespace; how many there were.
+        """Delete all entries of this namespace and return their number.
 
         Raises:
-            TreeCacheError: some could not be removed; the others are.
+            TreeCacheError: some could not be deleted; all others were.
         """
         return self.delete_all(list(self.keys()))
 
     def delete_all(self, keys: Sequence[str]) -> int:
-        """Remove entries; how many there were.
+        """Delete entries and return how many existed.
 
         Raises:
-            TreeCacheError: some could not be removed; the others are.
+            TreeCacheError: some could not be deleted; all others were.
         """
         removed, failed = 0, []
         for key in keys:
             try:
                 removed += self.delete(key)
-            except Exception as error:  # whatever a disk or a network does
+            except Exception as error:  # any error of a disk or a network
                 failed.append(error)
         if failed:
             self.stats.errors += len(failed)
             raise TreeCacheError(
                 f"the {self.name} tier could not delete {len(failed)} of {len(keys)} entries ({failed[0]})",
-                remedy=f"{removed} are deleted, try again for the others",
+                remedy=f"{removed} were deleted, try again for the others",
             ) from failed[0]
         return removed

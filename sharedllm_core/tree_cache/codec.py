@@ -1,9 +1,9 @@
-"""A chunk's tree as bytes: a safetensors file whose metadata also holds the nodes and a checksum.
+"""Serialization of a chunk's tree: a safetensors file whose metadata holds the nodes and a checksum.
 
-Any safetensors reader opens it. Reading copies nothing: the tensors are views of the bytes. The checksum (xxh3, 128
-bits) finds rot and truncation; it is no protection against a forger, who could as well replace the whole entry.
+Any safetensors reader can open it. Decoding copies nothing: the tensors are views of the bytes. The checksum (128-bit
+xxh3) detects corruption and truncation, not tampering: an attacker could replace the whole entry.
 
-With `int8`, keys and values are stored as whole numbers from −127 to 127 with one scale per state and head.
+With `int8`, keys and values are quantized to integers from −127 to 127, with one scale per state and head.
 """
 
 import json
@@ -19,13 +19,13 @@ from ..errors import DamagedEntryError
 from ..method.context_tree import Node
 from ..model.node_states import NodeStates, StateOrigin
 
-__all__ = ["MADE_AGAIN", "check", "decode", "encode"]
+__all__ = ["RECOMPUTED", "check", "decode", "encode"]
 
-#: What happens about a damaged entry.
-MADE_AGAIN = "it is made again"
+#: What happens after a damaged entry was found; ends the error message.
+RECOMPUTED = "it is computed again"
 
 _FORMAT = 3
-_LENGTH = struct.Struct("<Q")  # safetensors: the header's length, the header as JSON, the tensors' bytes
+_LENGTH = struct.Struct("<Q")  # a safetensors file: length of the header, header as JSON, bytes of the tensors
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -39,9 +39,12 @@ _DTYPES = {
 
 
 def encode(states: NodeStates, key: str, *, int8: bool = False) -> bytes:
-    """`states` as the bytes of a safetensors file; with `int8` about half the bytes of bfloat16, and a loss.
+    """Serialize `states` as a safetensors file.
 
-    The bytes name the `key` that they are for: an entry that lies under another name is known for what it is.
+    Args:
+        states: the states of one chunk.
+        key: the key of the entry. It is stored inside the bytes, so that an entry under a wrong key is detected.
+        int8: quantize keys and values; lossy, about half the bytes of bfloat16.
     """
     tensors = {"vectors": states.vectors, "token_ids": states.token_ids}
     for name, tensor in (("keys", states.keys), ("values", states.values)):
@@ -56,15 +59,20 @@ def encode(states: NodeStates, key: str, *, int8: bool = False) -> bytes:
         "dtype": str(states.keys.dtype).removeprefix("torch."),
     }
     tree["checksum"] = _checksum(tree, tensors)
-    # One entry of metadata: safetensors writes several in any order, and equal trees shall be equal bytes.
+    # One metadata entry only: safetensors writes several in arbitrary order, and equal trees must have equal bytes.
     return save(tensors, {"tree": json.dumps(tree)})
 
 
 def decode(blob: bytes | bytearray | memoryview, key: str, origin: StateOrigin) -> NodeStates:
-    """The states that `encode` was given for `key`; `origin` is the model that they are for.
+    """Deserialize the states of an entry.
+
+    Args:
+        blob: bytes from `encode`; if writable, the tensors are views of them.
+        key: the key under which the entry is stored.
+        origin: the model that the states belong to.
 
     Raises:
-        DamagedEntryError: these are not the bytes of the tree of `key`.
+        DamagedEntryError: the bytes are not the entry of `key`.
     """
     try:
         tree, tensors = _read(blob, key)
@@ -84,15 +92,15 @@ def decode(blob: bytes | bytearray | memoryview, key: str, origin: StateOrigin) 
         )
     except DamagedEntryError:
         raise
-    except Exception as error:  # whatever rot makes of a header
-        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r})", remedy=MADE_AGAIN) from error
+    except Exception as error:  # a corrupt header may cause any error
+        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r})", remedy=RECOMPUTED) from error
 
 
 def check(blob: bytes | bytearray | memoryview, key: str) -> None:
-    """Compare the bytes with the checksum and the key that they carry.
+    """Verify an entry's checksum and key.
 
     Raises:
-        DamagedEntryError: they are not what was stored under `key`.
+        DamagedEntryError: the bytes are not those that were stored under `key`.
     """
     try:
         tree, tensors = _read(blob, key)
@@ -101,23 +109,23 @@ def check(blob: bytes | bytearray | memoryview, key: str) -> None:
     except DamagedEntryError:
         raise
     except Exception as error:
-        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r})", remedy=MADE_AGAIN) from error
+        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r})", remedy=RECOMPUTED) from error
     if stored != found:
-        raise DamagedEntryError(f"the entry's checksum is {found} and should be {stored}", remedy=MADE_AGAIN)
+        raise DamagedEntryError(f"the entry's checksum is {found} and should be {stored}", remedy=RECOMPUTED)
 
 
 def _read(blob: bytes | bytearray | memoryview, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     buffer = memoryview(blob)
-    if buffer.readonly:  # tensors may be written to, and torch warns of a view of what may not
+    if buffer.readonly:  # torch warns about tensors on read-only memory
         buffer = memoryview(bytearray(blob))
     (length,) = _LENGTH.unpack_from(buffer)
     first = _LENGTH.size + length
     header: dict[str, Any] = json.loads(bytes(buffer[_LENGTH.size : first]))
     tree: dict[str, Any] = json.loads(header.pop("__metadata__")["tree"])
     if tree["format"] != _FORMAT:
-        raise DamagedEntryError(f"the entry has format {tree['format']!r} and not {_FORMAT!r}", remedy=MADE_AGAIN)
+        raise DamagedEntryError(f"the entry has format {tree['format']!r} instead of {_FORMAT!r}", remedy=RECOMPUTED)
     if tree["key"] != key:
-        raise DamagedEntryError(f"the entry is that of {tree['key']} and lies under {key}", remedy=MADE_AGAIN)
+        raise DamagedEntryError(f"the entry of {tree['key']} is stored under {key}", remedy=RECOMPUTED)
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]

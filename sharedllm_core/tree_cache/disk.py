@@ -1,10 +1,10 @@
-"""Trees on disk, shared by processes: whole entries or none, the least recently used go first.
+"""Disk tier: one file per entry, in a folder that several processes can share; LRU eviction.
 
-    FOLDER/<namespace>/<first two of key>/<key>.safetensors
-    FOLDER/<namespace>/tmp/<unique>                          being written
+    FOLDER/<hash of namespace>/<first two digits of key>/<key>.safetensors
+    FOLDER/<hash of namespace>/tmp/<unique>                                  files being written
 
-An entry is written to a temporary name, synced and renamed, so that a killed writer leaves nothing that a reader could
-take for an entry. The time of last use is the file's modification time. Files that are not entries are let be.
+Writes are atomic: a file is written under a temporary name, synced and renamed, so that a killed writer never leaves a
+partial entry. The time of last use is the file's modification time. Files that are not entries are ignored.
 """
 
 import hashlib
@@ -28,19 +28,19 @@ __all__ = ["DiskTier"]
 
 _SUFFIX = ".safetensors"
 _KEY = re.compile(r"[0-9a-f]{64}(-[a-z]+)?")
-_FULL_AGAIN = 0.95  # of max_bytes is kept when there is more, so that not every write evicts
-_RESCAN = 0.02  # of max_bytes written by this process, before it looks what the others have done
-_ABANDONED_S = 3600  # a temporary file this old belongs to no living writer
+_EVICT_TO = 0.95  # share of max_bytes to evict down to, so that not every write evicts
+_RESCAN_AFTER = 0.02  # share of max_bytes that this process writes before it scans the folder again
+_ABANDONED_S = 3600  # temporary files older than this have no running writer
 
 
 class DiskTier(Tier):
-    """Entries as files of a folder that several processes may share.
+    """Stores entries as files in a folder that several processes can share.
 
     Args:
-        folder: made with access for its owner alone, if it is not there.
-        namespace: entries of other namespaces are neither seen nor evicted.
-        max_bytes: the most bytes of this namespace.
-        checksum: compare each entry with its checksum when it is read.
+        folder: the folder; created with access for its owner only, if missing.
+        namespace: namespace of the tenant; entries of other namespaces are neither read nor evicted.
+        max_bytes: the size limit of this namespace, in bytes.
+        checksum: verify the checksum of each entry when it is read.
     """
 
     name = "disk"
@@ -51,7 +51,7 @@ class DiskTier(Tier):
         self.max_bytes = max_bytes
         self.checksum = checksum
         self.stats = TierStats()
-        self._unscanned = max_bytes  # look at the folder before the first write
+        self._unscanned = max_bytes  # bytes written since the last scan; the first write scans the folder
         self._lock = Lock()
 
     def get(self, key: str) -> Blob | None:
@@ -59,7 +59,7 @@ class DiskTier(Tier):
         path = self._path(key)
         try:
             with path.open("rb", buffering=0) as file:
-                # Memory that is not cleared first: clearing would hold up every other thread, and take half the time.
+                # np.empty does not zero the memory, which would take half of the time and hold the GIL.
                 blob = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
                 read = _read_all(file, blob)
         except FileNotFoundError:
@@ -67,14 +67,14 @@ class DiskTier(Tier):
             return None
         try:
             if read != len(blob):
-                raise DamagedEntryError(f"{path} ends after {read} of {len(blob)} bytes", remedy=codec.MADE_AGAIN)
+                raise DamagedEntryError(f"{path} ends after {read} of {len(blob)} bytes", remedy=codec.RECOMPUTED)
             if self.checksum:
                 codec.check(blob, key)
         except DamagedEntryError:
             with suppress(OSError):
                 path.unlink()
             raise
-        with suppress(OSError):  # a read-only folder forgets the order of use, and still serves
+        with suppress(OSError):  # a read-only folder still serves reads, without recording uses
             os.utime(path)
         self.stats.hits += 1
         return blob
@@ -98,7 +98,7 @@ class DiskTier(Tier):
         _sync_folder(path.parent)
         with self._lock:
             self._unscanned += len(blob)
-            if self._unscanned > self.max_bytes * _RESCAN:
+            if self._unscanned > self.max_bytes * _RESCAN_AFTER:
                 self._evict()
 
     def contains(self, key: str) -> bool:
@@ -118,12 +118,12 @@ class DiskTier(Tier):
         return (path.name.removesuffix(_SUFFIX) for path, _ in self._files())
 
     def verify(self) -> Verification:
-        """Compare every entry with its checksum; damaged ones are removed. One that cannot be read stops nothing."""
+        """Verify the checksum of every entry and delete damaged ones; unreadable entries are reported."""
         found = Verification(0, [], [])
         for key in list(self.keys()):
             try:
                 codec.check(self._path(key).read_bytes(), key)
-            except FileNotFoundError:  # another process was quicker
+            except FileNotFoundError:  # deleted by another process
                 continue
             except DamagedEntryError:
                 self.delete(key)
@@ -140,7 +140,7 @@ class DiskTier(Tier):
             os.utime(self._path(key))
 
     def measure(self) -> TierStats:
-        """The statistics, with entries and bytes counted now."""
+        """Return the statistics, with entries and bytes counted now."""
         sizes = [status.st_size for _, status in self._files()]
         self.stats.entries, self.stats.num_bytes = len(sizes), sum(sizes)
         return self.stats
@@ -159,13 +159,13 @@ class DiskTier(Tier):
         return folder
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Entries and what the file system says of them; those that vanish meanwhile are left out."""
+        """Iterate over entries with their file status; skips files that are deleted meanwhile."""
         with suppress(FileNotFoundError, NotADirectoryError):
-            for shelf in list(os.scandir(self.folder)):
-                if len(shelf.name) != 2 or not shelf.is_dir(follow_symlinks=False):
+            for subfolder in list(os.scandir(self.folder)):
+                if len(subfolder.name) != 2 or not subfolder.is_dir(follow_symlinks=False):
                     continue
                 with suppress(FileNotFoundError):
-                    for entry in list(os.scandir(shelf.path)):
+                    for entry in list(os.scandir(subfolder.path)):
                         key = entry.name.removesuffix(_SUFFIX)
                         if (
                             entry.name.endswith(_SUFFIX)
@@ -176,15 +176,15 @@ class DiskTier(Tier):
                                 yield Path(entry.path), entry.stat(follow_symlinks=False)
 
     def _evict(self) -> None:
-        """Look at the folder; when it holds too much, remove what was used longest ago."""
+        """Scan the folder and evict the least recently used entries if it exceeds the limit."""
         self._unscanned = 0
         files = sorted(self._files(), key=lambda file: file[1].st_mtime_ns)
         total = sum(status.st_size for _, status in files)
         if total > self.max_bytes:
             for path, status in files:
-                if total <= self.max_bytes * _FULL_AGAIN:
+                if total <= self.max_bytes * _EVICT_TO:
                     break
-                with suppress(FileNotFoundError):  # another process was quicker
+                with suppress(FileNotFoundError):  # deleted by another process
                     path.unlink()
                     self.stats.evictions += 1
                 total -= status.st_size

@@ -1,6 +1,6 @@
-"""Keys of trees: SHA-256 over everything that a tree depends on, and nothing else.
+"""Cache keys: SHA-256 of everything that a tree depends on, and nothing else.
 
-The namespace keeps tenants apart: the same text has another key for each.
+The namespace separates tenants: the same text has a different key in each.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from ..model.lower_model import LowerModel
 __all__ = ["TreeKeys", "lower_fingerprint"]
 
 _FORMAT = 3
-# Of the method, what changes states before they are placed. The policy and the positions do not.
+# The settings of the method that change stored states. Policy and positions are not among them: states are stored
+# before they are placed at a position.
 _STATES_DEPEND_ON = (
     "injection_layers",
     "tree_depth",
@@ -29,13 +30,13 @@ _STATES_DEPEND_ON = (
 
 
 class TreeKeys:
-    """Makes the keys of one model and one namespace.
+    """Computes the cache keys of one model and one namespace.
 
     Args:
         lower: the lower model whose trees are cached.
-        namespace: of the tenant.
-        cache_dtype: how states are stored: `"model"` or `"int8"`.
-        fingerprint: of `lower`'s weights, if it is known already; otherwise every weight is read, once.
+        namespace: namespace of the tenant.
+        cache_dtype: dtype of the stored states: `"model"` or `"int8"`.
+        fingerprint: fingerprint of `lower`'s weights, if known; otherwise all weights are hashed here.
     """
 
     def __init__(
@@ -55,20 +56,24 @@ class TreeKeys:
         }
         self._common = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
 
-    def of_chunk(self, ids: Tensor | Sequence[int]) -> str:
-        """The key of a chunk's tree: 64 hexadecimal digits."""
+    def chunk_key(self, ids: Tensor | Sequence[int]) -> str:
+        """Return the key of a chunk's tree: 64 hexadecimal digits.
+
+        Args:
+            ids: token ids [l] of the chunk.
+        """
         key = self._common.copy()
         key.update(torch.as_tensor(ids, dtype=torch.int64).cpu().contiguous().numpy().tobytes())
         return key.hexdigest()
 
 
 def _encoding(method: SharedLLMConfig) -> dict[str, str]:
-    # Only where nodes share a run, so that trees of before there was a choice keep their keys.
+    # Omitted for the default, so that trees from before this setting existed keep their keys.
     return {} if method.node_encoding == "alone" else {"node_encoding": method.node_encoding}
 
 
 def lower_fingerprint(lower: LowerModel) -> str:
-    """SHA-256 of the weights that states and selection vectors depend on."""
+    """Return the SHA-256 of the weights that states and selection vectors depend on."""
     whole = hashlib.sha256()
     for name, weight in lower.named_weights():
         whole.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
@@ -77,6 +82,6 @@ def lower_fingerprint(lower: LowerModel) -> str:
 
 
 def _base_settings(lower: LowerModel) -> dict[str, object]:
-    """Of the base's configuration, what the bottom layers compute with beside their weights."""
+    """Return the settings of the base model that its bottom layers depend on, besides their weights."""
     names = ("model_type", "rms_norm_eps", "rope_parameters", "hidden_act", "sliding_window", "layer_types")
     return {name: getattr(lower.backbone.config, name, None) for name in names}

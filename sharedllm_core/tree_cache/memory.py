@@ -1,4 +1,4 @@
-"""Trees in this process's memory: the least recently used go first."""
+"""Memory tier: an LRU cache of entries in this process."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ __all__ = ["MemoryTier"]
 
 
 class MemoryTier(Tier):
-    """Entries in memory, at most `max_bytes` of them.
+    """Keeps entries in memory and evicts the least recently used ones.
 
     Args:
-        max_bytes: the most bytes to hold. An entry larger than that is not kept.
+        max_bytes: the size limit in bytes. An entry larger than that is not stored.
     """
 
     name = "memory"
@@ -23,7 +23,7 @@ class MemoryTier(Tier):
         self.max_bytes = max_bytes
         self.stats = TierStats()
         self._entries: OrderedDict[str, Blob] = OrderedDict()
-        self._trees: dict[str, NodeStates] = {}  # of entries, those decoded before: views of their bytes
+        self._trees: dict[str, NodeStates] = {}  # decoded entries; their tensors are views of the entries' bytes
         self._lock = Lock()
 
     def get(self, key: str) -> Blob | None:
@@ -43,7 +43,7 @@ class MemoryTier(Tier):
             self._remove(key)
             if len(blob) > self.max_bytes:
                 return
-            # Writable bytes, so that decoding can make views of them.
+            # Writable bytes, so that decoded tensors can be views of them.
             self._entries[key] = bytearray(blob) if memoryview(blob).readonly else blob
             self.stats.num_bytes += len(blob)
             self.stats.entries += 1
@@ -52,12 +52,12 @@ class MemoryTier(Tier):
                 self.stats.evictions += 1
 
     def tree(self, key: str, blob: Blob) -> NodeStates | None:
-        """What `keep_tree` was given for these very bytes, or `None`."""
+        """Return the decoded tree of exactly these bytes, or `None`; see `keep_tree`."""
         with self._lock:
             return self._trees.get(key) if self._entries.get(key) is blob else None
 
     def keep_tree(self, key: str, blob: Blob, tree: NodeStates) -> None:
-        """Keep what was decoded of an entry as long as the entry itself. It has to be a view of the entry's bytes."""
+        """Keep a decoded tree as long as its entry. Its tensors must be views of the entry's bytes."""
         with self._lock:
             if self._entries.get(key) is blob:
                 self._trees[key] = tree

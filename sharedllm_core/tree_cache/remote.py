@@ -1,7 +1,7 @@
-"""Trees on any store that fsspec reaches: s3, gcs, azure, hdfs, another folder, another process's memory.
+"""Remote tier: entries in any store that fsspec supports, such as s3, gcs, azure, hdfs or a shared folder.
 
-Every call has a time limit. After a failure the tier is closed for a while and answers at once that it has nothing: a
-dead store costs one time limit, and not one for every chunk.
+Every call has a timeout. After a failure a circuit breaker rejects calls for a while without contacting the store, so
+that a dead store costs one timeout and not one per chunk.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ _T = TypeVar("_T")
 
 
 class RemoteTier(Tier):
-    """Entries as objects below an fsspec URL.
+    """Stores entries as objects below an fsspec URL.
 
     Args:
-        url: such as `s3://bucket/folder`.
-        namespace: entries of other namespaces are never touched.
-        timeout_s: the time limit of a call.
-        closed_s: how long the tier stays closed after a failure.
-        options: of the fsspec file system (credentials, endpoint, …).
+        url: base URL, such as `s3://bucket/folder`.
+        namespace: namespace of the tenant; entries of other namespaces are never accessed.
+        timeout_s: timeout of a call, in seconds.
+        closed_s: seconds after a failure during which the store is not contacted.
+        options: options of the fsspec file system (credentials, endpoint, …).
     """
 
     name = "remote"
@@ -46,7 +46,7 @@ class RemoteTier(Tier):
         self._options = options
         self._folder = hashlib.sha256(namespace.encode()).hexdigest()[:32]
         self._opened: tuple[Any, str] | None = None
-        self._closed_until = 0.0
+        self._closed_until = 0.0  # time.monotonic() seconds
 
     def get(self, key: str) -> Blob | None:
         """See `Tier`."""
@@ -58,7 +58,7 @@ class RemoteTier(Tier):
             except FileNotFoundError:
                 return None
 
-        blob = self._within_limit(read)
+        blob = self._call_with_timeout(read)
         if blob is None:
             self.stats.misses += 1
             return None
@@ -71,7 +71,7 @@ class RemoteTier(Tier):
         return blob
 
     def put(self, key: str, blob: Blob) -> None:
-        """See `Tier`. What a half-written object looks like is found by its checksum."""
+        """See `Tier`. The checksum detects partially written objects."""
 
         def write() -> None:
             store, root = self._open()
@@ -80,7 +80,7 @@ class RemoteTier(Tier):
                 store.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
             store.pipe_file(path, bytes(blob))
 
-        self._within_limit(write)
+        self._call_with_timeout(write)
 
     def contains(self, key: str) -> bool:
         """See `Tier`."""
@@ -89,7 +89,7 @@ class RemoteTier(Tier):
             store, root = self._open()
             return bool(store.exists(self._path(root, key)))
 
-        return self._within_limit(look)
+        return self._call_with_timeout(look)
 
     def delete(self, key: str) -> bool:
         """See `Tier`."""
@@ -97,7 +97,7 @@ class RemoteTier(Tier):
         def remove() -> bool:
             store, root = self._open()
             path = self._path(root, key)
-            if not store.exists(path):  # some stores delete what is not there without a word
+            if not store.exists(path):  # some stores report no error for a missing object
                 return False
             try:
                 store.rm_file(path)
@@ -105,7 +105,7 @@ class RemoteTier(Tier):
                 return False
             return True
 
-        return self._within_limit(remove)
+        return self._call_with_timeout(remove)
 
     def keys(self) -> Iterator[str]:
         """See `Tier`."""
@@ -119,7 +119,7 @@ class RemoteTier(Tier):
             names = [str(path).rsplit("/", 1)[-1] for path in paths]
             return [name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors")]
 
-        return iter(self._within_limit(find))
+        return iter(self._call_with_timeout(find))
 
     # ---------------------------------------------------------------------------------------------- inside
 
@@ -132,10 +132,16 @@ class RemoteTier(Tier):
     def _path(self, root: str, key: str) -> str:
         return f"{root}/{self._folder}/{key[:2]}/{key}.safetensors"
 
-    def _within_limit(self, call: Callable[[], _T]) -> _T:
-        """Run `call` in a thread that nobody waits for longer than the time limit."""
+    def _call_with_timeout(self, call: Callable[[], _T]) -> _T:
+        """Run `call` in a daemon thread and wait for it at most `timeout_s`.
+
+        Raises:
+            CacheUnavailableError: the call failed or timed out, or an earlier one did less than `closed_s` ago.
+        """
         if time.monotonic() < self._closed_until:
-            raise CacheUnavailableError(f"{self.url} failed a moment ago and is left alone for {self.closed_s:.0f} s")
+            raise CacheUnavailableError(
+                f"{self.url} failed a moment ago and is not contacted for {self.closed_s:.0f} s"
+            )
         outcome: list[Any] = []
 
         def run() -> None:
@@ -151,13 +157,13 @@ class RemoteTier(Tier):
             self._close()
             raise CacheUnavailableError(
                 f"{self.url} did not answer within {self.timeout_s:g} s",
-                remedy=f"it is left alone for {self.closed_s:.0f} s",
+                remedy=f"it is not contacted for {self.closed_s:.0f} s",
             )
         result, error = outcome[0]
         if error is not None:
             self._close()
             raise CacheUnavailableError(
-                f"{self.url} failed: {error!r}", remedy=f"it is left alone for {self.closed_s:.0f} s"
+                f"{self.url} failed: {error!r}", remedy=f"it is not contacted for {self.closed_s:.0f} s"
             ) from error
         return result
 

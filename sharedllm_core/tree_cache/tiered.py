@@ -1,7 +1,7 @@
-"""`TreeCache`: trees of chunks by content, through tiers from near to far.
+"""`TreeCache`: a multi-tier cache of trees, from the fastest tier to the slowest.
 
-A read falls through to the first tier that has the entry, and fills the tiers before it. A tier that fails is a miss
-and a warning, never a wrong answer and never an error: what is not in the cache is computed again.
+A read returns the entry of the first tier that has it and copies it into the tiers before that one. A failing tier
+causes a cache miss and a warning, never a wrong answer and never an error: missing trees are computed again.
 """
 
 import os
@@ -25,23 +25,23 @@ from .remote import RemoteTier
 __all__ = ["TreeCache", "Verification"]
 
 _T = TypeVar("_T")
-_PARTIAL = "-partial"  # suffix of the key under which retained nodes alone are kept
+_PARTIAL = "-partial"  # suffix of the key of a partial tree, which has only the nodes that some questions retained
 _WARN_EVERY_S = 60.0
 _READERS = 8
 _TOUCH_EVERY_S = 300.0
-_TOUCHES_KNOWN = 100_000
+_MAX_TOUCH_TIMES = 100_000
 
 
 class TreeCache:
-    """Trees of one namespace, by key (see `TreeKeys`), in tiers from near to far.
+    """Cache of the trees of one namespace, in several tiers; for keys see `TreeKeys`.
 
     Args:
-        tiers: the nearest first.
-        namespace: of the tenant; it is a part of every key. By default that of the tiers.
-        int8: store states as 8-bit whole numbers: about half the bytes of bfloat16, and a loss.
+        tiers: the tiers, fastest first.
+        namespace: namespace of the tenant, part of every key; by default that of the tiers.
+        int8: quantize states to 8-bit integers; lossy, about half the bytes of bfloat16.
 
     Raises:
-        InputError: a tier of another namespace.
+        InputError: the tiers have different namespaces.
     """
 
     def __init__(self, tiers: Sequence[Tier], *, namespace: str | None = None, int8: bool = False) -> None:
@@ -68,15 +68,15 @@ class TreeCache:
         remote_options: dict[str, Any] | None = None,
         int8: bool = False,
     ) -> "TreeCache":
-        """Memory and disk, and a remote store if one is named.
+        """Make a cache with a memory and a disk tier, and a remote tier if a URL is given.
 
         Args:
-            namespace: of the tenant.
-            memory_bytes: the most bytes in memory; 0 for no memory tier.
-            disk_bytes: the most bytes on disk, of this namespace; 0 for no disk tier.
-            folder: of the disk tier; by default SHAREDLLM_CACHE_DIR, or the user's cache folder.
+            namespace: namespace of the tenant.
+            memory_bytes: size limit in memory, in bytes; 0 for no memory tier.
+            disk_bytes: size limit of this namespace on disk, in bytes; 0 for no disk tier.
+            folder: folder of the disk tier; by default SHAREDLLM_CACHE_DIR, or the user's cache folder.
             remote_url: any fsspec URL.
-            remote_options: of `RemoteTier`: time limits, and what the file system takes.
+            remote_options: options of `RemoteTier`: timeouts, and options of the file system.
             int8: see `TreeCache`.
         """
         tiers: list[Tier] = []
@@ -89,12 +89,13 @@ class TreeCache:
         return cls(tiers, namespace=namespace, int8=int8)
 
     def get(self, key: str, origin: StateOrigin, *, complete: bool = True) -> NodeStates | None:
-        """The tree of `key`, for the model of `origin`, or `None`.
+        """Return the tree of `key`, or `None` on a cache miss.
 
         Args:
-            key: of `TreeKeys.of_chunk`.
-            origin: of the model whose keys these are.
-            complete: only a tree with all its nodes; otherwise one with the nodes that some question retained will do.
+            key: from `TreeKeys.chunk_key`.
+            origin: the model that the key belongs to.
+            complete: return only a tree with all its nodes; otherwise also one with the nodes that earlier questions
+                retained.
         """
         for name in (key,) if complete else (key, key + _PARTIAL):
             for number, tier in enumerate(self._tiers_for(name)):
@@ -102,9 +103,9 @@ class TreeCache:
                 if blob is None:
                     continue
                 try:
-                    states = self._decoded(tier, name, blob, origin)
+                    states = self._decode(tier, name, blob, origin)
                 except DamagedEntryError as error:
-                    self._failed(tier, error)
+                    self._record_failure(tier, error)
                     self._try(tier, lambda tier=tier, name=name: tier.delete(name))  # type: ignore[misc]
                     continue
                 self._put(self.tiers[:number], name, blob)
@@ -113,18 +114,27 @@ class TreeCache:
         return None
 
     def get_many(self, keys: Sequence[str], origin: StateOrigin, *, complete: bool = True) -> list[NodeStates | None]:
-        """`get` for many keys: what is in memory at once, the rest side by side, so that latencies do not add up."""
-        near = [tier for tier in self.tiers[:1] if isinstance(tier, MemoryTier)]
-        found = [self.get(key, origin) if any(tier.contains(key) for tier in near) else None for key in keys]
-        if far := [number for number, states in enumerate(found) if states is None]:
+        """Get many trees: those in memory directly, the others in parallel threads, so that latencies overlap.
+
+        Args:
+            keys: see `get`.
+            origin: see `get`.
+            complete: see `get`.
+
+        Returns:
+            The tree of each key, or `None` on a cache miss.
+        """
+        memory = [tier for tier in self.tiers[:1] if isinstance(tier, MemoryTier)]
+        found = [self.get(key, origin) if any(tier.contains(key) for tier in memory) else None for key in keys]
+        if missing := [number for number, states in enumerate(found) if states is None]:
             with ThreadPoolExecutor(_READERS, thread_name_prefix="sharedllm-cache") as readers:
-                others = readers.map(lambda number: self.get(keys[number], origin, complete=complete), far)
-                for number, states in zip(far, others, strict=True):
+                others = readers.map(lambda number: self.get(keys[number], origin, complete=complete), missing)
+                for number, states in zip(missing, others, strict=True):
                     found[number] = states
         return found
 
     def put(self, key: str, states: NodeStates, *, complete: bool = True) -> None:
-        """Keep a tree in every tier; one with all its nodes takes the place of one with some."""
+        """Store a tree in every tier; a complete tree replaces the partial one."""
         name = key if complete else key + _PARTIAL
         if not (tiers := self._tiers_for(name)):
             return
@@ -134,41 +144,44 @@ class TreeCache:
                 self._try(tier, lambda tier=tier: tier.delete(key + _PARTIAL))  # type: ignore[misc]
 
     def contains(self, key: str) -> bool:
-        """Whether some tier has the complete tree of `key`."""
+        """Whether any tier has the complete tree of `key`."""
         return any(self._try(tier, lambda tier=tier: tier.contains(key)) for tier in self.tiers)  # type: ignore[misc]
 
     def forget(self, keys: Sequence[str]) -> int:
-        """Delete trees from every tier; how many of `keys` were there.
+        """Delete trees from every tier and return how many of `keys` were cached.
 
         Raises:
-            TreeCacheError: a tier could not delete some, and says why. The others have deleted theirs.
+            TreeCacheError: a tier could not delete some entries; all others were deleted.
         """
         names = [name for key in keys for name in (key, key + _PARTIAL)]
-        held = {key for key in keys if any(self._holds(tier, key) for tier in self.tiers)}
-        self._in_every_tier(lambda tier: tier.delete_all(names if tier.keeps_partial else list(keys)))
+        held = {key for key in keys if any(self._has_tree(tier, key) for tier in self.tiers)}
+        self._delete_in_every_tier(lambda tier: tier.delete_all(names if tier.keeps_partial else list(keys)))
         return len(held)
 
     def clear(self) -> int:
-        """Delete everything of this namespace from every tier; how many entries the fullest had.
+        """Delete all entries of this namespace from every tier.
+
+        Returns:
+            The number of entries deleted from the tier that had the most.
 
         Raises:
             TreeCacheError: see `forget`.
         """
-        return max(self._in_every_tier(lambda tier: tier.clear()), default=0)
+        return max(self._delete_in_every_tier(lambda tier: tier.clear()), default=0)
 
     def verify(self) -> Verification:
-        """Compare every entry on disk with its checksum; damaged ones are removed, to be made again."""
-        whole = Verification(0, [], [])
+        """Verify the checksum of every entry on disk; damaged ones are deleted, and computed again when needed."""
+        total = Verification(0, [], [])
         for tier in self.tiers:
             if isinstance(tier, DiskTier):
                 found = tier.verify()
-                whole.sound += found.sound
-                whole.removed += found.removed
-                whole.unreadable += found.unreadable
-        return whole
+                total.sound += found.sound
+                total.removed += found.removed
+                total.unreadable += found.unreadable
+        return total
 
     def stats(self) -> dict[str, TierStats]:
-        """Statistics by tier."""
+        """Return the statistics of each tier, by its name."""
         for tier in self.tiers:
             if isinstance(tier, DiskTier):
                 self._try(tier, tier.measure)
@@ -176,9 +189,9 @@ class TreeCache:
 
     # ---------------------------------------------------------------------------------------------- inside
 
-    def _decoded(self, tier: Tier, name: str, blob: Blob, origin: StateOrigin) -> NodeStates:
-        """The tree that bytes of a tier hold; one in memory is decoded once, and not for every question."""
-        # With int8, what is decoded is no view but a copy, and would take more room than the entry.
+    def _decode(self, tier: Tier, name: str, blob: Blob, origin: StateOrigin) -> NodeStates:
+        """Decode an entry; the decoded trees of the memory tier are kept for later questions."""
+        # A dequantized tree is a copy and would need more memory than its entry, so int8 trees are not kept.
         if not isinstance(tier, MemoryTier) or self.int8:
             return codec.decode(blob, name, origin)
         tree = tier.tree(name, blob)
@@ -194,27 +207,30 @@ class TreeCache:
         for tier in tiers:
             self._try(tier, lambda tier=tier: tier.put(key, blob))  # type: ignore[misc]
 
-    def _in_every_tier(self, delete: Callable[[Tier], int]) -> list[int]:
-        """Deleting is no reading: what fails is not a miss. Every tier is tried, and then it is said."""
+    def _delete_in_every_tier(self, delete: Callable[[Tier], int]) -> list[int]:
+        """Run `delete` on every tier; unlike a failed read, a failure is raised, after all tiers were tried."""
         deleted, failed = [], []
         for tier in self.tiers:
             try:
                 deleted.append(delete(tier))
-            except Exception as error:  # whatever a disk or a network does
+            except Exception as error:  # any error of a disk or a network
                 failed.append(f"{tier.name} tier: {error}")
         if failed:
             raise TreeCacheError("; ".join(failed))
         return deleted
 
-    def _holds(self, tier: Tier, key: str) -> bool:
+    def _has_tree(self, tier: Tier, key: str) -> bool:
         return any(self._try(tier, lambda name=name: tier.contains(name)) for name in (key, key + _PARTIAL))  # type: ignore[misc]
 
     def _touch(self, number: int, name: str) -> None:
-        """Tell farther tiers of a use, now and then, so that what is used most is not what they evict first."""
+        """Record a use in the tiers after `number`, so that their LRU order follows the hits of earlier tiers.
+
+        At most once per `_TOUCH_EVERY_S` for each entry.
+        """
         now = time.monotonic()
         if now - self._touched.get(name, -1e9) < _TOUCH_EVERY_S:
             return
-        if len(self._touched) > _TOUCHES_KNOWN:
+        if len(self._touched) > _MAX_TOUCH_TIMES:
             self._touched.clear()
         self._touched[name] = now
         for tier in self.tiers[number + 1 :]:
@@ -223,13 +239,13 @@ class TreeCache:
     def _try(self, tier: Tier, call: Callable[[], _T]) -> _T | None:
         try:
             return call()
-        except Exception as error:  # whatever a disk or a network does
-            self._failed(tier, error)
+        except Exception as error:  # any error of a disk or a network
+            self._record_failure(tier, error)
             return None
 
-    def _failed(self, tier: Tier, error: Exception) -> None:
+    def _record_failure(self, tier: Tier, error: Exception) -> None:
         tier.stats.errors += 1
-        if not isinstance(error, DamagedEntryError):  # a damaged entry is news each time; a dead tier is not
+        if not isinstance(error, DamagedEntryError):  # warn of every damaged entry, but seldom of a dead tier
             if time.monotonic() - self._warned_at.get(tier.name, -1e9) < _WARN_EVERY_S:
                 return
             self._warned_at[tier.name] = time.monotonic()
@@ -238,6 +254,6 @@ class TreeCache:
 
 
 def default_folder() -> Path:
-    """Where trees are kept on disk: SHAREDLLM_CACHE_DIR, or the user's cache folder."""
+    """Return the default folder of the disk tier: SHAREDLLM_CACHE_DIR, or the user's cache folder."""
     chosen = os.environ.get("SHAREDLLM_CACHE_DIR")
     return Path(chosen) if chosen else user_cache_path("sharedllm") / "trees"

@@ -124,7 +124,7 @@ def test_links_in_a_circle_are_named_or_left_out_and_never_followed(sharedllm, f
     assert answer(sharedllm("ask", "Who?", "--docs", "docs", *SHORT, "--json"))["answer"]
     (folder / "docs" / "self.txt").symlink_to("self.txt")
     assert "docs/self.txt cannot be read" in refused(sharedllm("ask", "Who?", "--docs", "docs"))
-    assert "in a circle" in refused(sharedllm("ask", "Who?", "--docs", "docs/self.txt"))
+    assert "circular link" in refused(sharedllm("ask", "Who?", "--docs", "docs/self.txt"))
     assert answer(sharedllm("ask", "Who?", "--docs", "docs", "--skip-unreadable", *SHORT, "--json"))["answer"]
 
 

@@ -157,7 +157,7 @@ WRONG = {
     "use policy='lexical' or 'two_looks'": {"policy": "similarity", "scope": "past"},
     "max_injected_states=9 limits a search over all chunks; use scope='past'": {"max_injected_states": 9},
     "min_injected_states=9 is for a search over all chunks; use scope='past'": {"min_injected_states": 9},
-    "nothing is left to split with": {"policy": "lexical", "scope": "past", "finest_compression_ratio": 1},
+    "no states are left to split chunks": {"policy": "lexical", "scope": "past", "finest_compression_ratio": 1},
     "min_node_tokens=9 is for a search over all chunks; use scope='past'": {"min_node_tokens": 9},
     "min_node_tokens=0 is not a whole number of at least 1": {"min_node_tokens": 0},
     "finest_compression_ratio=0.5 is not a finite number of at least 1": {"finest_compression_ratio": 0.5},

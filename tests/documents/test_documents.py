@@ -124,9 +124,9 @@ def test_documents_given_as_text_have_an_id_by_their_text():
     ("name", "content", "reason"),
     [
         ("photo.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is a binary file"),
-        ("bad.pdf", b"%PDF-1.4 and nothing more", "it is no sound .pdf file"),
-        ("bad.docx", b"no zip at all", "it is no sound .docx file"),
-        ("bad.json", b"{", "it is no sound .json file"),
+        ("bad.pdf", b"%PDF-1.4 and nothing more", "it is not a valid .pdf file"),
+        ("bad.docx", b"no zip at all", "it is not a valid .docx file"),
+        ("bad.json", b"{", "it is not a valid .json file"),
         ("empty.pdf", pdf(""), "it holds no text"),
         ("large.txt", b"x" * 2000, r"it has 2,000 bytes and the limit is 1,000; split it, raise max_file_bytes, or"),
     ],
@@ -146,7 +146,7 @@ def test_paths_that_lead_nowhere_are_said_so(tmp_path):
     wrong = {
         tmp_path / "none.txt": r"does not exist; give a path or a glob, or put text into Document\(text=…\)",
         f"{tmp_path}/*.md": "matches no file",
-        tmp_path / "loop": "is a link that leads nowhere or in a circle",
+        tmp_path / "loop": "is a broken or circular link",
     }
     for source, message in wrong.items():
         with pytest.raises(DocumentError, match=message):

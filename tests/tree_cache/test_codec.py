@@ -61,7 +61,7 @@ def test_an_entry_under_another_name_is_known_for_what_it_is():
     for read in (lambda key: codec.check(blob, key), lambda key: codec.decode(blob, key, entries.ORIGIN)):
         read(KEY)
         for other in (entries.key(8), f"{KEY}-partial"):
-            with pytest.raises(DamagedEntryError, match="lies under"):
+            with pytest.raises(DamagedEntryError, match="is stored under"):
                 read(other)
 
 

@@ -254,7 +254,7 @@ def test_rotten_and_half_objects_in_s3_are_misses(s3):
         cache.put(entries.key(number), entries.states(number))
         path = next(path for path in store.find("trees") if entries.key(number) in path)
         store.pipe_file(path, damage(store.cat_file(path)))
-        with pytest.warns(CacheWarning, match="made again"):
+        with pytest.warns(CacheWarning, match="computed again"):
             assert cache.get(entries.key(number), entries.ORIGIN) is None
         cache.put(entries.key(number), entries.states(number))
         entries.assert_same(cache.get(entries.key(number), entries.ORIGIN), entries.states(number))

@@ -15,7 +15,7 @@ IDS = tiny.ids(32)
 
 
 def key(model, namespace="one", ids=IDS, **options):
-    return TreeKeys(model.lower_model, namespace, **options).of_chunk(ids)
+    return TreeKeys(model.lower_model, namespace, **options).chunk_key(ids)
 
 
 def test_keys_change_with_what_changes_a_tree(bases):
@@ -82,7 +82,7 @@ def read(model, cache, keys, chunks):
     origin = model.lower_model.origin()
     states, computed = [], 0
     for chunk in chunks:
-        name = keys.of_chunk(chunk)
+        name = keys.chunk_key(chunk)
         found = cache.get(name, origin)
         if found is None:
             (found,) = model.encode_nodes([chunk])

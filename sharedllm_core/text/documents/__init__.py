@@ -1,7 +1,7 @@
-"""Files and folders to documents: text with an id and metadata.
+"""Documents: text with an id and metadata, loaded from files and folders.
 
-Text, Markdown, source code, HTML, PDF, Word (docx), CSV and TSV, JSON, notebooks; anything else that is text is taken
-as it is.
+Supports HTML, PDF, Word (docx), CSV and TSV, JSON and notebooks; any other text file, such as Markdown or source code,
+is read unchanged.
 """
 
 from .document import Document

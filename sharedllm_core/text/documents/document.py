@@ -1,4 +1,4 @@
-"""`Document`: text with an id."""
+"""`Document`: a text with an id and metadata."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ __all__ = ["Document"]
 
 @dataclass(frozen=True)
 class Document:
-    """A text to read.
+    """A text for the past context.
 
     Attributes:
-        text: all of it.
-        id: what evidence names; by default a hash of the text, so that the same text has the same id everywhere.
-        metadata: whatever the caller wants to find again beside the evidence; the model does not see it.
+        text: the full text.
+        id: identifies the document in evidence; by default a hash of the text, so that equal texts have equal ids.
+        metadata: data of the caller; the model does not see it.
 
     Raises:
-        DocumentError: `text` is no text.
+        DocumentError: `text` is not a string.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""The text of a file, by its format."""
+"""Text extraction from files, by format."""
 
 import csv
 import io
@@ -12,17 +12,17 @@ from charset_normalizer import from_bytes
 
 from ...errors import DocumentError
 
-__all__ = ["text_of_file"]
+__all__ = ["extract_text"]
 
-_SNIFFED = 8192  # bytes in which a file without text shows a zero byte
+_SNIFFED_BYTES = 8192  # a zero byte among these marks a binary file
 
 
-def text_of_file(path: Path) -> str:
-    """The text of a file, with line feeds alone at line ends.
+def extract_text(path: Path) -> str:
+    """Extract the text of a file, with line endings normalized to line feeds.
 
     Raises:
-        DocumentError: it holds no text that is known how to read.
-        OSError: it cannot be opened.
+        DocumentError: the file is damaged, binary, encrypted, without text or of unknown encoding.
+        OSError: the file cannot be opened.
     """
     content = path.read_bytes()
     reader = _READERS.get(path.suffix.lower())
@@ -30,21 +30,21 @@ def text_of_file(path: Path) -> str:
         text = reader(content) if reader else decode(content)
     except (DocumentError, ImportError):
         raise
-    except Exception as error:  # whatever a damaged file makes of a parser
-        raise DocumentError(f"it is no sound {path.suffix} file ({error})") from error
+    except Exception as error:  # a parser may raise any error on a damaged file
+        raise DocumentError(f"it is not a valid {path.suffix} file ({error})") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def decode(content: bytes) -> str:
-    """Text of unknown encoding: by its byte order mark, as UTF-8, or by what its bytes look like.
+    """Decode text of unknown encoding: by its byte order mark, as UTF-8, or by a detected encoding.
 
     Raises:
-        DocumentError: it is not text.
+        DocumentError: the bytes are not text, or their encoding is not detected.
     """
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             return content.decode(encoding)
-    if b"\0" in content[:_SNIFFED]:
+    if b"\0" in content[:_SNIFFED_BYTES]:
         raise DocumentError("it is a binary file")
     try:
         return content.decode("utf-8")
@@ -59,14 +59,14 @@ def _html(content: bytes) -> str:
     from bs4 import BeautifulSoup
 
     page = BeautifulSoup(content, "html.parser")
-    for unseen in page(["script", "style", "noscript", "template", "head"]):
-        unseen.decompose()
-    for kept in page("pre"):
-        kept.insert_before("\n")
+    for invisible in page(["script", "style", "noscript", "template", "head"]):
+        invisible.decompose()
+    for preformatted in page("pre"):
+        preformatted.insert_before("\n")
     for text in page.find_all(string=True):
-        if text.find_parent("pre") is None:  # white space is one space, as in a browser
+        if text.find_parent("pre") is None:  # collapse white space, as a browser does
             text.replace_with(re.sub(r"\s+", " ", text))
-    for block in page([*_BLOCKS, "br"]):  # lines end where a browser ends them, and nowhere else
+    for block in page([*_BLOCKS, "br"]):  # break lines where a browser does
         block.insert_before("\n")
         block.insert_after("\n")
     for cell in page(["td", "th"]):
@@ -100,7 +100,7 @@ def _docx(content: bytes) -> str:
 
 
 def _table(content: bytes, separator: str) -> str:
-    """Each row with its column names, so that a row means something wherever a chunk begins."""
+    """Convert a table to one line per row, each with the column names, so that rows are readable in any chunk."""
     rows = list(csv.reader(io.StringIO(decode(content)), delimiter=separator))
     if not rows:
         return ""

@@ -1,8 +1,8 @@
-"""Paths, globs and folders to documents.
+"""Loading of documents from paths, globs and folders.
 
-A folder is walked in sorted order. Left out are hidden files and folders, what is never documents (`node_modules`,
-`__pycache__`, …), and what a `.gitignore` in the folder leaves out. A file that cannot be read is an error that names
-it, or, with `on_error="skip"`, reported in the result.
+A folder is walked in sorted order. Hidden files and folders, folders that never hold documents (`node_modules`,
+`__pycache__`, …) and whatever the folder's `.gitignore` excludes are left out. A file that cannot be read raises an
+error that names it; with `on_error="skip"` it is listed in the result instead.
 """
 
 import glob
@@ -16,21 +16,21 @@ import pathspec
 
 from ...errors import DocumentError, setting
 from .document import Document
-from .formats import text_of_file
+from .formats import extract_text
 
 __all__ = ["ReadResult", "Source", "Unreadable", "read_documents"]
 
 Source = str | Path | Document
 
 MAX_FILE_BYTES = 100_000_000
-_NEVER = ("node_modules", "__pycache__", "site-packages", "dist-info")
-_MAGIC = frozenset("*?[")
-_WAYS_TO_GIVE_DOCUMENTS = ("give a path or a glob", f"put text into Document({setting('text')}=…)")
+_EXCLUDED = ("node_modules", "__pycache__", "site-packages", "dist-info")
+_GLOB_CHARACTERS = frozenset("*?[")
+_SOURCE_REMEDIES = ("give a path or a glob", f"put text into Document({setting('text')}=…)")
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that could not be read, and why."""
+    """A file that could not be read, with the reason."""
 
     path: str
     reason: str
@@ -38,7 +38,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """Documents in the order of their sources, and the files that were skipped."""
+    """The documents, in the order of their sources, and the files that were skipped."""
 
     documents: list[Document]
     skipped: list[Unreadable]
@@ -54,22 +54,22 @@ def read_documents(
 
     Args:
         sources: paths, globs (`docs/**/*.md`) and `Document`s. A string is a path or a glob, never text.
-        on_error: what to do with a file that cannot be read.
-        max_file_bytes: the largest file that is read.
+        on_error: raise an error for a file that cannot be read, or skip it.
+        max_file_bytes: size limit of a file, in bytes.
 
     Returns:
-        Documents whose ids are their paths as given, with `/` between parts. A file that is named twice is read once.
+        Documents whose ids are the paths as given, with `/` as separator. A file that is listed twice is read once.
 
     Raises:
-        DocumentError: a path that does not exist, a glob that matches nothing, two documents with one id and different
-            texts, or a file that cannot be read.
+        DocumentError: a path does not exist, a glob matches nothing, two documents have the same id but different
+            texts, or a file cannot be read.
     """
     if isinstance(sources, str | Path | Document):
         sources = [sources]
     documents: dict[str, Document] = {}
     skipped: list[Unreadable] = []
     for source in sources:
-        for document in _documents_of(source, on_error, max_file_bytes, skipped):
+        for document in _load(source, on_error, max_file_bytes, skipped):
             known = documents.setdefault(document.id, document)
             if known.text != document.text:
                 raise DocumentError(
@@ -79,14 +79,14 @@ def read_documents(
     return ReadResult(list(documents.values()), skipped)
 
 
-def _documents_of(source: Source, on_error: str, max_file_bytes: int, skipped: list[Unreadable]) -> Iterator[Document]:
+def _load(source: Source, on_error: str, max_file_bytes: int, skipped: list[Unreadable]) -> Iterator[Document]:
     if isinstance(source, Document):
         yield source
         return
-    for path in _files_of(source):
+    for path in _find_files(source):
         try:
             if not path.is_file():
-                path.stat()  # a link that leads nowhere says so itself
+                path.stat()  # raises for a broken link
                 raise DocumentError("it is neither a file nor a folder")
             size = path.stat().st_size
             if size > max_file_bytes:
@@ -94,7 +94,7 @@ def _documents_of(source: Source, on_error: str, max_file_bytes: int, skipped: l
                     f"it has {size:,} bytes and the limit is {max_file_bytes:,}",
                     remedy=["split it", f"raise {setting('max_file_bytes')}"],
                 )
-            text = text_of_file(path)
+            text = extract_text(path)
         except (DocumentError, OSError) as error:
             if on_error == "skip":
                 skipped.append(Unreadable(path.as_posix(), str(error)))
@@ -106,37 +106,37 @@ def _documents_of(source: Source, on_error: str, max_file_bytes: int, skipped: l
 def _unreadable(path: Path, error: DocumentError | OSError) -> DocumentError:
     what, remedies = (error.what, error.remedies) if isinstance(error, DocumentError) else (str(error), ())
     skip = f"skip it with {setting('on_error', 'skip')}"
-    return DocumentError(f"{path} cannot be read: {what}", remedy=[*(remedies or ("mend it",)), skip])
+    return DocumentError(f"{path} cannot be read: {what}", remedy=[*(remedies or ("repair it",)), skip])
 
 
-def _files_of(source: str | Path) -> Iterator[Path]:
+def _find_files(source: str | Path) -> Iterator[Path]:
     if not isinstance(source, str | Path):
         raise DocumentError(f"{source!r:.80} is a {type(source).__name__}", remedy="give paths, globs or Documents")
     try:
         path = Path(source).expanduser()
         path.is_dir()
-    except (OSError, ValueError, RuntimeError) as error:  # a text that is no path: too long, or with a null in it
+    except (OSError, ValueError, RuntimeError) as error:  # text instead of a path: too long, or with a null character
         why = getattr(error, "strerror", None) or error
-        raise DocumentError(f"{str(source)!r:.80} … is no path ({why})", remedy=_WAYS_TO_GIVE_DOCUMENTS) from error
+        raise DocumentError(f"{str(source)!r:.80} … is not a path ({why})", remedy=_SOURCE_REMEDIES) from error
     if path.is_dir():
         yield from _walk(path)
     elif path.exists():
         yield path
-    elif _MAGIC & set(str(source)):
+    elif _GLOB_CHARACTERS & set(str(source)):
         matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
         if not matches:
             raise DocumentError(f"{source} matches no file", remedy="check the pattern (** crosses folders)")
         yield from (match for match in matches if match.is_file())
     elif os.path.lexists(path):
-        raise DocumentError(f"{source} is a link that leads nowhere or in a circle", remedy="mend it")
+        raise DocumentError(f"{source} is a broken or circular link", remedy="repair it")
     else:
-        raise DocumentError(f"{source} does not exist", remedy=_WAYS_TO_GIVE_DOCUMENTS)
+        raise DocumentError(f"{source} does not exist", remedy=_SOURCE_REMEDIES)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     ignored = _ignored(folder)
-    # Links to folders are not followed, so none leads in a circle; a folder that cannot be listed is not passed over.
-    for current, folders, files in os.walk(folder, onerror=_refuse):
+    # Links to folders are not followed, since they could be circular. A folder that cannot be listed is an error.
+    for current, folders, files in os.walk(folder, onerror=_raise_for_folder):
         here = Path(current)
         folders[:] = sorted(
             name
@@ -149,14 +149,14 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _refuse(error: OSError) -> None:
+def _raise_for_folder(error: OSError) -> None:
     raise DocumentError(
-        f"{error.filename} cannot be listed: {error.strerror}", remedy=["mend its permissions", "ignore it"]
+        f"{error.filename} cannot be listed: {error.strerror}", remedy=["repair its permissions", "ignore it"]
     )
 
 
 def _hidden(name: str) -> bool:
-    return name.startswith(".") or name in _NEVER
+    return name.startswith(".") or name in _EXCLUDED
 
 
 def _ignored(folder: Path) -> pathspec.GitIgnoreSpec:
