@@ -7,8 +7,9 @@ FOLDER is `models` in SHAREDLLM_CACHE_DIR or in the user's cache folder. A folde
 synced and renamed, so that a killed conversion leaves nothing that is taken for a checkpoint.
 
 Weights are saved in bfloat16, which takes half of float32's space. Measured on SmolLM2-135M, rounding to it adds an
-error 61 times smaller than that of the file's own Q4_1 (5 times for its Q8_0 tensor). float16 rounds less, but has not
-the range of float32: models trained in bfloat16 overflow when they compute in it. Files of float32 weights stay float32.
+error 61 times smaller than that of the file's own Q4_1 (5 times for its Q8_0 tensor). float16 rounds less, but has a
+smaller range, so that models trained in bfloat16 overflow when they compute in it. Files of float32 weights stay
+float32.
 """
 
 import hashlib

@@ -34,15 +34,20 @@ class GgufTensor:
 
     Attributes:
         name: of the tensor.
-        num_values: the product of its shape.
+        shape: as in PyTorch; the file has the dimensions in reverse.
         kind: its type number, such as `FLOAT32`.
         offset: in bytes, from the beginning of the file.
     """
 
     name: str
-    num_values: int
+    shape: tuple[int, ...]
     kind: int
     offset: int
+
+    @property
+    def num_values(self) -> int:
+        """The product of the shape."""
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -123,12 +128,12 @@ class _Reader:
         entries = [self._tensor_entry() for _ in range(num_tensors)]
         alignment = int(metadata.get("general.alignment", _ALIGNMENT)) or _ALIGNMENT
         data = -(-self._position // alignment) * alignment
-        return GgufHeader(metadata, [GgufTensor(name, size, kind, data + at) for name, size, kind, at in entries])
+        return GgufHeader(metadata, [GgufTensor(name, shape, kind, data + at) for name, shape, kind, at in entries])
 
-    def _tensor_entry(self) -> tuple[str, int, int, int]:
+    def _tensor_entry(self) -> tuple[str, tuple[int, ...], int, int]:
         name = self._string()
         shape = [self._number("<Q") for _ in range(self._number("<I"))]
-        return name, prod(shape), self._number("<I"), self._number("<Q")
+        return name, tuple(reversed(shape)), self._number("<I"), self._number("<Q")
 
     def _value(self, kind: int) -> Any:
         """Return a metadata value, or `None` for an array, which is skipped."""

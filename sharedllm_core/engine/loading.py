@@ -64,7 +64,8 @@ def load_model(
 
 def _in_compute_dtype(model: Any) -> Any:
     """Cast a model on the CPU to the dtype to compute in; quantised weights stay as they are."""
-    if getattr(model, "is_quantized", False) or any(weight.device.type != "cpu" for weight in model.parameters()):
+    quantised = getattr(model.config, "quantization_config", None) is not None
+    if quantised or any(weight.device.type != "cpu" for weight in model.parameters()):
         return model
     return model.to(compute_dtype(model.dtype, model.num_parameters()))
 

@@ -46,7 +46,8 @@ def load_plain_model(location: str | Path, device: str | None, kwargs: dict[str,
 
     Args:
         location: a folder or a hub id.
-        device: such as `"cuda"`; a quantised model is loaded there, since it cannot be moved.
+        device: such as `"cuda"`; not used if `kwargs` has a `device_map`. A quantised model is loaded there, since it
+            cannot be moved.
         kwargs: passed to transformers' `from_pretrained`.
 
     Raises:
@@ -62,10 +63,10 @@ def load_plain_model(location: str | Path, device: str | None, kwargs: dict[str,
     config = _read_config(location, kwargs)
     check_causal(config, location)
     loading = {**kwargs, "trust_remote_code": False}  # without it, transformers asks on the terminal
-    if device is not None and "device_map" not in kwargs and _is_quantised(config, kwargs):
+    if device is not None and loading.get("device_map") is None and _is_quantised(config, kwargs):
         loading["device_map"] = {"": device}
     model = _load_weights(location, loading)
-    return model if device is None or hasattr(model, "hf_device_map") else model.to(device)
+    return model if device is None or loading.get("device_map") is not None else model.to(device)
 
 
 def _read_config(location: str | Path, kwargs: dict[str, Any]) -> PreTrainedConfig:
