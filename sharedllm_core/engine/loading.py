@@ -1,62 +1,98 @@
-"""Load a model and its tokenizer from one folder or hub id."""
+"""Load a model and its tokenizer from one folder, hub id or GGUF file."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from ..errors import TokenizerError, setting
+from ..errors import CheckpointError, TokenizerError, setting
+from ..method.checks import check_one_of
+from ..method.config import known_policies
 from ..model.configuration import SharedLLMModelConfig
 from ..model.modeling import SharedLLMForCausalLM
 from ..model.window import window_tokens
 from .cpu_dtype import compute_dtype
+from .model_names import DEFAULT_MODEL, checkpoint_location
+from .plain_model import load_plain_model, model_type_at
 
 __all__ = ["context_tokens", "context_tokens_of", "load_model", "load_tokenizer", "load_tokenizer_from"]
 
-_DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
+#: Files of tokenizers in checkpoint folders; older ones have no tokenizer.json or tokenizer_config.json.
+_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "tekken.json")
 
 
 def load_model(
     name: str | Path | None, base: str | Path | None, device: str | None, policy: str | None, kwargs: dict[str, Any]
-) -> SharedLLMForCausalLM:
-    """Load the model in `name`, or the packaged model if `name` is `None`.
+) -> SharedLLMForCausalLM | PreTrainedModel:
+    """Load a checkpoint of this library, or any other causal language model of transformers, in evaluation mode.
 
     Without a `dtype` in `kwargs`, the dtype on a CPU is chosen by `compute_dtype`.
 
     Args:
-        name: folder or hub id of a checkpoint.
+        name: folder or hub id of a checkpoint, a GGUF file, `"smollm2"` (SmolLM2-135M-Instruct), or `None` for the
+            packaged model. A path comes before a short name.
         base: location of an adapter's base model, if it has moved.
         device: such as `"cuda"`.
-        policy: a selection policy that replaces the checkpoint's.
-        kwargs: passed to transformers' `from_pretrained`.
+        policy: a selection policy that replaces the checkpoint's; a plain model has none, and it is only checked.
+        kwargs: passed to transformers' `from_pretrained` (`dtype`, `quantization_config`, `device_map`, …).
+
+    Returns:
+        A `SharedLLMForCausalLM` for a checkpoint of this library; otherwise a plain model: the class of its family.
 
     Raises:
-        CheckpointError: not a checkpoint of this library.
+        CheckpointError: no causal language model, or incomplete or damaged files.
         ConfigError: an unknown policy.
+        ImportError: a GGUF file, without the packages of the extra `gguf`.
     """
-    model = SharedLLMForCausalLM.from_pretrained(_DEFAULT_MODEL if name is None else name, base=base, **kwargs)
     if policy is not None:
-        model.set_policy(policy)
-    if device is not None:
-        model = model.to(device)
-    if "dtype" not in kwargs and all(weight.device.type == "cpu" for weight in model.parameters()):
-        model = model.to(compute_dtype(model.dtype, model.num_parameters()))
-    return model
+        check_one_of("policy", policy, known_policies())
+    location = checkpoint_location(name)
+    if model_type_at(location, **kwargs) == SharedLLMModelConfig.model_type:
+        model = SharedLLMForCausalLM.from_pretrained(location, base=base, **kwargs)
+        if policy is not None:
+            model.set_policy(policy)
+        model = model if device is None else model.to(device)
+    elif base is not None:
+        raise CheckpointError(
+            f"{name} is no adapter and needs no base", remedy=f"leave {setting('base', str(base))} out"
+        )
+    else:
+        model = load_plain_model(location, device, kwargs)
+    return model if "dtype" in kwargs else _in_compute_dtype(model)
+
+
+def _in_compute_dtype(model: Any) -> Any:
+    """Cast a model on the CPU to the dtype to compute in; quantised weights stay as they are."""
+    quantised = getattr(model.config, "quantization_config", None) is not None
+    if quantised or any(weight.device.type != "cpu" for weight in model.parameters()):
+        return model
+    return model.to(compute_dtype(model.dtype, model.num_parameters()))
 
 
 def load_tokenizer(
-    tokenizer: str | Path | PreTrainedTokenizerBase | None, name: str | Path | None, model: SharedLLMForCausalLM
+    tokenizer: str | Path | PreTrainedTokenizerBase | None,
+    name: str | Path | None,
+    model: SharedLLMForCausalLM | PreTrainedModel,
 ) -> PreTrainedTokenizerBase:
     """Load `tokenizer` if given, else the checkpoint's own, else its base model's.
+
+    Args:
+        tokenizer: a tokenizer, or the folder or hub id of one.
+        name: as given to `load_model`.
+        model: as returned by `load_model`.
 
     Raises:
         TokenizerError: none was found.
     """
     if isinstance(tokenizer, PreTrainedTokenizerBase):
         return tokenizer
-    return load_tokenizer_from([tokenizer] if tokenizer is not None else [name or _DEFAULT_MODEL, model.config.base])
+    if tokenizer is not None:
+        return load_tokenizer_from([tokenizer])
+    if isinstance(model, SharedLLMForCausalLM):
+        return load_tokenizer_from([DEFAULT_MODEL if name is None else name, model.config.base])
+    return load_tokenizer_from([model.name_or_path])  # of a GGUF file, the converted folder
 
 
 def load_tokenizer_from(locations: Sequence[str | Path | None]) -> PreTrainedTokenizerBase:
@@ -69,11 +105,13 @@ def load_tokenizer_from(locations: Sequence[str | Path | None]) -> PreTrainedTok
     for location in locations:
         if location is None:
             continue
-        if Path(location).is_dir() and not any(Path(location).glob("tokenizer*")):
+        if Path(location).is_dir() and not any(
+            file for names in _TOKENIZER_FILES for file in Path(location).glob(names)
+        ):
             tried.append(f"{location} holds none")
             continue
         try:
-            found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(location)
+            found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
             return found
         except (OSError, ValueError, KeyError) as error:
             tried.append(f"{location}: {str(error).splitlines()[0]}")
@@ -110,7 +148,7 @@ def context_tokens_of(name: str | Path | None) -> int | None:
     Returns:
         `None` if the configuration is not on this machine or not one of this library; loading raises the reason.
     """
-    place = _DEFAULT_MODEL if name is None else name
+    place = DEFAULT_MODEL if name is None else name
     file = Path(place) / "config.json"
     return _cached_context_tokens(place, file.stat().st_mtime_ns) if file.is_file() else _read_context_tokens(place)
 
@@ -121,8 +159,10 @@ def _cached_context_tokens(folder: str | Path, _changed_ns: int) -> int | None:
 
 
 def _read_context_tokens(place: str | Path) -> int | None:
+    if Path(place).is_file():
+        return None
     try:
-        config = AutoConfig.from_pretrained(place, local_files_only=True)
+        config = AutoConfig.from_pretrained(place, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return context_tokens(config) if isinstance(config, SharedLLMModelConfig) else None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from sharedllm_core import SharedLLMEngine, SharedLLMForCausalLM
 from sharedllm_core.engine import cpu_dtype
@@ -37,6 +38,13 @@ def test_without_half_precision_the_same_weights_compute_in_float32():
     assert all(
         torch.equal(one, other.float()) for one, other in zip(wide.parameters(), saved.parameters(), strict=True)
     )
+
+
+@pytest.mark.usefixtures("without_half_precision")
+def test_a_plain_model_computes_in_float32_as_well(bases, tmp_path):
+    AutoModelForCausalLM.from_pretrained(bases("llama"), dtype=torch.float16).save_pretrained(tmp_path)
+    assert load_model(tmp_path, None, None, None, {}).dtype == torch.float32
+    assert load_model(tmp_path, None, None, None, {"dtype": "auto"}).dtype == torch.float16
 
 
 @pytest.mark.usefixtures("without_half_precision")

