@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
 from ..errors import TokenizerError
@@ -27,6 +27,8 @@ __all__ = ["GrowingText", "TextTokenizer", "TokenizedText", "sentence_borders"]
 _GPT2_WORDS = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 _ENDS = re.compile(r"\s*[.!?…]+[\"'”’)\]]*\s*|\s*\n\s*")
 _BEGINS = re.compile(r"[\s\"'“‘(\[#*§•|<-]|[^\W\d_a-z]")
+# Markers of a notation: <tool_call>, <|call|>, [INST], ｜DSML｜. Other added tokens are words or white space.
+_NOTATION = re.compile(r"<.*\S.*>|\[.*\S.*\]|｜.*\S.*｜", re.DOTALL)
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what a part of a character decodes to
 _DECODED_AGAIN = 64  # ids, at most, with each new one
 _SAMPLES = (
@@ -70,6 +72,9 @@ class TextTokenizer:
     Args:
         tokenizer: a fast tokenizer; only these know offsets.
 
+    Attributes:
+        control_tokens: added tokens that are special, or markers of a notation such as `<tool_call>`.
+
     Raises:
         TokenizerError: it is a slow one.
     """
@@ -81,8 +86,10 @@ class TextTokenizer:
                 remedy="load a fast tokenizer (one with tokenizer.json)",
             )
         self.tokenizer = tokenizer
-        # A copy of its own: what a document says is text, even where it looks like a special token, and all of it.
+        # A copy of its own: what a document says is text, even where it looks like a control token, and all of it.
         self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self.control_tokens = _control_tokens(self._backend)
+        self._backend.add_special_tokens([_as_special(token) for token in self.control_tokens if not token.special])
         self._backend.encode_special_tokens = True
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -187,6 +194,16 @@ class GrowingText:
             if known and not known.startswith(_INCOMPLETE):
                 self._ids, self._given = newest, known
         return piece
+
+
+def _control_tokens(backend: Tokenizer) -> tuple[AddedToken, ...]:
+    added: dict[int, AddedToken] = backend.get_added_tokens_decoder()
+    return tuple(token for token in added.values() if token.special or _NOTATION.fullmatch(token.content))
+
+
+def _as_special(token: AddedToken) -> AddedToken:
+    flags = {name: getattr(token, name) for name in ("single_word", "lstrip", "rstrip", "normalized")}
+    return AddedToken(token.content, special=True, **flags)
 
 
 def _whole_numbers(numbers: Iterable[int]) -> Tensor:
