@@ -94,7 +94,7 @@ def render_as_text(
     marker, border_marker = _choose_markers([*texts, template])
     inside = {text: dict.fromkeys(places, marker) for text in texts if (places := tokens.places_inside(text))}
     rendered = render(_insert(conversation, inside))
-    running_text = RunningText(tuple(marker.split(rendered)))
+    running_text = RunningText(tuple(marker.split(rendered)) if inside else (rendered,))
 
     # A control token can also form from the end or the start of a text and the template's text beside it.
     present = tokens.present(running_text)
@@ -127,7 +127,7 @@ def _choose_markers(texts: Collection[str]) -> tuple[_Marker, _Marker]:
     unused = (
         chr(code)
         for code in range(0xE000, 0xF900)
-        if not any(chr(code) in text or f"u{code:04x}" in text for text in texts)
+        if not any(chr(code) in text for text in texts) and not any(f"u{code:04x}" in text for text in texts)
     )
     markers = [_Marker(character) for character in islice(unused, 2)]
     if len(markers) < 2:
@@ -210,4 +210,4 @@ def _prefix_tree(contents: Iterable[str]) -> str:
         if not first:
             return ""  # a shorter string ends here, so that a match is certain
         branches.append(re.escape(first) + _prefix_tree(content[1:] for content in group))
-    return f"(?:{'|'.join(branches)})"
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"

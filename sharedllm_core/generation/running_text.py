@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
@@ -42,18 +43,13 @@ class RunningText:
 
 def tokenize(text: RunningText, tokenizer: TextTokenizer) -> Tensor:
     """Tokenize running text; ids [n]. Control tokens within a piece become single ids."""
-    first, *others = [piece for piece in text.pieces if piece] or [""]
-    ids = _encode(first, tokenizer)
-    if others:
-        continuation = _Continuation.for_tokenizer(tokenizer)
-        for piece in others:
-            ids += continuation.encode(piece, _encode(piece, tokenizer))
-    return torch.tensor(ids, dtype=torch.long)
-
-
-def _encode(text: str, tokenizer: TextTokenizer) -> list[int]:
-    ids: list[int] = tokenizer.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
+    pieces = [piece for piece in text.pieces if piece]
+    if not pieces:
+        return torch.zeros(0, dtype=torch.long)
+    ids: list[list[int]] = tokenizer.tokenizer(pieces, add_special_tokens=False)["input_ids"]
+    if len(pieces) > 1:
+        ids[1:] = _Continuation.for_tokenizer(tokenizer).correct(pieces[1:], ids[1:])
+    return torch.tensor(list(chain.from_iterable(ids)), dtype=torch.long)
 
 
 class _Continuation:
@@ -74,15 +70,18 @@ class _Continuation:
             _CONTINUATIONS[tokenizer] = cls(tokenizer)
         return _CONTINUATIONS[tokenizer]
 
-    def encode(self, piece: str, ids: list[int]) -> list[int]:
-        """Return the ids of a piece that continues a text; `ids` are those of the piece as a text of its own.
+    def correct(self, pieces: list[str], ids: list[list[int]]) -> list[list[int]]:
+        """Return the ids of pieces that continue a text; `ids` are those of each piece as a text of its own.
 
         Behind a control token of the template, tokenizers put a space or not, as in a whole text.
         """
         if self._backend is None:
             return ids
-        continued: list[int] = self._backend.encode(piece, add_special_tokens=False).ids
-        return continued[: self._first_added(continued)] + ids[self._first_added(ids) :]
+        encodings = self._backend.encode_batch(pieces, add_special_tokens=False)
+        return [
+            encoding.ids[: self._first_added(encoding.ids)] + own[self._first_added(own) :]
+            for encoding, own in zip(encodings, ids, strict=True)
+        ]
 
     def _first_added(self, ids: list[int]) -> int:
         return next((place for place, token_id in enumerate(ids) if token_id in self._added_ids), len(ids))
