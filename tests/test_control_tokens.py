@@ -6,7 +6,7 @@ from collections import Counter
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -19,15 +19,10 @@ from sharedllm_core.generation.running_text import RunningText
 from sharedllm_core.generation.tools import Tools
 from sharedllm_core.text.tokenization import TextTokenizer
 from tests import tiny_engine
+from tests.engine.test_tools import HERMES
 from tests.real_models import smollm2_folder
 from tests.test_tokenization import tokenizer as trained_tokenizer
 
-HERMES = (
-    "{% if tools %}<|system|>{% for t in tools %}{{ t | tojson }}{% endfor %}<|end|>{% endif %}"
-    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% for c in m['tool_calls'] or [] %}"
-    "<tool_call>\n{{ c['function'] | tojson }}\n</tool_call>{% endfor %}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 LLAMA2 = "{% for m in messages %}<s>[INST] {{ m['content'] }} [/INST]{% endfor %}"
 
 
@@ -193,6 +188,7 @@ def test_the_template_renders_as_without_markers(kind, places):
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=3, max_size=3))
 def test_without_control_tokens_the_ids_are_those_of_the_whole_text(kind, texts):
     tokenizer = loaded(kind)
+    assume(not any(token in text for token in contents(tokenizer) for text in texts))
     messages = [
         {"role": role, "content": text} for role, text in zip(["system", "user", "assistant"], texts, strict=True)
     ]
