@@ -8,7 +8,7 @@ from math import log
 from torch import Tensor
 
 from ..generation.answer import Evidence
-from ..generation.prompting import Prompt, render, running_text_ids
+from ..generation.prompting import Prompt, render_running_text, running_text_ids
 from ..generation.quoting import Quote, QuoteTemplate
 from ..generation.tools import Tools
 from ..text.library import Library
@@ -60,7 +60,7 @@ class Quoter:
             passages = find_passages(prompt.question, library, self._tokenizer, budget)
             quotes = [Quote(titles[passage.document_id], passage.text) for passage in passages]
             messages = self._template.place(prompt.messages, quotes)
-            ids = running_text_ids(render(messages, self._tokenizer, tools), self._tokenizer)
+            ids = running_text_ids(render_running_text(messages, self._tokenizer, tools), self._tokenizer)
             if len(ids) <= room_tokens:
                 return Quoted(ids, tuple(passages))
             budget = min(budget, self._tokenizer.count_all([one.text for one in passages])) - (len(ids) - room_tokens)

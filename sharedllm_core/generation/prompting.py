@@ -7,19 +7,29 @@ text.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-import torch
 from jinja2 import TemplateError
 from torch import Tensor
 
 from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
+from .control_tokens import ControlTokens, render_as_text
+from .running_text import RunningText, tokenize
 from .tools import ToolNotation, Tools
 
-__all__ = ["Message", "Prompt", "build_prompt", "empty_question_ids", "query_text", "render", "running_text_ids"]
+__all__ = [
+    "Message",
+    "Prompt",
+    "build_prompt",
+    "empty_question_ids",
+    "query_text",
+    "render",
+    "render_running_text",
+    "running_text_ids",
+]
 
 #: A message: `role` (system, user, assistant, tool) and `content`; an assistant message may have OpenAI's `tool_calls`.
 Message = Mapping[str, Any]
@@ -75,7 +85,7 @@ def build_prompt(
         kept = [message for turn in turns[oldest:] for message in turn]
         system = [message for turn in turns[:oldest] for message in turn if message["role"] == "system"]
         messages = _merge_neighbours(system + kept)
-        ids = running_text_ids(render(messages, tokenizer, tools), tokenizer)
+        ids = running_text_ids(render_running_text(messages, tokenizer, tools), tokenizer)
         if len(ids) <= prompt_budget:
             moved = [message for turn in turns[:oldest] for message in turn if message["role"] != "system"]
             question = query_text(conversation)
@@ -93,7 +103,7 @@ def _mention(tools: Tools | None) -> str:
 
 def empty_question_ids(tokenizer: TextTokenizer) -> Tensor:
     """Tokenize the running text of an empty question; ids [n]."""
-    return running_text_ids(render([{"role": "user", "content": ""}], tokenizer), tokenizer)
+    return running_text_ids(render_running_text([{"role": "user", "content": ""}], tokenizer), tokenizer)
 
 
 def query_text(messages: str | Sequence[Message]) -> str:
@@ -168,23 +178,48 @@ def _split_turns(messages: list[Message]) -> list[list[Message]]:
 
 
 def render(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None) -> str:
+    """Render messages as `render_running_text` does, and return the text alone."""
+    return render_running_text(messages, tokenizer, tools).text
+
+
+def render_running_text(
+    messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None
+) -> RunningText:
     """Render messages as running text by the tokenizer's chat template, up to the beginning of the answer.
 
-    If the template rejects system or tool messages, their text is merged into the user's messages.
+    If the template rejects system or tool messages, their text is merged into the user's messages. Control tokens come
+    from the template alone: what looks like one in a message or a tool stays text.
 
     Raises:
         InputError: the template rejects these messages as well.
     """
-    notation = ToolNotation.for_tokenizer(tokenizer)
+    roles = [message["role"] for message in messages]
+    texts = [{name: value for name, value in message.items() if name != "role"} for message in messages]
     described = tools if tools and tools.choice != "none" else None
+
+    def render_marked(conversation: tuple[list[Any], tuple[Any, ...]]) -> str:
+        texts, functions = conversation
+        marked = [{"role": role, **text} for role, text in zip(roles, texts, strict=True)]
+        return _render_plain(marked, tokenizer, replace(described, functions=functions) if described else None)
+
+    return render_as_text(
+        (texts, described.functions if described else ()),
+        render_marked,
+        ControlTokens.for_tokenizer(tokenizer),
+        str(getattr(tokenizer.tokenizer, "chat_template", None) or ""),
+    )
+
+
+def _render_plain(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None) -> str:
+    notation = ToolNotation.for_tokenizer(tokenizer)
     if not notation.in_template:
-        messages, described = _write_out_tools(messages, notation, described), None
+        messages, tools = _write_out_tools(messages, notation, tools), None
     if getattr(tokenizer.tokenizer, "chat_template", None):
         try:
-            return _apply_template(messages, tokenizer, described)
+            return _apply_template(messages, tokenizer, tools)
         except TemplateError:
             try:
-                return _apply_template(_as_user_messages(messages), tokenizer, described)
+                return _apply_template(_as_user_messages(messages), tokenizer, tools)
             except TemplateError as error:
                 roles = ", ".join(message["role"] for message in messages)
                 raise InputError(
@@ -223,6 +258,9 @@ def _as_user_messages(messages: Sequence[Message]) -> list[Message]:
     )
 
 
-def running_text_ids(text: str, tokenizer: TextTokenizer) -> Tensor:
-    """Tokenize rendered running text or a part of it; ids [n]. Special tokens of the template become token ids."""
-    return torch.tensor(tokenizer.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=torch.long)
+def running_text_ids(text: RunningText | str, tokenizer: TextTokenizer) -> Tensor:
+    """Tokenize rendered running text or a part of it; ids [n]. The template's control tokens become token ids.
+
+    In a `str`, control tokens are parsed wherever they stand, also in messages.
+    """
+    return tokenize(RunningText((text,)) if isinstance(text, str) else text, tokenizer)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
 from ..errors import TokenizerError
@@ -27,6 +27,8 @@ __all__ = ["GrowingText", "TextTokenizer", "TokenizedText", "sentence_borders"]
 _GPT2_WORDS = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 _SENTENCE_END = re.compile(r"\s*[.!?…]+[\"'”’)\]]*\s*|\s*\n\s*")
 _SENTENCE_BEGIN = re.compile(r"[\s\"'“‘(\[#*§•|<-]|[^\W\d_a-z]")
+# Markers of a notation: <tool_call>, <|call|>, [INST], ｜DSML｜. Other added tokens are words or white space.
+_NOTATION = re.compile(r"<.*\S.*>|\[.*\S.*\]|｜.*\S.*｜", re.DOTALL)
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # an incomplete character decodes to this
 _MAX_REDECODED_IDS = 64  # ids that are decoded again with each new one
 _SAMPLES = (
@@ -76,6 +78,9 @@ class TextTokenizer:
     Args:
         tokenizer: a fast tokenizer; slow ones give no offsets.
 
+    Attributes:
+        control_tokens: added tokens that are special, or markers of a notation such as `<tool_call>`.
+
     Raises:
         TokenizerError: the tokenizer is a slow one.
     """
@@ -87,8 +92,10 @@ class TextTokenizer:
                 remedy="load a fast tokenizer (one with tokenizer.json)",
             )
         self.tokenizer = tokenizer
-        # A separate copy, without truncation, that encodes special tokens in a document as plain text.
+        # A separate copy, without truncation, that encodes control tokens in a document as plain text.
         self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self.control_tokens = _control_tokens(self._backend)
+        self._backend.add_special_tokens([_as_special(token) for token in self.control_tokens if not token.special])
         self._backend.encode_special_tokens = True
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -191,6 +198,16 @@ class GrowingText:
             if newest_text and not newest_text.startswith(_INCOMPLETE):
                 self._ids, self._returned = newest, newest_text
         return piece
+
+
+def _control_tokens(backend: Tokenizer) -> tuple[AddedToken, ...]:
+    added: dict[int, AddedToken] = backend.get_added_tokens_decoder()
+    return tuple(token for token in added.values() if token.special or _NOTATION.fullmatch(token.content))
+
+
+def _as_special(token: AddedToken) -> AddedToken:
+    flags = {name: getattr(token, name) for name in ("single_word", "lstrip", "rstrip", "normalized")}
+    return AddedToken(token.content, special=True, **flags)
 
 
 def _int64_tensor(numbers: Iterable[int]) -> Tensor:
