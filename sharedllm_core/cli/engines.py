@@ -48,5 +48,6 @@ def make_engine(options: ModelOptions, cache: TreeCache) -> SharedLLMEngine:
         cache=cache,
         allow_untrained=options.allow_untrained,
         policy=options.policy,
+        reading=options.reading,  # type: ignore[arg-type]  # checked by the option
         **kwargs,
     )

@@ -79,6 +79,7 @@ def _json(question: str, seen: Inspection) -> dict[str, object]:
     return answer_json(question, seen.answer) | {
         "tree_depth": seen.tree_depth,
         "left_out_chunks": seen.left_out_chunks,
+        "passages": [asdict(passage) for passage in seen.passages],
         "documents": [
             {"id": part.document.id, "nodes": [asdict(node) for node in part.nodes]} for part in seen.documents
         ],
@@ -87,6 +88,10 @@ def _json(question: str, seen: Inspection) -> dict[str, object]:
 
 def _print(seen: Inspection) -> None:
     console = Console()
+    for number, passage in enumerate(seen.passages, start=1):
+        head = f"quoted [{number}] {passage.document_id}, characters {passage.start:,} to {passage.end:,}"
+        console.print(Text(visible(head), style="bold"), soft_wrap=True)
+        console.print(Text(visible(passage.text)), soft_wrap=True)
     for part in seen.documents:
         if part.nodes:
             console.print(Text(visible(part.document.id), style="bold"), soft_wrap=True)
@@ -94,7 +99,7 @@ def _print(seen: Inspection) -> None:
     if seen.left_out_chunks:
         console.print(f"{seen.left_out_chunks:,} chunks were left out (max_injected_states).", soft_wrap=True)
     console.print(Text("Answer: ", style="bold") + Text(visible(seen.answer.text)), soft_wrap=True)
-    print_evidence(seen.answer.evidence)
+    print_evidence(seen.answer)
 
 
 def _table(part: InspectedDocument) -> Table:

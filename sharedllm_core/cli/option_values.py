@@ -10,16 +10,19 @@ from ..method.config import known_policies
 
 __all__ = [
     "DTYPES",
+    "READINGS",
     "check_device",
     "check_dtype",
     "check_policy",
     "check_question",
+    "check_reading",
     "parse_names",
     "parse_numbers",
     "set_debug",
 ]
 
 DTYPES = ("float32", "bfloat16", "float16")
+READINGS = ("quoted", "injected", "both")
 
 
 def parse_names(values: list[str]) -> list[str]:
@@ -57,6 +60,13 @@ def check_policy(name: str | None) -> str | None:
     if name is not None and name not in known_policies():
         raise typer.BadParameter(f"{name!r} is no policy; use one of {', '.join(known_policies())}")
     return name
+
+
+def check_reading(value: str | None) -> str | None:
+    """Refuse an unknown way of reading."""
+    if value is not None and value not in READINGS:
+        raise typer.BadParameter(f"{value!r} is not known; give one of {', '.join(READINGS)}")
+    return value
 
 
 def check_dtype(value: str | None) -> str | None:

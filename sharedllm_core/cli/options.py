@@ -9,7 +9,7 @@ import typer
 from ..generation.settings import AnswerOptions
 from ..method.config import known_policies
 from ..text.documents.reading import MAX_FILE_BYTES
-from .option_values import DTYPES, check_device, check_dtype, check_policy, set_debug
+from .option_values import DTYPES, READINGS, check_device, check_dtype, check_policy, check_reading, set_debug
 
 __all__ = [
     "CacheOptions",
@@ -24,7 +24,14 @@ __all__ = [
     "ReportOptions",
 ]
 
-_MODEL_HELP = "Folder or hub id of a trained model; by default the one in the package."
+_MODEL_HELP = (
+    "Folder or hub id of any causal language model, a GGUF file, or smollm2; by default the small look-up model of the "
+    "package."
+)
+_READING_HELP = (
+    f"How documents are read: {', '.join(READINGS)}; by default injected with a "
+    "trained injection, and quoted with any other model."
+)
 _POLICY_HELP = f"Select by another policy than the checkpoint's: {', '.join(known_policies())}."
 
 DocsArgument = Annotated[list[str], typer.Argument(metavar="DOCS", help="Files, folders or globs.")]
@@ -71,6 +78,14 @@ class GenerationOptions:
     stop: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="A string at which the answer ends; may be repeated.")
     ] = None
+    quote_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="The most tokens of passages to quote; by default 4,096, or what is left.",
+        ),
+    ] = None
     evidence: Annotated[
         int, typer.Option(min=0, metavar="N", help="The most spans of evidence to show; 0 for none.")
     ] = 3
@@ -84,6 +99,7 @@ class GenerationOptions:
             "seed": self.seed,
             "stop": tuple(self.stop or ()),
             "num_evidence": self.evidence,
+            "quote_tokens": self.quote_tokens,
         }
 
 
@@ -96,6 +112,7 @@ class ModelOptions:
     device: Device = None
     dtype: Dtype = None
     policy: Annotated[str | None, typer.Option(metavar="NAME", callback=check_policy, help=_POLICY_HELP)] = None
+    reading: Annotated[str | None, typer.Option(metavar="WAY", callback=check_reading, help=_READING_HELP)] = None
     allow_untrained: Annotated[
         bool,
         typer.Option(

@@ -2,14 +2,13 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from ..generation.answer import Answer, Evidence
+from ..generation.answer import Answer
 
 __all__ = [
     "answer_json",
@@ -67,20 +66,23 @@ def answer_json(question: str, answer: Answer) -> dict[str, Any]:
         "answer": answer.text,
         "finish_reason": answer.finish_reason,
         "usage": asdict(answer.usage),
+        "reading": asdict(answer.reading),
         "evidence": [asdict(span) for span in answer.evidence],
         "moved": [dict(message) for message in answer.moved],
     }
 
 
-def print_evidence(spans: Sequence[Evidence]) -> None:
-    """Where the answer stands: document, characters, share of attention, text."""
+def print_evidence(answer: Answer) -> None:
+    """Where the answer stands: document, characters, share of the attention or of what supports it, text."""
     console = Console(soft_wrap=True)
+    spans = answer.evidence
+    share = "attention" if answer.reading.mode == "injected" else "evidence"
     if spans:
         console.print()
     for number, span in enumerate(spans, start=1):
         head = Text(f"[{number}] ", style="bold")
         head.append(visible(span.document_id), style="cyan")
-        head.append(f"  characters {span.start:,} to {span.end:,}, {span.score:.0%} of the attention", style="dim")
+        head.append(f"  characters {span.start:,} to {span.end:,}, {span.score:.0%} of the {share}", style="dim")
         console.print(head)
         text = visible(" ".join(span.text.split()))
         shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
@@ -89,14 +91,17 @@ def print_evidence(spans: Sequence[Evidence]) -> None:
 
 def print_usage(answer: Answer, seconds: float) -> None:
     """What the answer cost, in one line on standard error."""
-    usage = answer.usage
+    usage, reading = answer.usage, answer.reading
     documents = "no documents"
-    if usage.past_context_tokens:
-        cached = usage.cached_tokens / usage.past_context_tokens
-        documents = (
-            f"{usage.past_context_tokens:,} tokens of documents ({cached:.0%} cached), "
-            f"{usage.injected_states:,} states injected"
-        )
+    if reading.total_tokens:
+        documents = f"{reading.total_tokens:,} tokens of documents"
+        if reading.mode != "quoted":
+            cached = reading.cached_tokens / reading.total_tokens
+            documents += f" ({cached:.0%} cached), {reading.injected_states:,} states injected"
+        if reading.mode != "injected":
+            documents += f", {reading.quoted_tokens:,} quoted"
+        if reading.unread_tokens:
+            documents += f", {reading.unread_tokens:,} not read"
     say(
         f"{documents}, {usage.running_text_tokens:,} tokens of prompt, {usage.completion_tokens:,} written, "
         f"{seconds:.1f} s"

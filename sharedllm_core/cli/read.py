@@ -15,7 +15,7 @@ from .sources import load_documents
 __all__ = ["read"]
 
 
-@takes_option_groups(omit=["allow_untrained"])
+@takes_option_groups(omit=["allow_untrained", "reading"])
 def read(
     docs: DocsArgument, *, model: ModelOptions, documents: DocumentOptions, cache: CacheOptions, printing: PrintOptions
 ) -> None:
@@ -52,7 +52,7 @@ def read(
             f"{counted(len(library.chunks), 'chunk')}: {cached:,} were cached, {new:,} were read in "
             f"{seconds:.1f} s{rate}"
         )
-    lost = library.num_tokens - engine.cached_tokens(library) if new else 0
+    lost = library.num_tokens - engine.cached_tokens(library) if new and engine.reading != "quoted" else 0
     if lost:
         raise SharedLLMError(
             f"of {counted(library.num_tokens, 'token')} the trees of {lost:,} could not be kept",

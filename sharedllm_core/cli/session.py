@@ -53,7 +53,7 @@ class Session:
         else:
             sys.stdout.write("\n")
             sys.stdout.flush()
-            print_evidence(answer.evidence)
+            print_evidence(answer)
             print_usage(answer, time.perf_counter() - begin)
         return answer.text
 

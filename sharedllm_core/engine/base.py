@@ -1,5 +1,6 @@
 """How an engine is put together: model, tokenizer, cache, and what engines on the same weights share."""
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -150,7 +151,10 @@ class BaseEngine:
 
         Use it in the key of an answer cache. The first access reads every weight, so make it off the event loop.
         """
-        return self._shared.answer_fingerprint(self.model, self.tokenizer)
+        whole = self._shared.answer_fingerprint(self.model, self.tokenizer)
+        if self.reading == "injected":
+            return whole
+        return hashlib.sha256(f"{whole} {self.reading} {self._options}".encode()).hexdigest()[:24]
 
     def with_cache(self, cache: TreeCache) -> Self:
         """Return an engine with another cache, such as another tenant's. Both share the model and its queue."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, setting
-from ..generation.prompting import build_prompt, query_text, render, running_text_ids
+from ..generation.prompting import build_prompt, query_text, render_running_text, running_text_ids
 from ..method.config import SharedLLMConfig
 from ..text.documents import Document
 from ..text.library import make_library
@@ -81,14 +81,16 @@ def _prompts(turns: Sequence[Turn], tokenizer: TextTokenizer) -> list[tuple[Tens
     prompts, messages, before = [], [], ""
     for turn in turns:
         messages.append({"role": "user", "content": turn.question})
-        text = render(messages, tokenizer)
+        running_text = render_running_text(messages, tokenizer)
+        text = running_text.text
         if not text.startswith(before):
             raise InputError(
                 f"the chat template makes {text[: len(before)][-60:]!r} of what ended in {before[-60:]!r} when it "
                 "was asked for, so a row can have one turn only",
                 remedy=f"use {setting('questions_per_set', 1)} and rows without turns",
             )
-        prompts.append((running_text_ids(text[len(before) :], tokenizer), turn.answer))
+        _, new = running_text.split_at(len(before))
+        prompts.append((running_text_ids(new, tokenizer), turn.answer))
         messages.append({"role": "assistant", "content": turn.answer})
         before = text + turn.answer + (tokenizer.tokenizer.eos_token or "")
     return prompts

@@ -10,7 +10,16 @@ from .engine_model import EngineModel
 __all__ = ["CALL_ARGUMENTS", "OPTION_FIELDS", "answer_options", "response_constraint", "stop_strings", "tool_choice"]
 
 #: Fields of the models, and arguments of their calls, that are answer options.
-OPTION_FIELDS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed", "num_evidence")
+OPTION_FIELDS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "repetition_penalty",
+    "max_tokens",
+    "seed",
+    "num_evidence",
+    "quote_tokens",
+)
 #: Other arguments of a call that both integrations accept.
 CALL_ARGUMENTS = ("tools", "tool_choice", "parallel_tool_calls", "response_format", "documents", "timeout")
 

@@ -12,6 +12,8 @@ from .errors import worded_errors
 
 __all__ = ["EngineModel"]
 
+_LOADING = ("device", "dtype", "policy", "reading")  # options of `SharedLLMEngine.from_pretrained`
+
 
 class EngineModel(BaseModel):
     """A model of a framework that answers with a `SharedLLMEngine`; the weights are loaded at first use.
@@ -37,6 +39,7 @@ class EngineModel(BaseModel):
     seed: int | None = None
     timeout: float | None = None
     num_evidence: int = 5
+    quote_tokens: int | None = None
     evidence_text: bool = False
     documents_from_prompt: bool = True
     min_document_tokens: int = 400
@@ -45,6 +48,7 @@ class EngineModel(BaseModel):
     device: str | None = None
     dtype: str | None = None
     policy: str | None = None
+    reading: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -74,7 +78,7 @@ class EngineModel(BaseModel):
         """
         if model is None and self.engine is not None:
             return self.engine
-        options = {name: value for name in ("device", "dtype", "policy") if (value := getattr(self, name)) is not None}
+        options = {name: value for name in _LOADING if (value := getattr(self, name)) is not None}
         return shared_engine(model or self.model, self.tree_cache, **options)
 
     def context_tokens(self) -> int | None:

@@ -24,6 +24,8 @@ WORDING = Wording(
                 "num_evidence",
                 "parallel_tool_calls",
                 "policy",
+                "quote_tokens",
+                "reading",
                 "repetition_penalty",
                 "seed",
                 "stop",

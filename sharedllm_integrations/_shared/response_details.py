@@ -5,7 +5,7 @@ text only where the caller put it into the prompt anyway, or asked for it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sharedllm_core import Answer, Evidence
@@ -36,6 +36,7 @@ class ResponseDetails:
         values: dict[str, Any] = {
             "finish_reason": "tool_calls" if answer.tool_calls else answer.finish_reason,
             "evidence": [self._evidence(span) for span in answer.evidence],
+            "reading": asdict(answer.reading),
         }
         if self.moved:
             values["documents_from_messages"] = list(self.moved)

@@ -31,6 +31,7 @@ _IDENTIFYING_FIELDS = (
     "min_document_tokens",
     "dtype",
     "policy",
+    "reading",
 )
 
 
@@ -45,7 +46,7 @@ class ChatSharedLLM(GeneratingModel):
         model: folder or hub id of a checkpoint; `None` for the packaged model.
         documents: paths, Documents of LangChain or of sharedllm, or a `Library`. Kept under a handle, of which
             LangChain's traces see only the fingerprint.
-        temperature, top_p, top_k, repetition_penalty, seed, num_evidence: see `AnswerSettings`.
+        temperature, top_p, top_k, repetition_penalty, seed, num_evidence, quote_tokens: see `AnswerSettings`.
         max_tokens: the most tokens to generate.
         stop: stop strings; they do not apply to answers that must fit a schema or call a tool.
         streaming: generate by streaming also when invoked.
@@ -57,7 +58,7 @@ class ChatSharedLLM(GeneratingModel):
         min_document_tokens: the fewest tokens of a text in a message that is read as a document.
         tree_cache: the cache of context trees; by default memory and the user's cache folder.
         engine: an engine to use instead of loading `model`.
-        device, dtype, policy: of `SharedLLMEngine.from_pretrained`.
+        device, dtype, policy, reading: of `SharedLLMEngine.from_pretrained`.
     """
 
     streaming: bool = False

@@ -46,7 +46,7 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
         model: folder or hub id of a checkpoint; `None` for the packaged model.
         documents: paths, Documents or nodes of LlamaIndex, Documents of sharedllm, or a `Library`. Kept under a handle,
             of which events see only the fingerprint.
-        temperature, top_p, top_k, repetition_penalty, seed, num_evidence: see `AnswerSettings`.
+        temperature, top_p, top_k, repetition_penalty, seed, num_evidence, quote_tokens: see `AnswerSettings`.
         max_tokens: the most tokens to generate.
         stop: stop strings.
         timeout: seconds after which a call raises `TimeoutError` and generation stops.
@@ -59,7 +59,7 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
             name document and characters.
         tree_cache: the cache of context trees; by default memory and the user's cache folder.
         engine: an engine to use instead of loading `model`.
-        device, dtype, policy: of `SharedLLMEngine.from_pretrained`.
+        device, dtype, policy, reading: of `SharedLLMEngine.from_pretrained`.
 
     Raises:
         InputError: an unknown parameter.

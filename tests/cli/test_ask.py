@@ -37,7 +37,7 @@ def test_an_answer_comes_with_its_evidence_and_figures_go_to_stderr(sharedllm):
 
 def test_json_is_one_object_with_answer_usage_and_evidence(sharedllm):
     found = answer(sharedllm("ask", "Who pays?", "--docs", "docs", *SHORT, "--json", "--evidence", 2))
-    assert list(found) == ["question", "answer", "finish_reason", "usage", "evidence", "moved"]
+    assert list(found) == ["question", "answer", "finish_reason", "usage", "reading", "evidence", "moved"]
     assert found["question"] == "Who pays?"
     assert found["usage"]["completion_tokens"] == 4
     assert 1 <= len(found["evidence"]) <= 2
@@ -195,9 +195,12 @@ def test_a_wrong_option_is_said_in_one_line_that_names_it(sharedllm, folder, opt
     assert not (folder / "cache").exists(), "nothing was read before"
 
 
-def test_an_untrained_model_is_refused_before_reading_and_answers_only_when_allowed(sharedllm, folder, untrained):
+def test_an_untrained_model_quotes_and_injects_only_when_that_is_allowed(sharedllm, folder, untrained):
     asked = ["ask", "Who?", "--docs", "docs", "--model", untrained, *SHORT]
-    message = refused(sharedllm(*asked))
+    quoted = answer(sharedllm(*asked, "--json", "--quote-tokens", 150))["reading"]
+    assert quoted["mode"] == "quoted"
+    assert 0 < quoted["quoted_tokens"] <= 150
+    message = refused(sharedllm(*asked, "--reading", "injected"))
     assert "`sharedllm train`" in message
     assert "--allow-untrained" in message
     assert not (folder / "cache").exists()

@@ -105,5 +105,5 @@ def test_what_is_wrong_is_said_before_anything_is_read(sharedllm, folder, argume
 
 
 def test_an_untrained_model_is_refused(sharedllm, untrained):
-    result = sharedllm("inspect", "docs", *ASK, "--model", untrained)
+    result = sharedllm("inspect", "docs", *ASK, "--model", untrained, "--reading", "injected")
     assert (result.exit_code, "sharedllm train" in result.stderr) == (1, True)

@@ -210,9 +210,10 @@ def test_a_library_of_another_engine(engine, tmp_path):
             way(library)
 
 
-def test_a_model_that_is_none(checkpoint, tmp_path):
-    with pytest.raises(CheckpointError, match="model without injection; add one with from_base"):
-        SharedLLMEngine.from_pretrained(checkpoint.parent / "base")
+def test_a_model_that_is_none(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="empty"):
+        SharedLLMEngine.from_pretrained(tmp_path / "empty")
     with pytest.raises(CheckpointError):
         SharedLLMEngine.from_pretrained(tmp_path / "nowhere")
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ... import Document, InputError, TokenizerError, WindowError
 from ...errors import setting
-from ...generation.prompting import render, running_text_ids
+from ...generation.prompting import render_running_text, running_text_ids
 from ...text.tokenization import TextTokenizer
 
 __all__ = ["SEPARATOR", "PromptLayout", "document_ids", "joined"]
@@ -48,13 +48,15 @@ class PromptLayout:
         """
         if not question.strip():
             raise InputError("the question is empty", remedy="give one")
-        alone = render([{"role": "user", "content": question}], tokenizer)
-        text = render([{"role": "user", "content": f"{_MARK}{SEPARATOR}{question}"}], tokenizer)
-        head, mark, tail = text.partition(_MARK)
-        if not mark:
+        alone = render_running_text([{"role": "user", "content": question}], tokenizer)
+        marked = render_running_text([{"role": "user", "content": f"{_MARK}{SEPARATOR}{question}"}], tokenizer)
+        place = marked.text.find(_MARK)
+        if place < 0:
             raise TokenizerError(
                 "the tokenizer's chat template leaves out the user's message", remedy="use another template"
             )
+        head, rest = marked.split_at(place)
+        _, tail = rest.split_at(len(_MARK))
         return cls(*(running_text_ids(part, tokenizer) for part in (alone, head, tail)))
 
     def ids(self, text_ids: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from transformers import LlamaConfig, PreTrainedConfig, Qwen3Config
 
 from ... import SharedLLMConfig, SharedLLMForCausalLM
 from ...engine.loading import load_model, load_tokenizer
-from ...errors import TokenizerError
+from ...errors import CheckpointError, TokenizerError
 from ...model.configuration import SharedLLMModelConfig
 from ...model.injection import Injection
 from ...planning import MODELS, ModelShape
@@ -29,7 +29,13 @@ def load_measured(settings: EfficiencySettings) -> SharedLLMForCausalLM:
     """
     if settings.model not in MODELS:
         loading = {} if settings.dtype is None else {"dtype": getattr(torch, settings.dtype)}
-        return load_model(settings.model, None, settings.device, None, loading).eval().requires_grad_(False)
+        model = load_model(settings.model, None, settings.device, None, loading)
+        if not isinstance(model, SharedLLMForCausalLM):
+            raise CheckpointError(
+                f"{settings.model} is a {model.config.model_type!r} model without injection",
+                remedy="give a checkpoint of this library; add an injection with SharedLLMForCausalLM.from_base",
+            )
+        return model.eval().requires_grad_(False)
     shape = MODELS[settings.model]
     layers = max(settings.injection_layers or (SharedLLMConfig.instruction(shape.layers).injection_layers,))
     dtype = getattr(torch, settings.dtype or "bfloat16")
