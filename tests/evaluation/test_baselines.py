@@ -464,13 +464,13 @@ def prompts_read(monkeypatch):
     from sharedllm_core.evaluation.baselines import window_only
 
     seen = []
-    inner = window_only.write
+    inner = window_only.generate_answers
 
     def write(model, tokenizer, prompts, *rest):
         seen.extend(prompts)
         return inner(model, tokenizer, prompts, *rest)
 
-    monkeypatch.setattr(window_only, "write", write)
+    monkeypatch.setattr(window_only, "generate_answers", write)
     return seen
 
 
