@@ -20,7 +20,7 @@ __all__ = ["MAX_ENDING_TOKENS", "GrammarTokens", "Mask", "find_ending", "unpack_
 
 MAX_ENDING_TOKENS = 2048  # the search gives up after this many tokens
 _LAST_RANK = 10**9
-_ALWAYS_TRIED = 16  # so many alternatives are tried on every visit of a state; more only on visits 1, 2, 4, 8, …
+_ALWAYS_TRIED = 16  # up to 16 alternatives are tried on every visit of a state; more only on visits 1, 2, 4, 8, …
 _FREE_STRING_VISITS = 4  # visits of a free string before alternatives are tried; it may just be long
 _RARE = 3_000_000  # class numbers from here on are first characters that few texts need
 _SHORT_VALUES = {*"0123456789", "null", "true", "false"}
