@@ -1,4 +1,4 @@
-# make demo   sets everything up and shows the library at work
+# make demo   sets everything up and shows the library at work: its look-up model, then a real one on real documents
 # make test   sets everything up and runs lint, types and tests
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -15,6 +15,7 @@ export TOKENIZERS_PARALLELISM = false
 
 demo: $(READY)
 	$(BIN)/python examples/demo/demo.py --cache runs/demo
+	$(BIN)/python examples/demo/real_documents.py
 
 test: lint
 	$(BIN)/pytest -n 2 --ignore tests/benchmarks
