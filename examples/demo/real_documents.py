@@ -35,9 +35,8 @@ def main() -> None:
     print(f"\n{options.model}: loaded in {time.perf_counter() - begin:.1f} s; documents are {engine.reading}")
     begin = time.perf_counter()
     library = engine.read([Document(text, id=f"python reference, {name}") for name, text in topics.items()])
-    print(
-        f"{library.num_tokens:,} tokens of Python's reference indexed in {time.perf_counter() - begin:.1f} s; no model ran"
-    )
+    seconds = time.perf_counter() - begin
+    print(f"{library.num_tokens:,} tokens of Python's reference indexed in {seconds:.1f} s; no model ran")
     for question in options.ask or QUESTIONS:
         begin = time.perf_counter()
         answer = engine.ask(question, library, max_new_tokens=64, num_evidence=1)
