@@ -128,7 +128,8 @@ async def test_a_max_tokens_too_small_for_a_response_format_is_named_so(engine, 
 
 @in_one_way_each
 async def test_an_untrained_model_offers_nothing_that_the_integration_has_not(tmp_path, call):
-    untrained = tiny_engine.make_engine(tiny_engine.make_checkpoint(tmp_path, trained=False))
+    folder = tiny_engine.make_checkpoint(tmp_path, trained=False)
+    untrained = tiny_engine.make_engine(folder, reading="injected")
     with pytest.raises(UntrainedInjectionError, match="load a trained one") as refused:
         await call(untrained, documents=[Document(tiny_engine.words(60), id="a")])
     assert "allow_untrained" not in str(refused.value)
