@@ -57,5 +57,5 @@ def read(
         raise SharedLLMError(
             f"of {counted(library.num_tokens, 'token')} the trees of {lost:,} could not be kept",
             limit="and each question would make them again",
-            remedy=["mend what the warnings name", "raise --cache-bytes", "choose another --cache-dir"],
+            remedy=["fix what the warnings name", "raise --cache-bytes", "choose another --cache-dir"],
         )

@@ -82,6 +82,8 @@ class AnswerSettings:
             check_whole("max_new_tokens", self.max_new_tokens, at_least=1, error=InputError)
         if self.seed is not None:
             check_whole("seed", self.seed, at_least=0, at_most=2**63 - 1, error=InputError)
+        if self.quote_tokens is not None:
+            check_whole("quote_tokens", self.quote_tokens, at_least=0, error=InputError)
         check_whole("top_k", self.top_k, at_least=0, error=InputError)
         check_whole("num_evidence", self.num_evidence, at_least=0, error=InputError)
         check_number("temperature", self.temperature, at_least=0, at_most=100, error=InputError)

@@ -202,19 +202,6 @@ class NodeStates:
         ends = accumulate(self.states_per_node)
         return {n: range(end - k, end) for n, k, end in zip(self.nodes, self.states_per_node, ends, strict=True)}
 
-    def vectors_of(self, nodes: Sequence[Node]) -> Tensor:
-        """Return the selection vectors [len(nodes), E] of `nodes`.
-
-        Raises:
-            PastContextError: a node has none.
-        """
-        self._check_present(nodes, self._vector_rows, "selection vector")
-        return self.vectors[[self._vector_rows[node] for node in nodes]]
-
-    @cached_property
-    def _vector_rows(self) -> dict[Node, int]:
-        return {node: i for i, node in enumerate(self.vector_nodes)}
-
     def _check_present(self, nodes: Sequence[Node], present: dict[Node, Any], what: str) -> None:
         if missing := [node for node in nodes if node not in present]:
             raise PastContextError(

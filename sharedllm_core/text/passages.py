@@ -11,6 +11,8 @@ from .tokenization import TextTokenizer
 
 __all__ = ["Passage", "find_passages"]
 
+_MISFITS = 8  # segments that did not fit; after so many the budget counts as spent
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -60,9 +62,6 @@ def find_passages(question: str, library: Library, tokenizer: TextTokenizer, max
             continue
         opened.add(document, start, end, score)
     return _within(opened.passages(), tokenizer, max_tokens)
-
-
-_MISFITS = 8  # segments that did not fit, one after the other: then the budget counts as spent
 
 
 def _ranked(question: str, library: Library) -> Iterator[tuple[int, int, int, float]]:
