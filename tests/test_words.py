@@ -27,14 +27,42 @@ def features(text):
         ("max_injected_states", "injected"),
         ("HTTPServer", "server"),
         ("\u6f22\u5b57\u304b\u306a", "\u6f22\u5b57"),
-        ("\u0643\u0650\u062a\u0627\u0628", "\u0643\u0650\u062a\u0627\u0628"),
+        (
+            "\u0643\u0650\u062a\u064e\u0627\u0628\u064c",
+            "\u0643\u062a\u0627\u0628",
+        ),  # Arabic vowel signs
+        ("\u0623\u062d\u0645\u062f", "\u0627\u062d\u0645\u062f"),  # alef with and without hamza
+        ("\u06a9\u062a\u0627\u0628", "\u0643\u062a\u0627\u0628"),  # Persian and Arabic kaf
+        ("\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd", "\u05e9\u05dc\u05d5\u05dd"),  # Hebrew with vowel signs
+        (
+            "\u043a\u0440\u0430\u0441\u043d\u044b\u0439",
+            "\u043a\u0440\u0430\u0441\u043d\u043e\u0433\u043e",
+        ),
+        ("\u0451\u043b\u043a\u0430", "\u0435\u043b\u043a\u0430"),
+        ("\ub2e8\uc5b4\ub97c", "\ub2e8\uc5b4\uac00"),  # Korean with two particles
+        ("3,14", "3.14"),
+        ("1\u00a0234", "1234"),
+        ("1\u202f234\u202f567", "1,234,567"),
+        ("1.234", "1234"),
+        ("1.234", "1,234"),
+        ("STRASSE", "stra\u00dfe"),
     ],
 )
 def test_forms_of_one_thing_meet(one, other):
     assert features(one) & features(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("1000", "100"), ("port", "part"), ("\u6f22\u5b57", "\u5b57\u6f22")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1000", "100"),
+        ("3.14", "314"),
+        ("2.10", "2.1"),
+        ("port", "part"),
+        ("\u6f22\u5b57", "\u5b57\u6f22"),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928"),  # a Hindi word and its beginning
+    ],
+)
 def test_different_things_do_not(one, other):
     assert not features(one) & features(other)
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from ..method.config import SharedLLMConfig
 from ..selection.choice import sentence_starts
 from .documents import Document, Unreadable
+from .title_index import TitleIndex
 from .tokenization import TextTokenizer, TokenizedText
-from .word_index import WordIndex, indexed
+from .word_index import WordIndex
 
 __all__ = ["Library", "LibraryChunk", "make_library"]
 
@@ -91,7 +92,16 @@ class Library:
     @cached_property
     def word_index(self) -> WordIndex:
         """The words of all documents, to search passages by; built at first use."""
-        return WordIndex([indexed(document.text, document.title) for document in self.documents])
+        return WordIndex([document.text for document in self.documents], self._titles)
+
+    @cached_property
+    def title_index(self) -> TitleIndex:
+        """The titles of all documents; built at first use."""
+        return TitleIndex(self._titles)
+
+    @property
+    def _titles(self) -> list[str]:
+        return [document.title for document in self.documents]
 
     def tokens_in(self, document: int, start: int, end: int) -> int:
         """How many tokens of a document, by its number, begin in a span of its characters."""

@@ -1,17 +1,21 @@
 """Passages: the parts of documents that a search finds for a question, as text to quote. No model runs."""
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import islice
 
 from .library import Library
+from .search import ordered_segments, segment_scores
+from .sentences import sentences_of
 from .tokenization import TextTokenizer
 
 __all__ = ["Passage", "find_passages"]
 
-_MISFITS = 8  # segments that did not fit; after so many the budget counts as spent
+_MAX_MISFITS = 8  # spans that do not fit, after which the budget counts as spent
+
+#: A span with its score: number of the document, first character, end, score.
+_Ranked = tuple[int, int, int, float]
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ def find_passages(question: str, library: Library, tokenizer: TextTokenizer, max
     """Find what to quote for a question.
 
     Segments of whole sentences are opened, the best first, as long as they fit into the budget; neighbours are joined.
+    If the budget is smaller than the best segments, single sentences of them are.
 
     Args:
         question: what is looked for.
@@ -52,32 +57,37 @@ def find_passages(question: str, library: Library, tokenizer: TextTokenizer, max
             whole.add(number, 0, len(text), 0.0)
         if tokenizer.count_all([passage.text for passage in whole.passages()]) <= max_tokens:
             return whole.passages()
-    opened = _Spans(library)
-    misfits = 0
-    for document, start, end, score in _ranked(question, library):
-        if opened.num_tokens + library.tokens_in(document, start, end) > max_tokens:
-            misfits += 1
-            if misfits == _MISFITS:
-                break
-            continue
-        opened.add(document, start, end, score)
+    opened = _opened(_ranked(question, library), library, max_tokens)
+    if not opened.num_tokens:  # the budget is smaller than the best segments
+        best = islice(_ranked(question, library), _MAX_MISFITS)
+        opened = _opened(_sentences(best, library), library, max_tokens)
     return _within(opened.passages(), tokenizer, max_tokens)
 
 
-def _ranked(question: str, library: Library) -> Iterator[tuple[int, int, int, float]]:
-    """(document, first character, end, score) of segments, the best first.
+def _opened(ranked: Iterable[_Ranked], library: Library, max_tokens: int) -> "_Spans":
+    """Open spans, the best first, until several did not fit."""
+    opened = _Spans(library)
+    misfits = 0
+    for document, start, end, score in ranked:
+        if opened.num_tokens + library.tokens_in(document, start, end) <= max_tokens:
+            opened.add(document, start, end, score)
+        elif (misfits := misfits + 1) == _MAX_MISFITS:
+            break
+    return opened
 
-    Segments without a word of the question are left out. If none has any, documents are read from their beginnings.
-    """
+
+def _sentences(ranked: Iterable[_Ranked], library: Library) -> Iterator[_Ranked]:
+    """Yield the sentences of spans."""
+    for document, start, end, score in ranked:
+        text = library.documents[document].text[start:end]
+        yield from ((document, start + first, start + last, score) for first, last in sentences_of(text))
+
+
+def _ranked(question: str, library: Library) -> Iterator[_Ranked]:
+    """Yield segments, the best first."""
     index = library.word_index
-    scores = index.scores(question)
-    order = np.argsort(-scores, kind="stable")
-    if scores.any():
-        order = order[: np.count_nonzero(scores)]
-    else:
-        first = np.searchsorted(index.document, index.document)
-        order = np.argsort(np.arange(len(scores)) - first, kind="stable")
-    for segment in order.tolist():
+    scores = segment_scores(question, library)
+    for segment in ordered_segments(scores, library).tolist():
         start, end = index.spans[segment].tolist()
         yield int(index.document[segment]), start, end, float(scores[segment])
 

@@ -1,10 +1,12 @@
 """Words of a text as features to search by: case, accents and inflection folded.
 
-- Letters are compared in compatibility form, casefolded, without accents.
+- Letters are compared in compatibility form, casefolded; Latin and Greek without accents, Arabic and Hebrew without
+  vowel signs, Persian letters as their Arabic twins.
 - Inflected forms share a stem (Snowball, chosen by script: English rules for Latin letters).
 - Identifiers count whole and in parts: `maxTokens`, `max_tokens` and "max tokens" meet.
-- Numbers count without separators: 1,000 and 1000 are the same.
-- Scripts without spaces (Chinese, Japanese, Thai …) count by pairs of neighbouring characters.
+- Numbers count without thousands separators, and with a decimal point: 1,000 and 1000 are the same, 3,14 and 3.14 too.
+- Scripts without spaces (Chinese, Japanese, Thai …) count by pairs of neighbouring characters; so does Korean, whose
+  particles are written onto the word.
 """
 
 import re
@@ -12,20 +14,28 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
+import regex
 import Stemmer
 
 __all__ = ["query_words", "words_of"]
 
-_ACCENT = re.compile("[\u0300-\u036f]")
-#: Thai and Lao, Burmese, Khmer, Kana, Han.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー]"
+_NUMBER = r"\d+(?:[.,'\u2019_]\d+)*"
+_ASCII_TOKEN = re.compile(rf"{_NUMBER}|[A-Za-z_]\w*")
+_TOKEN = regex.compile(
+    rf"(?P<unspaced>{_UNSPACED}[{_UNSPACED}\p{{M}}]*)"
+    rf"|{_NUMBER}"
+    rf"|[[\w]--[\d]--{_UNSPACED}][[\w\p{{M}}]--{_UNSPACED}]*",
+    regex.V1,
 )
-_NUMBER = r"\d+(?:[.,'\u2019_\u00a0\u202f]\d+)*"
-_TOKEN = re.compile(rf"[{_UNSPACED}]+|{_NUMBER}|(?![\d{_UNSPACED}])\w(?:(?![{_UNSPACED}])\w)*")
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_THOUSANDS_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"\d{1,3}(?:([.,'\u2019_])\d{3})(?:\1\d{3})*")
+_SEPARATOR = re.compile(r"[,'\u2019_]")
 _NOT_DIGITS = re.compile(r"\D")
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\dA-Za-z_]+")
+_PARTS = regex.compile(r"\p{Lu}+(?!\p{Ll})|\p{Lu}?[\p{Ll}\p{M}]+|\d+|[\p{Lo}\p{Lm}\p{M}]+")
+#: Accents of Latin and Greek letters and of the Russian ё, vowel signs of Arabic and Hebrew, and the Arabic tatweel.
+_ACCENTS = regex.compile(r"(?<=[\p{Latin}\p{Greek}\p{Arabic}\p{Hebrew}]\p{M}*)\p{M}|(?<=[Ее])\u0308|\u0640")
+_ARABIC_TWINS = str.maketrans("\u06cc\u06a9", "\u064a\u0643")
 _STEMMERS = {
     "LATIN": "english",
     "CYRILLIC": "russian",
@@ -49,14 +59,15 @@ wouldn you your yours yourself yourselves
 
 def words_of(text: str) -> Iterator[str]:
     """Yield the features of a text, in order; an identifier yields several."""
-    for found in _TOKEN.finditer(_folded(text)):
-        token = found[0]
-        if _IS_UNSPACED.match(token):
-            yield from (token[at : at + 2] for at in range(max(1, len(token) - 1)))
-        elif token[0].isdigit():
-            yield _NOT_DIGITS.sub("", token)
-        else:
+    if text.isascii():
+        for token in _ASCII_TOKEN.findall(text):
             yield from _features(token)
+        return
+    for found in _TOKEN.finditer(_folded(text)):
+        if token := found["unspaced"]:
+            yield from (token[at : at + 2] for at in range(max(1, len(token) - 1)))
+        else:
+            yield from _features(found[0])
 
 
 def query_words(question: str) -> list[str]:
@@ -67,10 +78,22 @@ def query_words(question: str) -> list[str]:
 
 @lru_cache(maxsize=2**16)
 def _features(token: str) -> tuple[str, ...]:
-    """A word's stem; of an identifier also the stems of its parts."""
+    """A word's stem; of an identifier also the stems of its parts. A number without separators."""
+    if token[0].isdigit():
+        return _numbers(token)
     parts = _PARTS.findall(token)
     whole = _stem("".join(parts).casefold() or token.casefold())
     return (whole,) if len(parts) < 2 else (whole, *(_stem(part.casefold()) for part in parts))
+
+
+def _numbers(token: str) -> tuple[str, ...]:
+    literal = _SEPARATOR.sub(".", token)
+    thousands = _THOUSANDS.fullmatch(token)
+    if not thousands:
+        return (literal,)
+    whole = _NOT_DIGITS.sub("", token)
+    is_ambiguous = token.count(thousands[1]) == 1 and thousands[1] in ".,"  # 1.234 may be a decimal number
+    return (whole, literal) if is_ambiguous else (whole,)
 
 
 @lru_cache(maxsize=2**16)
@@ -86,9 +109,9 @@ def _stemmer(language: str) -> Stemmer.Stemmer:
 
 def _folded(text: str) -> str:
     """Text in compatibility form without accents; case is kept, since identifiers are split by it."""
-    if text.isascii():
-        return text
-    return unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text)))
+    joined = _THOUSANDS_SPACE.sub("'", text)  # before these spaces become ordinary ones
+    decomposed = unicodedata.normalize("NFKD", joined).translate(_ARABIC_TWINS)
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
 
 
 _STOP_FEATURES = frozenset(words_of(_STOPWORDS))

@@ -90,8 +90,8 @@ def test_the_index_of_a_document_is_shared_by_libraries_and_adding_one_builds_on
     from sharedllm_core.text import word_index
 
     library = plain.read(documents)
-    built, build = [], word_index.index_document
-    monkeypatch.setattr(word_index, "index_document", lambda *of: built.append(of) or build(*of))
+    built, build = [], word_index._index_document
+    monkeypatch.setattr(word_index, "_index_document", lambda *of: built.append(of) or build(*of))
     plain.read([*documents, Document("A new note on the deposit.", id="note")])
     assert len(built) == 1
     assert library.word_index is library.word_index
