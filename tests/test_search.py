@@ -32,7 +32,7 @@ NOVEL = Document(
 PUBLISHER = Document(
     "Two Lanterns is a small house in a former mill. Its office stands at the harbour of Tallinn.",
     id="publisher",
-    metadata={"title": "Two Lanterns (press)"},
+    metadata={"title": "Two Lanterns (company)"},
 )
 
 
