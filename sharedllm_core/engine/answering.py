@@ -217,7 +217,7 @@ class PreparedQuestions:
         if self.answering.reader is None or library is None or cancelled.is_set():
             return None
         with Progress(self.settings.progress) as progress:
-            return self.answering.reader.past_context(library, prompt.query_ids, progress, cancelled)
+            return self.answering.reader.past_context(library, prompt.question, prompt.query_ids, progress, cancelled)
 
     def _state_scores(self, prompt: Quoted, decoded: DecodedAnswer, read: ReadPast | None) -> Tensor | None:
         if read is None or not decoded.ids or not self.settings.num_evidence or decoded.finish_reason == "cancelled":

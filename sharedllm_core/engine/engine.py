@@ -211,8 +211,9 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
                 "this engine quotes passages and encodes no past context",
                 remedy="use engine.passages, or a model with a trained injection",
             )
-        query_ids = self.tokenizer.encode(query_text(question)).ids
-        read = self._reader.past_context(library, query_ids, Progress(), Event())
+        text = query_text(question)
+        query_ids = self.tokenizer.encode(text).ids
+        read = self._reader.past_context(library, text, query_ids, Progress(), Event())
         assert read is not None, "the event is never set"
         return read.past
 

@@ -23,8 +23,9 @@ from ..model.node_states import NodeStates
 from ..model.node_vectors import NodeVectors
 from ..model.past_context import PastContext
 from ..selection.choice import nodes_of
-from ..selection.policy import Query
+from ..selection.policy import Query, load_policy
 from ..text.library import Library
+from ..text.search import token_relevance
 from ..tree_cache import TreeCache, TreeKeys
 from .fair_lock import FairLock
 from .progress import Progress
@@ -69,6 +70,7 @@ class TreeReader:
         cache_dtype = "int8" if cache.int8 else "model"
         self._keys = TreeKeys(lower, cache.namespace, cache_dtype, fingerprint=fingerprint)
         self._origin = lower.origin()
+        self._searches_text = load_policy(lower.method.policy).searches_text
 
     # ---------------------------------------------------------------------------------------------- ahead of questions
 
@@ -111,12 +113,21 @@ class TreeReader:
     # ---------------------------------------------------------------------------------------------- for one question
 
     def past_context(
-        self, library: Library, query_ids: Tensor, progress: Progress, cancelled: Event
+        self, library: Library, question: str, query_ids: Tensor, progress: Progress, cancelled: Event
     ) -> ReadPast | None:
-        """Build the past context that a question retains of a library; `None` if cancelled."""
+        """Build the past context that a question retains of a library; `None` if cancelled.
+
+        Args:
+            library: the documents.
+            question: text of the question, for a policy that searches text.
+            query_ids: ids [n] of the question, for other policies.
+            progress: of the documents' tokens.
+            cancelled: set it from another thread to stop.
+        """
         chunks = [chunk.ids for chunk in library.chunks]
+        relevance = token_relevance(question, library) if self._searches_text else None
         with self._lock, torch.no_grad():
-            query = read_query(self._lower, query_ids, chunks)
+            query = read_query(self._lower, query_ids, chunks, relevance)
         selected = self._select(chunks, query)
         fetched = self._fetch(library, selected)
         encoded = self._encode(library, query, selected, fetched, progress, cancelled)

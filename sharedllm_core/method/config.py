@@ -39,7 +39,7 @@ _MIN_INTEGERS = {
 }
 _MIN_OPTIONAL_INTEGERS = {"max_injected_states": 1, "sharpen_above": 2}
 _MIN_NUMBERS = {"compression_ratio": 1, "split_noise_tokens": 0, "min_score_share": 0}
-_COMPARES_CHUNKS = frozenset({"lexical", "two_looks"})  # policies whose scores are comparable between chunks
+_COMPARES_CHUNKS = frozenset({"lexical", "search", "two_looks"})  # policies whose scores are comparable between chunks
 _PAPER_LAYERS = 32  # the depth of LLaMA-2-7B, to which the paper's numbers of injected layers belong
 
 
@@ -65,7 +65,8 @@ class SharedLLMConfig:
         policy: selects the half of a node that is split further. `"right"`: the most recent half. `"similarity"`: the
             half more similar to the query, by the selection vectors of last tokens. Beyond the paper, `"pooled"`:
             similarity of mean-pooled vectors; `"lexical"`: the half that shares more rare tokens with the query;
-            `"two_looks"`: as `"lexical"`, plus a second search for the names in the best match.
+            `"two_looks"`: as `"lexical"`, plus a second search for the names in the best match. `"search"`: the half
+            in which the text search of quoted reading finds more; for engines only.
         sample_at: which token of an interval keeps its state: the last (`"interval_end"`; its state depends on the
             whole interval) or the first (`"interval_start"`; the authors' code).
         key_positions: `"chunk"`: keys carry the position of their chunk. `"local_plus_chunk"`: plus their position in
@@ -81,7 +82,8 @@ class SharedLLMConfig:
         split_noise_tokens: σ, standard deviation of the split point, in tokens. Used in training mode only.
         scope: what β applies to. `"chunk"`: to each chunk; a question retains one path through each tree (the paper).
             `"past"`: to the whole past context; beyond the paper, a best-first search over all trees spends the states
-            on the best matches and retains other chunks whole. Needs policy `"lexical"` or `"two_looks"`.
+            on the best matches and retains other chunks whole. Needs policy `"lexical"`, `"two_looks"` or
+            `"search"`.
         finest_compression_ratio: α_h, tokens per state at the finest level; by default β (h+1) / 2^h.
         min_injected_states: with scope `"past"`, the least budget of states per question. For short past contexts, β
             alone would leave too few states to reach a single leaf.
@@ -310,7 +312,7 @@ class SharedLLMConfig:
             raise ConfigError(
                 f"{setting('scope', 'past')} compares nodes of different chunks",
                 limit=f"and {setting('policy', self.policy)} only halves of one node",
-                remedy=f"use {setting('policy', 'lexical')} or 'two_looks'",
+                remedy=f"use {setting('policy', 'lexical')}, 'two_looks' or 'search'",
             )
         coarsest = self.level_compression_ratio(0)
         if self.tree_depth and coarsest <= Fraction(str(self.compression_ratio)):

@@ -12,10 +12,11 @@ Inference, training and the engine share one pipeline, *select → fetch → enc
 from collections.abc import Sequence
 from itertools import accumulate
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import PastContextError
+from ..errors import InputError, PastContextError, setting
 from ..method.config import SharedLLMConfig
 from ..method.context_tree import Node, num_states, whole_chunk
 from ..selection.choice import nodes_of, select_for_rows
@@ -44,22 +45,37 @@ def needs_query(method: SharedLLMConfig) -> bool:
 
 
 @torch.no_grad()
-def read_query(lower: LowerModel, query_ids: Tensor | None, chunks: Sequence[Tensor]) -> Query | None:
+def read_query(
+    lower: LowerModel,
+    query_ids: Tensor | None,
+    chunks: Sequence[Tensor],
+    relevance: Sequence[np.ndarray] | None = None,
+) -> Query | None:
     """Compute the query's features for the selection policy; `None` if the policy needs no query.
 
     Args:
         lower: the lower model.
         query_ids: ids of the question [l].
         chunks: ids of all chunks of the past context.
+        relevance: for each chunk the score [l] of each token by the text search, for a policy that searches text.
+
+    Raises:
+        InputError: the policy searches text, and `relevance` is missing.
     """
     policy = load_policy(lower.method.policy)
     if not policy.needs_query:
         return None
     assert query_ids is not None, "the model checks that there is a query"
+    if policy.searches_text and relevance is None:
+        raise InputError(
+            f"{setting('policy', lower.method.policy)} searches the text of documents",
+            limit="and only token ids are given",
+            remedy=["answer with SharedLLMEngine", f"use {setting('policy', 'two_looks')}"],
+        )
     vector_E = None
     if policy.pooling is not None:
         vector_E = lower.selection_vectors(PastTokens([query_ids], lower.device), [[whole_chunk(len(query_ids))]])[0]
-    return Query(vector_E, policy.weights(query_ids, chunks))
+    return Query(vector_E, policy.weights(query_ids, chunks), relevance or ())
 
 
 @torch.no_grad()  # selection is discrete

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import ClassVar, Literal
 
+import numpy as np
 from torch import Tensor
 
 from ..method.best_first import Scores
@@ -24,10 +25,12 @@ class Query:
     Attributes:
         vector: v(query) [hidden size], for policies that compare vectors.
         weights: weights of the query's token features, for policies that compare tokens; see `SelectionPolicy.weights`.
+        relevance: for each chunk the score [l] of each of its tokens, for policies that search text.
     """
 
     vector: Tensor | None = None
     weights: dict[tuple[int, ...], float] = field(default_factory=dict)
+    relevance: Sequence[np.ndarray] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class SelectionPolicy(ABC):
     needs_query: ClassVar[bool]
     #: How the vectors that the policy compares are pooled; `None` for a policy that compares none.
     pooling: ClassVar[Pooling | None] = None
+    #: Whether the policy uses `Query.relevance`, which only an engine can give: a model has no text.
+    searches_text: ClassVar[bool] = False
 
     def weights(self, query_ids: Tensor, chunks: Sequence[Tensor]) -> dict[tuple[int, ...], float]:
         """Weigh the features of the query's tokens over all chunks of the past context; by default no features.

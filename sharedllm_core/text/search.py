@@ -8,12 +8,12 @@ import numpy as np
 
 from .library import Library
 
-__all__ = ["ordered_segments", "segment_scores"]
+__all__ = ["ordered_segments", "segment_scores", "token_relevance"]
 
 _BEST_SEGMENTS = 3  # whose text is searched for titles
 _MIN_SHARE = 0.5  # of the best score that such a segment must have
 _LINKED_SEGMENTS = 4  # of a named document, the best
-_LINK_WEIGHT = 0.5
+_LINK_WEIGHT = 0.8
 _RARE_SHARE = 0.02  # of the segments; a title needs a word that at most this share contains
 
 
@@ -38,6 +38,23 @@ def segment_scores(question: str, library: Library) -> np.ndarray:
         segments = segments[np.argsort(-scores[segments], kind="stable")[:_LINKED_SEGMENTS]]
         linked[segments] += _LINK_WEIGHT * (best + scores[segments]) / 2
     return linked
+
+
+def token_relevance(question: str, library: Library) -> list[np.ndarray]:
+    """Score the tokens of each chunk of a library for a question: each has the score of the segment it ends in.
+
+    Returns:
+        For each chunk float32 [l].
+    """
+    index, scores = library.word_index, segment_scores(question, library).astype(np.float32)
+    relevance = []
+    for chunk in library.chunks:
+        segments = index.segments_of(chunk.document)
+        firsts = index.spans[segments.start : segments.stop, 0]
+        last = chunk.text.offsets[:, 1].numpy() - 1  # a token may begin with the space before its segment
+        places = np.clip(np.searchsorted(firsts, last, side="right") - 1, 0, max(len(firsts) - 1, 0))
+        relevance.append(scores[segments.start + places] if len(firsts) else np.zeros(len(last), np.float32))
+    return relevance
 
 
 def ordered_segments(scores: np.ndarray, library: Library) -> np.ndarray:

@@ -181,7 +181,7 @@ def test_a_question_that_is_longer_than_the_window_is_refused_before_anything_is
         (["--seed", "9" * 30], 2, "'--seed'"),
         (["--cache-bytes", "-1"], 2, "'--cache-bytes'"),
         (["--dtype", "float99"], 2, "give one of float32, bfloat16, float16"),
-        (["--policy", "best"], 2, "use one of lexical, pooled, right, similarity, two_looks"),
+        (["--policy", "best"], 2, "use one of lexical, pooled, right, search, similarity, two_looks"),
         (["--device", "abacus"], 2, "'abacus' cannot be used here"),
         (["--cache-dir", "docs/0.txt"], 2, "'docs/0.txt' is a file"),
         (["--top-p", "0"], 1, "--top-p 0.0 is not a finite number above 0 and at most 1"),

@@ -23,7 +23,7 @@ WRONG = {
     "injection_layers=2.5 is not a whole number": {"injection_layers": 2.5},
     "injection_layers=True is not a whole number": {"injection_layers": True},
     "tree_depth=-1 is not a whole number of at least 0": {"tree_depth": -1},
-    "policy='best' is not known; use one of 'lexical', 'pooled', 'right', 'similarity', 'two_looks'": {
+    "policy='best' is not known; use one of 'lexical', 'pooled', 'right', 'search', 'similarity', 'two_looks'": {
         "policy": "best"
     },
     "sample_at='middle' is not known": {"sample_at": "middle"},
@@ -113,4 +113,4 @@ def test_a_base_that_is_too_shallow_is_refused():
 
 
 def test_every_file_of_the_selection_folder_is_a_policy():
-    assert known_policies() == ("lexical", "pooled", "right", "similarity", "two_looks")
+    assert known_policies() == ("lexical", "pooled", "right", "search", "similarity", "two_looks")

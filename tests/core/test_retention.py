@@ -12,12 +12,16 @@ from sharedllm_core.method.config import known_policies
 from sharedllm_core.model.encoding import encode_missing, encode_nodes, is_complete, read_query, select
 from sharedllm_core.model.node_vectors import NodeVectors
 from sharedllm_core.selection.choice import nodes_of
+from sharedllm_core.selection.policy import load_policy
 from tests import tiny
 
 LENGTHS = st.lists(st.integers(1, 32), min_size=1, max_size=4)
 
 
-@pytest.fixture(scope="module", params=[(policy, way) for policy in known_policies() for way in ("alone", "shared")])
+POLICIES = [policy for policy in known_policies() if not load_policy(policy).searches_text]  # here is no text
+
+
+@pytest.fixture(scope="module", params=[(policy, way) for policy in POLICIES for way in ("alone", "shared")])
 def lower(bases, request):
     policy, node_encoding = request.param
     method = replace(tiny.with_policy(policy), node_encoding=node_encoding)

@@ -154,7 +154,7 @@ def test_another_policy_goes_back_to_one_path_for_each_chunk(model):
 
 
 WRONG = {
-    "use policy='lexical' or 'two_looks'": {"policy": "similarity", "scope": "past"},
+    "use policy='lexical', 'two_looks' or 'search'": {"policy": "similarity", "scope": "past"},
     "max_injected_states=9 limits a search over all chunks; use scope='past'": {"max_injected_states": 9},
     "min_injected_states=9 is for a search over all chunks; use scope='past'": {"min_injected_states": 9},
     "no states are left to split chunks": {"policy": "lexical", "scope": "past", "finest_compression_ratio": 1},

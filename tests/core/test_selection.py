@@ -3,12 +3,13 @@
 from itertools import pairwise
 from math import log
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharedllm_core import PastContextError
+from sharedllm_core import InputError, PastContextError
 from sharedllm_core.method.config import known_policies
 from sharedllm_core.method.context_tree import Node, split, whole_chunk
 from sharedllm_core.model.lower_model import PastTokens
@@ -31,7 +32,8 @@ def query_of(policy):
     if not policy.needs_query:
         return None
     vector = torch.tensor([1.0, 0.5, 0.0]) if policy.pooling else None
-    return Query(vector, policy.weights(torch.tensor([1, 2, 3]), CHUNKS))
+    relevance = [np.cos(chunk.numpy().astype(np.float32)) for chunk in CHUNKS] if policy.searches_text else ()
+    return Query(vector, policy.weights(torch.tensor([1, 2, 3]), CHUNKS), relevance)
 
 
 @pytest.mark.parametrize("name", known_policies())
@@ -57,6 +59,18 @@ def test_a_policy_looks_at_nothing_but_what_it_says(name):
 @pytest.mark.parametrize("name", known_policies())
 def test_the_configuration_knows_which_policies_compare_vectors(name):
     assert tiny.with_policy(name).compares_vectors == (load_policy(name).pooling is not None)
+
+
+def test_search_compares_the_best_token_of_each_half():
+    relevance = [np.array([0, 3, 0, 0, 0, 0, 2, 2], np.float32), np.array([1, 1, 1, 1, 0, 0, 0, 4], np.float32)]
+    halves = Halves({0: PAIRS[0], 1: PAIRS[1]}, CHUNKS[:2])
+    assert load_policy("search").selects_right(halves, Query(relevance=relevance)) == [False, True]
+
+
+def test_a_model_alone_refuses_a_policy_that_searches_text(bases):
+    model = tiny.with_injection(bases("llama"), tiny.with_policy("search"))
+    with pytest.raises(InputError, match="policy='search' searches the text of documents, and only token ids"):
+        model.encode_past_context(CHUNKS, CHUNKS[0])
 
 
 def test_right_always_goes_right():

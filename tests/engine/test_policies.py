@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sharedllm_core import ConfigError, SharedLLMEngine
+from sharedllm_core import ConfigError, Document, SharedLLMEngine
 from tests import tiny_engine
 
 QUESTION = "What is the notice period?"
@@ -45,7 +45,7 @@ def test_a_later_change_of_the_model_does_not_reach_the_engine(checkpoint):
     assert engine.past_context(QUESTION, library).nodes == before
 
 
-@pytest.mark.parametrize("policy", ["pooled", "lexical", "two_looks", "right"])
+@pytest.mark.parametrize("policy", ["pooled", "lexical", "two_looks", "search", "right"])
 def test_with_policy_selects_as_an_engine_loaded_with_that_policy_does(checkpoint, engine, library, policy):
     other = engine.with_policy(policy)
     loaded = tiny_engine.make_engine(checkpoint, policy=policy)
@@ -62,6 +62,27 @@ def test_engines_of_several_policies_share_weights_and_queue_and_take_each_other
     assert other._lock is engine._lock
     assert other.fingerprint == engine.fingerprint
     assert other.cached_tokens(library) == library.num_tokens, "trees do not depend on a policy without vectors"
+
+
+def test_search_keeps_the_place_fine_that_the_text_search_finds(tmp_path):
+    method = replace(
+        tiny_engine.METHOD, policy="search", scope="past", finest_compression_ratio=1, min_injected_states=8
+    )
+    engine = tiny_engine.make_engine(tiny_engine.make_checkpoint(tmp_path, method))
+    fact = "Walruses are weighed by the harbour master in January."
+    text = f"{tiny_engine.words(60, seed=1)} {fact} {tiny_engine.words(60, seed=2)}"
+    library = engine.library([*tiny_engine.documents(3), Document(text, id="fact")])
+    nodes = engine.past_context("Who is weighing a WALRUS?", library).nodes
+    finest = [
+        (library.chunks[chunk].document, *library.chunks[chunk].text.offsets[node.start].tolist()[:1])
+        for chunk, of_chunk in enumerate(nodes)
+        for node in of_chunk
+        if node.level == method.tree_depth
+    ]
+    start = text.index(fact)
+    assert finest
+    assert all(document == 3 for document, _ in finest)
+    assert any(start <= first < start + len(fact) for _, first in finest)
 
 
 def test_an_unknown_policy_is_refused(engine):

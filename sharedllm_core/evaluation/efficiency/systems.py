@@ -148,7 +148,7 @@ class SharedLLMMeasured(MeasuredSystem):
         return TreeReader(self.model.lower_model, cache, FairLock(), _SIGNED)
 
     def _ask(self, reader: TreeReader, prompt: Tensor) -> Opened:
-        read = reader.past_context(self._library, prompt, Progress(), Event())
+        read = reader.past_context(self._library, "", prompt, Progress(), Event())  # token ids alone are measured
         assert read is not None
         return _with_past(self.model, read.past, prompt)
 
