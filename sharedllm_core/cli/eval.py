@@ -49,6 +49,17 @@ class MeasurementOptions:
     forms: Annotated[
         Names, typer.Option(metavar="NAMES", help="Of look-ups and leaf recall, such as single,two_hop; likewise.")
     ] = None
+    questions: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="About one set of documents; by default 4.")
+    ] = None
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="TOKENS",
+            help="Of documents in the window: of window_only, bm25, bm25_passages, and what sharedllm quotes.",
+        ),
+    ] = None
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed and files give the same items.")] = 0
 
     def settings(self, quick: bool) -> dict[str, Any]:
@@ -58,6 +69,8 @@ class MeasurementOptions:
             sizes["lengths"] = parse_numbers("lengths", self.lengths)
         if self.items is not None:
             sizes["items"] = self.items
+        if self.questions is not None:
+            sizes["questions_per_item"] = self.questions
         return sizes | {"seed": self.seed, "forms": tuple(dict.fromkeys(parse_names(self.forms or [])))}
 
 
@@ -71,16 +84,27 @@ class FileOptions:
     squad: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Articles of SQuAD, JSON lines with title and paragraphs.")
     ] = None
+    qa: Annotated[
+        Files,
+        typer.Option(
+            metavar="FILE",
+            help="Sets of documents with questions, or articles of SQuAD, JSON lines; may be repeated.",
+        ),
+    ] = None
+    join_sets: Annotated[
+        bool, typer.Option("--join-sets", help="Ask about the documents of all lines of a file of --qa together.")
+    ] = False
     longbench: Annotated[Files, typer.Option(metavar="FILE", help="A file of LongBench; may be repeated.")] = None
     infinitebench: Annotated[
         Files, typer.Option(metavar="FILE", help="A file of InfiniteBench, named after its task; may be repeated.")
     ] = None
 
-    def settings(self) -> dict[str, Any]:
-        """The same as arguments of `EvaluationSettings`."""
+    def files(self) -> dict[str, Any]:
+        """The files by the name of the input, as arguments of `EvaluationSettings`."""
         return {
             "texts": tuple(self.texts or ()),
             "squad": self.squad,
+            "qa": tuple(self.qa or ()),
             "longbench": tuple(self.longbench or ()),
             "infinitebench": tuple(self.infinitebench or ()),
         }
@@ -98,12 +122,13 @@ def evaluate(
 ) -> None:
     """Measure a model, and others on the same base weights beside it.
 
-    Measurements: perplexity, needle, lookup, ruler, squad, leaf_recall, longbench, infinitebench. Systems: sharedllm,
-    window_only, full_attention, dynamic_ntk, yarn, streaming, encoder_decoder, bm25, bm25_past.
+    Measurements: perplexity, needle, lookup, ruler, squad, leaf_recall, answer_recall, qa, longbench,
+    infinitebench. Systems: sharedllm, window_only, full_attention, dynamic_ntk, yarn, streaming, encoder_decoder, bm25,
+    bm25_past, bm25_passages.
 
     Results are items.jsonl, results.json, results.md and PNG files. A run that was stopped goes on where it was.
     """
-    from ..evaluation.baselines import SYSTEMS, make_system
+    from ..evaluation.baselines import BUDGETED, SYSTEMS, make_system
     from ..evaluation.measurements import check_inputs, check_names, choose_measurements
     from ..evaluation.plots import check_matplotlib
     from ..evaluation.report import markdown, write_report
@@ -111,23 +136,24 @@ def evaluate(
     from ..evaluation.settings import EvaluationSettings
     from ..evaluation.weights import weights_digest
 
-    inputs = files.settings()
+    inputs = files.files()
     systems = list(dict.fromkeys(_SYSTEMS if measurement.systems is None else parse_names(measurement.systems)))
     check_names(systems, list(SYSTEMS), "system")
     names = None if measurement.measurements is None else parse_names(measurement.measurements)
     measurements = choose_measurements(names, [name for name, file in inputs.items() if file])
-    settings = EvaluationSettings(**measurement.settings(report.quick), **inputs)
+    settings = EvaluationSettings(**measurement.settings(report.quick), **inputs, join_sets=files.join_sets)
     check_inputs(**inputs)
     if not report.no_plots:
         check_matplotlib()
+    budget = {} if measurement.budget is None else {"budget_tokens": measurement.budget}
     cache = TreeCache([MemoryTier(_CACHE_BYTES)])  # what an earlier run left on disk is not found
     engine = make_engine(model, cache)
     run(
         measurements,
-        [make_system(name, engine) for name in systems],
+        [make_system(name, engine, **(budget if name in BUDGETED else {})) for name in systems],
         replace(settings, tokenizer=engine.tokenizer),
         out,
-        about={"weights": weights_digest(engine.model), "method": str(engine.model.method)},
+        about={"weights": weights_digest(engine.model), "method": str(engine.method), **budget},
         progress=say,
     )
     found = write_report(out, plots=not report.no_plots)

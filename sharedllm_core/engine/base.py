@@ -141,6 +141,11 @@ class BaseEngine:
         return context_tokens(self.model.config, self.tokenizer.tokenizer)
 
     @property
+    def quote_tokens(self) -> int:
+        """The most tokens of passages that are quoted, unless a question sets it; 0 for an engine that only injects."""
+        return 0 if self.reading == "injected" else self._answering.quote_tokens
+
+    @property
     def fingerprint(self) -> str:
         """A hash of the weights that encode documents; engines with equal hashes can share trees."""
         return self._shared.reading_fingerprint

@@ -12,8 +12,8 @@ from ..model.modeling import SharedLLMForCausalLM
 
 __all__ = ["PLAIN_METHOD", "is_trained", "reading_mode"]
 
-#: For models without injection: only the size of chunks is used.
-PLAIN_METHOD = SharedLLMConfig(injection_layers=1, chunk_tokens=1024)
+#: For models without injection: only the size of chunks is used, and by the evaluation trees with leaves of 32 tokens.
+PLAIN_METHOD = SharedLLMConfig(injection_layers=1, chunk_tokens=1024, tree_depth=5)
 
 
 def is_trained(model: PreTrainedModel) -> bool:

@@ -34,7 +34,8 @@ class LeafRecall(Measurement):
 
     def applies_to(self, system: System) -> bool:
         """See `Measurement`: to this library's own system, which has trees."""
-        return system.name == _SYSTEM and isinstance(getattr(system, "engine", None), SharedLLMEngine)
+        engine = getattr(system, "engine", None)
+        return system.name == _SYSTEM and isinstance(engine, SharedLLMEngine) and engine.reading != "quoted"
 
     def measure(self, system: System, item: Item) -> list[Result]:
         """See `Measurement`."""

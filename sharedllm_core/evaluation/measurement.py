@@ -16,11 +16,12 @@ __all__ = ["Input", "Item", "Labels", "Measurement", "Question", "QuestionMeasur
 #: What results are grouped by, such as {"length": 4096, "depth": 0.5}. `length` becomes the columns of tables.
 Labels = Mapping[str, str | int | float]
 
-#: Metric → value, for one question. `loss` is in nats and reported as perplexity; all others are shares from 0 to 1.
+#: Metric → value, for one question. `loss` is in nats and reported as perplexity, `… seconds` are seconds; others
+#: are shares from 0 to 1.
 Scores = Mapping[str, float]
 
 #: What a user may have to give before something can be measured.
-Input = Literal["texts", "squad", "longbench", "infinitebench"]
+Input = Literal["texts", "squad", "qa", "longbench", "infinitebench"]
 
 
 #: Characters of a span of evidence; a longer one names too much to be of use.

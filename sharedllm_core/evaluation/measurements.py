@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, setting
+from .answer_recall import AnswerRecall
+from .document_questions import DocumentQuestions
 from .infinitebench import InfiniteBench, check_infinitebench
 from .json_lines import check_fields, rows_of
 from .leaf_recall import LeafRecall
@@ -12,6 +14,7 @@ from .lookup import Lookup
 from .measurement import Measurement
 from .needle import Needle
 from .perplexity import Perplexity
+from .question_sets import read_question_sets
 from .ruler import Ruler
 from .squad import Squad, read_articles
 
@@ -19,7 +22,19 @@ __all__ = ["MEASUREMENTS", "check_inputs", "check_names", "choose_measurements"]
 
 #: Every measurement by its name.
 MEASUREMENTS: dict[str, type[Measurement]] = {
-    kind.name: kind for kind in (Perplexity, Needle, Lookup, Ruler, Squad, LeafRecall, LongBench, InfiniteBench)
+    kind.name: kind
+    for kind in (
+        Perplexity,
+        Needle,
+        Lookup,
+        Ruler,
+        Squad,
+        LeafRecall,
+        AnswerRecall,
+        DocumentQuestions,
+        LongBench,
+        InfiniteBench,
+    )
 }
 
 
@@ -59,6 +74,7 @@ def choose_measurements(names: Sequence[str] | None, given: Sequence[str]) -> li
 def check_inputs(
     texts: Sequence[Path] = (),
     squad: Path | None = None,
+    qa: Sequence[Path] = (),
     longbench: Sequence[Path] = (),
     infinitebench: Sequence[Path] = (),
 ) -> None:
@@ -73,6 +89,8 @@ def check_inputs(
             check_fields(row, where, {"text": str})
     if squad:
         read_articles(squad)
+    for path in qa:
+        read_question_sets(path)
     for path in longbench:
         check_longbench(path)
     for path in infinitebench:

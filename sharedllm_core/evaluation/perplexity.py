@@ -60,6 +60,10 @@ class Perplexity(Measurement):
                     )
                 made += 1
 
+    def applies_to(self, system: System) -> bool:
+        """See `Measurement`: to systems that have losses."""
+        return system.scores_text
+
     def measure(self, system: System, item: Item) -> list[Result]:
         """See `Measurement`. The mean of the losses; their exponential is the perplexity."""
         assert item.past_ids is not None

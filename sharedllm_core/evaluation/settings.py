@@ -34,7 +34,8 @@ class EvaluationSettings:
         depths: of the needle, from 0 (in front) to 1 (at the end).
         target_tokens: of which perplexity is measured.
         texts: files of long texts (JSON lines with `text`); without them, plain sentences surround what is asked.
-        squad, longbench, infinitebench: files of published sets.
+        squad, qa, longbench, infinitebench: files of published sets.
+        join_sets: make one set of documents of all lines of a file in `qa`.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -50,6 +51,8 @@ class EvaluationSettings:
     target_tokens: int = 1_024
     texts: tuple[Path, ...] = field(default=())
     squad: Path | None = None
+    qa: tuple[Path, ...] = field(default=())
+    join_sets: bool = False
     longbench: tuple[Path, ...] = field(default=())
     infinitebench: tuple[Path, ...] = field(default=())
 
@@ -105,6 +108,8 @@ class EvaluationSettings:
             "target_tokens": self.target_tokens,
             "texts": [_described(path) for path in self.texts],
             "squad": _described(self.squad) if self.squad else None,
+            "qa": [_described(path) for path in self.qa],
+            "join_sets": self.join_sets,
             "longbench": [_described(path) for path in self.longbench],
             "infinitebench": [_described(path) for path in self.infinitebench],
         }

@@ -36,6 +36,11 @@ class System(ABC):
         """The answers of `answers`, with the evidence that the system gives for them; by default none."""
         return [(answer, None) for answer in self.answers(documents, questions, max_new_tokens)]
 
+    @property
+    def scores_text(self) -> bool:
+        """Whether the system has losses; one that only quotes passages has none."""
+        return True
+
     @abstractmethod
     def losses(self, past_ids: Tensor, target_ids: Tensor) -> Tensor:
         """−log p of each token of a text [n] that follows another one.

@@ -91,6 +91,7 @@ def chosen(tmp_path_factory):
         items=4,
         texts=(long_texts(folder),),
         squad=squad_file(folder),
+        qa=(squad_file(folder),),
         longbench=(longbench_file(folder),),
         infinitebench=tuple(infinitebench_files(folder)),
     )
@@ -201,7 +202,7 @@ def test_items_are_the_same_by_seed_and_have_names_of_their_own(kind, chosen):
     assert first == shown(chosen)
     assert len({item[0] for item in first}) == len(first)
     if kind not in (LongBench, InfiniteBench):
-        assert first != shown(settings(items=4, seed=1, texts=chosen.texts, squad=chosen.squad))
+        assert first != shown(settings(items=4, seed=1, texts=chosen.texts, squad=chosen.squad, qa=chosen.qa))
 
 
 @pytest.mark.parametrize("kind", [Needle, Lookup, Ruler, LeafRecall, Perplexity])

@@ -16,13 +16,15 @@ from .bm25 import BM25
 from .bm25_past import BM25Past
 from .encoder_decoder import EncoderDecoder
 from .full_attention import FullAttention
-from .shared_llm import SharedLLM
+from .shared_llm import BM25Passages, SharedLLM
 from .streaming import Streaming
 from .window_only import WindowOnly
 
 __all__ = [
     "BM25",
+    "BUDGETED",
     "SYSTEMS",
+    "BM25Passages",
     "BM25Past",
     "EncoderDecoder",
     "FullAttention",
@@ -43,7 +45,11 @@ SYSTEMS: dict[str, Callable[..., System]] = {
     "encoder_decoder": EncoderDecoder,
     "bm25": BM25,
     "bm25_past": BM25Past,
+    "bm25_passages": BM25Passages,
 }
+
+#: The systems with the option `budget_tokens`: the most tokens of documents in the window.
+BUDGETED = frozenset({"sharedllm", "window_only", "bm25", "bm25_passages"})
 
 
 def make_system(name: str, engine: SharedLLMEngine, **options: Any) -> System:

@@ -25,7 +25,7 @@ class BM25(WindowOnly):
     Args:
         engine: whose base model is used.
         passage_tokens: the most tokens in a passage; none crosses two documents.
-        batch_size: questions that are answered at once.
+        batch_size, budget_tokens: see `WindowOnly`.
 
     Raises:
         ImportError: the package bm25s is missing.
@@ -33,8 +33,8 @@ class BM25(WindowOnly):
 
     name = "BM25"
 
-    def __init__(self, engine: SharedLLMEngine, *, passage_tokens: int = 256, batch_size: int = 8) -> None:
-        super().__init__(engine, batch_size=batch_size)
+    def __init__(self, engine: SharedLLMEngine, *, passage_tokens: int = 256, **options: Any) -> None:
+        super().__init__(engine, **options)
         check_whole("passage_tokens", passage_tokens, at_least=1, error=InputError)
         self.passage_tokens = passage_tokens
         self._library = _bm25s()

@@ -20,12 +20,14 @@ class WindowOnly(System):
     Args:
         engine: whose base model is used.
         batch_size: questions that are answered at once.
+        budget_tokens: the most tokens of documents; by default as many as the window takes.
     """
 
     name = "window only"
 
-    def __init__(self, engine: SharedLLMEngine, *, batch_size: int = 8) -> None:
+    def __init__(self, engine: SharedLLMEngine, *, batch_size: int = 8, budget_tokens: int | None = None) -> None:
         self.engine = engine
+        self.budget_tokens = budget_tokens
         self.batch_size = batch_size
 
     def answers(self, documents: Sequence[Document], questions: Sequence[str], max_new_tokens: int) -> list[str]:
@@ -37,6 +39,8 @@ class WindowOnly(System):
         window = window_of(self.engine)
         layouts = questions_of(questions, self.engine.tokenizer, max_new_tokens)
         rooms = [layout.room(window, max_new_tokens) for layout in layouts]
+        if self.budget_tokens is not None:
+            rooms = [min(room, self.budget_tokens) for room in rooms]
         chosen = self._chosen_text(documents, questions, rooms)
         prompts = [layout.ids(ids) for layout, ids in zip(layouts, chosen, strict=True)]
         return written_in_window(self, prompts, max_new_tokens)
