@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+
+from .embedding import Embedder
 from .library import Library
 from .search import ordered_segments, segment_scores
 from .sentences import sentences_of
@@ -36,7 +39,9 @@ class Passage:
     score: float
 
 
-def find_passages(question: str, library: Library, tokenizer: TextTokenizer, max_tokens: int) -> list[Passage]:
+def find_passages(
+    question: str, library: Library, tokenizer: TextTokenizer, max_tokens: int, embedder: Embedder | None = None
+) -> list[Passage]:
     """Find what to quote for a question.
 
     Segments of whole sentences are opened, the best first, as long as they fit into the budget; neighbours are joined.
@@ -47,6 +52,7 @@ def find_passages(question: str, library: Library, tokenizer: TextTokenizer, max
         library: the documents.
         tokenizer: counts the tokens of passages.
         max_tokens: the most tokens of all passages together, each counted as a text of its own.
+        embedder: compares meaning as well; `None` to compare words alone.
 
     Returns:
         Passages in the order of the documents and of their text, which do not overlap; whole documents if all fit.
@@ -57,9 +63,10 @@ def find_passages(question: str, library: Library, tokenizer: TextTokenizer, max
             whole.add(number, 0, len(text), 0.0)
         if tokenizer.count_all([passage.text for passage in whole.passages()]) <= max_tokens:
             return whole.passages()
-    opened = _opened(_ranked(question, library), library, max_tokens)
+    scores = segment_scores(question, library, embedder)
+    opened = _opened(_ranked(scores, library), library, max_tokens)
     if not opened.num_tokens:  # the budget is smaller than the best segments
-        best = islice(_ranked(question, library), _MAX_MISFITS)
+        best = islice(_ranked(scores, library), _MAX_MISFITS)
         opened = _opened(_sentences(best, library), library, max_tokens)
     return _within(opened.passages(), tokenizer, max_tokens)
 
@@ -83,10 +90,9 @@ def _sentences(ranked: Iterable[_Ranked], library: Library) -> Iterator[_Ranked]
         yield from ((document, start + first, start + last, score) for first, last in sentences_of(text))
 
 
-def _ranked(question: str, library: Library) -> Iterator[_Ranked]:
+def _ranked(scores: np.ndarray, library: Library) -> Iterator[_Ranked]:
     """Yield segments, the best first."""
     index = library.word_index
-    scores = segment_scores(question, library)
     for segment in ordered_segments(scores, library).tolist():
         start, end = index.spans[segment].tolist()
         yield int(index.document[segment]), start, end, float(scores[segment])

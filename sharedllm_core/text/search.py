@@ -6,10 +6,12 @@ Exhibit B"). A document whose whole title stands in one of the best segments is 
 
 import numpy as np
 
+from .embedding import Embedder
 from .library import Library
 
 __all__ = ["ordered_segments", "segment_scores", "token_relevance"]
 
+_MEANING_WEIGHT = 0.5  # of an embedding's similarity, beside 1 for words
 _BEST_SEGMENTS = 3  # whose text is searched for titles
 _MIN_SHARE = 0.5  # of the best score that such a segment must have
 _LINKED_SEGMENTS = 4  # of a named document, the best
@@ -17,8 +19,13 @@ _LINK_WEIGHT = 0.8
 _RARE_SHARE = 0.02  # of the segments; a title needs a word that at most this share contains
 
 
-def segment_scores(question: str, library: Library) -> np.ndarray:
+def segment_scores(question: str, library: Library, embedder: Embedder | None = None) -> np.ndarray:
     """Score the segments of a library's word index for a question.
+
+    Args:
+        question: what is looked for.
+        library: the documents.
+        embedder: compares meaning as well; `None` to compare words alone.
 
     Returns:
         float64 [segments], 0 or more; higher scores first in `ordered_segments`.
@@ -26,6 +33,9 @@ def segment_scores(question: str, library: Library) -> np.ndarray:
     index = library.word_index
     scores = index.scores(question)
     best = float(scores.max(initial=0.0))
+    if embedder is not None and len(scores):
+        scores = scores / max(best, 1e-9) + _MEANING_WEIGHT * embedder.scores(question, library)
+        best = float(scores.max())
     if not best:
         return scores
     top = np.argsort(-scores, kind="stable")[:_BEST_SEGMENTS]
@@ -40,13 +50,13 @@ def segment_scores(question: str, library: Library) -> np.ndarray:
     return linked
 
 
-def token_relevance(question: str, library: Library) -> list[np.ndarray]:
+def token_relevance(question: str, library: Library, embedder: Embedder | None = None) -> list[np.ndarray]:
     """Score the tokens of each chunk of a library for a question: each has the score of the segment it ends in.
 
     Returns:
         For each chunk float32 [l].
     """
-    index, scores = library.word_index, segment_scores(question, library).astype(np.float32)
+    index, scores = library.word_index, segment_scores(question, library, embedder).astype(np.float32)
     relevance = []
     for chunk in library.chunks:
         segments = index.segments_of(chunk.document)
