@@ -3,10 +3,9 @@
     python tests/benchmarks/hotpotqa_facts.py hotpotqa.jsonl.xz > with_facts.jsonl
 
 The file has ten passages for each question, in the order of the questions, and does not say which two are needed. They
-are inferred from what stands near a question's own passages: two whose titles the question names; or one with the answer
-and one other, of which one names the other by its title, if there is only one such pair. Questions for which neither
-holds keep no facts. The sentence of a passage is the first with the answer, else the first that names the other passage,
-else its first.
+are inferred from a question's own passages: two whose titles the question names; or one with the answer and one other,
+of which one names the other by its title, if there is only one such pair. Other questions get no facts. The sentence of
+a passage is the first with the answer, else the first that names the other passage, else its first.
 """
 
 import json
