@@ -19,6 +19,7 @@ from .control_token_ids import ControlTokenIds
 __all__ = ["CallGrammar"]
 
 _ID_RULE = r"/[a-zA-Z0-9]{9}/"
+_JSON_PART = re.compile(r'"[^"]*"|\s+|.')
 _ANY_TEXT = r"TEXT: /(.|\n)*/"
 
 
@@ -50,7 +51,7 @@ class CallGrammar:
         """
         functions = tools.callable_functions
         more = "more" if tools.parallel and self.call_format.parallel else ""
-        rules = self._rules(functions)
+        rules = self._rules(functions, lazy=tools.choice == "auto" and otherwise is None)
         call = f"{self._sequence(self.marker)} opened {more} {self._sequence(self.call_format.end)}"
         if not self.marker:
             call = f"opened {more} {self._sequence(self.call_format.end)}"
@@ -71,8 +72,13 @@ class CallGrammar:
         """Return the text of a first call up to its arguments, for each function."""
         return [f"{self.call_format.opening}{f['name']}{self.call_format.before_arguments}" for f in functions]
 
-    def _rules(self, functions: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Build the rules `opened`, a first call behind its marker, and `more`, further calls."""
+    def _rules(self, functions: Sequence[Mapping[str, Any]], *, lazy: bool) -> list[str]:
+        """Build the rules `opened`, a first call behind its marker, and `more`, further calls.
+
+        Args:
+            functions: the functions that may be called.
+            lazy: whether a call without a marker must win over free text that begins like it.
+        """
         parts = self.call_format
         numbers = range(len(functions))
         named = "(" + " | ".join(f"named_{number}" for number in numbers) + ")"
@@ -86,7 +92,10 @@ class CallGrammar:
             return [f"opened: {self._sequence(rest)} {named}", *rules]
         tokens = " | ".join(self._sequence(token) for token in self.optional_tokens)
         heads = " | ".join(f"head_{number} arguments_{number}" for number in numbers)
-        rules += [f"head_{number}[lazy]: {_literal(head)}" for number, head in enumerate(self.heads(functions))]
+        for number, head in enumerate(self.heads(functions)):
+            # Beside another JSON text, the parts must be as short as its parts, or the longer one would always win.
+            parts_of_head = " ".join(map(_literal, _JSON_PART.findall(head)))
+            rules.append(f"head_{number}[lazy]: {_literal(head)}" if lazy else f"head_{number}: {parts_of_head}")
         return [f"opened: {f'({tokens})?' if tokens else ''} ({heads})", *rules]
 
     @property

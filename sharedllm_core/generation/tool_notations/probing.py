@@ -56,14 +56,13 @@ def probe_template(tokenizer: TextTokenizer) -> tuple[TemplateRules, CallFormat 
     if not probe.describes_tools():
         return None
     supported: TemplateRules | None = None
-    for as_text, empty_is_none in product((False, True), (False, True)):
-        for ids in IdRule:
-            rules = TemplateRules(ids, as_text, empty_is_none)
-            if not probe.renders(rules):
-                continue
-            if call_format := probe.call_format(rules):
-                return replace(rules, parallel=call_format.parallel), call_format
-            supported = supported or rules
+    for as_text, ids in product((False, True), IdRule):
+        rules = TemplateRules(ids, as_text)
+        if not probe.renders(rules):
+            continue
+        if call_format := probe.call_format(rules):
+            return replace(rules, parallel=call_format.parallel), call_format
+        supported = supported or rules
     return None if supported is None else (supported, None)
 
 

@@ -23,8 +23,9 @@ def agrees_with_declaration(call_format: CallFormat, tokenizer: TextTokenizer) -
         message = inner.parse_response(call_format.format_calls(calls), prefix="", tools=None)
     except (ValueError, KeyError, TypeError):
         return False
-    parsed = [call.get("function", call) for call in message.get("tool_calls") or []]
-    return parsed == [call["function"] for call in calls]
+    parsed = message.get("tool_calls") or []
+    parsed = parsed if isinstance(parsed, list) else [parsed]  # a field that does not repeat
+    return [call.get("function", call) for call in parsed] == [call["function"] for call in calls]
 
 
 def declared_format(tokenizer: TextTokenizer) -> CallFormat | None:

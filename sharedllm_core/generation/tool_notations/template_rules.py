@@ -36,13 +36,11 @@ class TemplateRules:
     Attributes:
         ids: the ids of calls and results.
         arguments_as_text: whether arguments must be JSON text; otherwise they are an object.
-        empty_is_none: whether the content of a message of calls alone must be `None`.
         parallel: whether a message may have several calls.
     """
 
     ids: IdRule = IdRule.NONE
     arguments_as_text: bool = False
-    empty_is_none: bool = False
     parallel: bool = True
 
     def prepare(self, messages: Sequence[_Message]) -> list[_Message]:
@@ -72,9 +70,8 @@ class TemplateRules:
                 limit="and the tokenizer's chat template renders only one per message",
                 remedy="give each call a message of its own, followed by its result",
             )
-        content = None if self.empty_is_none and not message["content"] else message["content"]
         prepared = [self._call(call, call_id) for call, call_id in zip(calls, ids, strict=True)]
-        return {**message, "content": content, "tool_calls": prepared}
+        return {**message, "tool_calls": prepared}
 
     def _call(self, call: _Message, call_id: str) -> _Message:
         prepared = dict(call)
