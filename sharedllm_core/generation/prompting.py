@@ -226,7 +226,10 @@ def _render_plain(messages: Sequence[Message], tokenizer: TextTokenizer, tools: 
                 roles = ", ".join(message["role"] for message in messages)
                 raise InputError(
                     f"the tokenizer's chat template refuses messages of the roles {roles}: {error}",
-                    remedy="begin with a user's message, and let the roles take turns",
+                    remedy=[
+                        "begin with a user's message, and let the roles take turns",
+                        *(["describe each tool and each of its parameters"] if tools else []),
+                    ],
                 ) from error
     return "".join(f"{m['role'].capitalize()}: {m['content']}\n\n" for m in messages) + "Assistant:"
 
