@@ -139,6 +139,9 @@ MISTRAL_ARGS = """
 {%- endfor %}
 """
 
+#: The same with ids between names and arguments.
+MISTRAL_CALL_IDS = MISTRAL_ARGS.replace("'[ARGS]'", "'[CALL_ID]' + call.id + '[ARGS]'")
+
 #: Arguments as JSON text, several tokens around calls: DeepSeek.
 NESTED = """
 {%- for tool in tools or [] %}{{- tool | tojson + '\\n' }}{%- endfor %}
@@ -187,6 +190,25 @@ XML = """
 {%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}
 """
 
+#: Arguments that are an object are rendered in a notation that is no JSON, text as it is: Gemma 4.
+OWN_VALUES = """
+{%- for tool in tools or [] %}{{- tool | tojson + '\\n' }}{%- endfor %}
+{%- for message in messages %}
+    {{- '<|' + message.role + '|>' + message.content }}
+    {%- for call in message.tool_calls or [] %}
+        {{- '<tool_call>' + call.function.name + '{' }}
+        {%- if call.function.arguments is string %}
+            {{- call.function.arguments }}
+        {%- else %}
+            {%- for name, value in call.function.arguments | items %}{{- name + ': ' + value | string }}{%- endfor %}
+        {%- endif %}
+        {{- '}</tool_call>' }}
+    {%- endfor %}
+    {{- '<|end|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|assistant|>' }}{%- endif %}
+"""
+
 #: Tools and calls are ignored.
 PLAIN = tiny_engine.CHAT
 
@@ -198,6 +220,8 @@ class Family:
     Attributes:
         begin: the text that begins a call.
         parallel: whether an answer may have several calls.
+        attributes: of the tokenizer.
+        in_template: whether the notation is that of the template.
     """
 
     template: str
@@ -206,6 +230,7 @@ class Family:
     plain: tuple[str, ...] = ()
     parallel: bool = True
     attributes: dict = field(default_factory=dict)
+    in_template: bool = True
 
     def tokenizer(self):
         made = tiny_engine.tokenizer()
@@ -250,9 +275,13 @@ FAMILIES = {
     ),
     "mistral": Family(MISTRAL, "[TOOL_CALLS]", special=("[TOOL_CALLS]", *_MISTRAL_TOKENS)),
     "mistral, args": Family(MISTRAL_ARGS, "[TOOL_CALLS]", special=("[TOOL_CALLS]", "[ARGS]", *_MISTRAL_TOKENS)),
+    "mistral, call ids": Family(
+        MISTRAL_CALL_IDS, "[TOOL_CALLS]", special=("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", *_MISTRAL_TOKENS)
+    ),
     "nested": Family(NESTED, "<|calls|>", ("<|calls|>", "<|call|>", "<|sep|>", "<|call_end|>", "<|calls_end|>")),
     "tagged": Family(TAGGED, "<function="),
     "declared": Family(XML, "<tool_call>", plain=_TAGS, attributes={"response_template": _DECLARED}),
-    "xml": Family(XML, "<tool_call>", plain=_TAGS),
-    "plain": Family(PLAIN, "<tool_call>"),
+    "xml": Family(XML, "<tool_call>", plain=_TAGS, in_template=False),
+    "own values": Family(OWN_VALUES, "<tool_call>", plain=_TAGS, in_template=False),
+    "plain": Family(PLAIN, "<tool_call>", in_template=False),
 }

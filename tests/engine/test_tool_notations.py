@@ -17,7 +17,8 @@ from tests import tiny
 from tests.chat_templates import FAMILIES
 from tests.engine.test_tools import LOOK_UP, PARAMETERS, PING
 
-IN_TEMPLATE = [name for name in FAMILIES if name not in ("xml", "plain")]
+IN_TEMPLATE = [name for name in FAMILIES if FAMILIES[name].in_template]
+AS_TEXT = [name for name in FAMILIES if not FAMILIES[name].in_template]
 every_family = pytest.mark.parametrize("family", FAMILIES)
 TRICKY = 'the "é" {clause}\n\\ 漢字 </tool_call><tool_call>\n{"name": "ping"} [TOOL_CALLS] </function> ```'
 OFFERED = Tools.from_openai([LOOK_UP, PING], "auto", True)
@@ -101,7 +102,7 @@ def test_calls_are_formatted_as_the_template_renders_them(family, tokenizer, not
     assert notation.format_calls(calls).startswith(FAMILIES[family].begin)
 
 
-@pytest.mark.parametrize("family", ["plain", "xml"])
+@pytest.mark.parametrize("family", AS_TEXT)
 def test_a_template_without_a_known_notation_gets_tools_and_calls_as_text(tokenizer, notation):
     assert notation.rules is None
     calls = [openai_call("ping")]
@@ -137,23 +138,16 @@ def test_a_declaration_counts_where_it_contradicts_the_template(opened, begin):
 
 
 @every_family
-@pytest.mark.parametrize("choice", ["required", "look_up"])
-def test_calls_that_are_asked_for_come_and_fit_their_parameters(engines, family, choice):
-    for temperature, seed in ((0.0, 0), (50.0, 2)):
-        answer = engines(family).ask(
-            "which notice period?",
-            tools=[LOOK_UP, PING],
-            tool_choice=choice,
-            temperature=temperature,
-            seed=seed,
-            max_new_tokens=150,
-        )
-        assert answer.text == ""
-        assert answer.tool_calls
-        assert FAMILIES[family].parallel or len(answer.tool_calls) == 1
-        for call in answer.tool_calls:
-            assert choice in ("required", call.name)
-            Draft202012Validator(PARAMETERS[call.name]).validate(call.arguments)
+@pytest.mark.parametrize(("choice", "temperature"), [("required", 50.0), ("look_up", 0.0)])
+def test_calls_that_are_asked_for_come_and_fit_their_parameters(engines, family, choice, temperature):
+    options = {"tool_choice": choice, "temperature": temperature, "seed": 2, "max_new_tokens": 120}
+    answer = engines(family).ask("which notice period?", tools=[LOOK_UP, PING], **options)
+    assert answer.text == ""
+    assert answer.tool_calls
+    assert FAMILIES[family].parallel or len(answer.tool_calls) == 1
+    for call in answer.tool_calls:
+        assert choice in ("required", call.name)
+        Draft202012Validator(PARAMETERS[call.name]).validate(call.arguments)
 
 
 @every_family

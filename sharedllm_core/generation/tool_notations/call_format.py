@@ -20,6 +20,7 @@ __all__ = ["CALL_ID", "HERMES", "CallFormat"]
 CALL_ID = "\0"
 
 _NAME = r"(?P<name>[\w.-]{1,128})"
+_NO_ID = "000000000"  # where a notation demands the id of a call that has none
 _ID = r"[\w-]*"
 _ID_MEMBER = re.compile(rf'\s*,\s*"[^"]*"\s*:\s*"?{CALL_ID}"?')  # , "id": "…"
 
@@ -58,14 +59,14 @@ class CallFormat:
 
     def format_calls(self, calls: Sequence[Mapping[str, Any]]) -> str:
         """Format calls of an earlier message, given in OpenAI's format, as the model would generate them."""
-        functions = [call.get("function", call) for call in calls]
-        return self.join([(function["name"], self._json(function["arguments"])) for function in functions])
-
-    def join(self, calls: Sequence[tuple[str, str]]) -> str:
-        """Join the parts of calls, given as names and JSON arguments; calls get no ids."""
         after = self.after_arguments_without_id
-        texts = [f"{self.before_name}{name}{self.before_arguments}{arguments}{after}" for name, arguments in calls]
-        return f"{self.start}{self.between.join(texts)}{self.end}".replace(CALL_ID, "")
+        texts = []
+        for call in calls:
+            function = call.get("function", call)
+            head = f"{self.before_name}{function['name']}{self.before_arguments}"
+            text = f"{head}{self._json(function['arguments'])}{after}"
+            texts.append(text.replace(CALL_ID, call.get("id") or _NO_ID))
+        return f"{self.start}{self.between.join(texts)}{self.end}"
 
     def parse_calls(self, text: str) -> tuple[ToolCall, ...]:
         """Parse the complete calls in a text; a truncated last call is dropped."""
