@@ -17,7 +17,7 @@ from ..generation.constraints.processors import Grammar, GrammarTokens
 from ..generation.decoding import DecodedAnswer, Sink, eos_token_ids, generate_answers
 from ..generation.prompting import Message, Prompt, build_prompt, empty_question_ids
 from ..generation.settings import AnswerSettings
-from ..generation.tools import ToolNotation
+from ..generation.tool_notations.notation import ToolNotation
 from ..method.config import SharedLLMConfig
 from ..model.past_context import PastContext
 from ..model.window import window_tokens
@@ -113,7 +113,7 @@ class Answering:
     def _compile_grammar(self, constraint: Constraint) -> Grammar:
         return Grammar(constraint, self._grammar_tokens)
 
-    @cached_property
+    @property
     def notation(self) -> ToolNotation:
         """The notation in which the model writes tool calls."""
         return ToolNotation.for_tokenizer(self.tokenizer)
@@ -195,7 +195,9 @@ class PreparedQuestions:
                 sinks,
                 cancelled,
                 self.grammar,
-                answering.notation.begin.strip() if self.settings.offered_tools else None,
+                answering.notation.beginning(
+                    self.settings.offered_tools, constrained=self.settings.constraint is not None
+                ),
             )
             scores = [self._state_scores(*row) for row in zip(quotes, decoded, pasts, strict=True)]
         return [
@@ -251,7 +253,7 @@ class AnsweredQuestion:
         )
         decoded = self.decoded
         assert decoded.finish_reason is not None
-        calls = self.answering.notation.parse_calls(decoded.calls)
+        calls = self.answering.notation.parse_calls(decoded.calls) if decoded.calls else ()
         moved = tuple(self.prompt.moved)
         return Answer(decoded.text, decoded.finish_reason, usage, self._evidence(), calls, moved, reading)
 

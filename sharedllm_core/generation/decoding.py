@@ -19,6 +19,7 @@ from .answer import FinishReason
 from .constraints.processors import Grammar
 from .sampling import logits_processors
 from .settings import AnswerSettings
+from .tool_notations.beginning import CallBeginning
 
 __all__ = ["DecodedAnswer", "Sink", "eos_token_ids", "generate_answers"]
 
@@ -37,7 +38,8 @@ class DecodedAnswer:
         eos_ids: ids that end an answer.
         stops: stop strings.
         sink: receives each piece of text.
-        call_begin: the text that begins a tool call. From there on the sink receives nothing.
+        call_beginning: how a tool call is recognised, from where on the sink receives nothing; `None` if the answer
+            calls no tools.
 
     Attributes:
         ids: the tokens so far.
@@ -52,15 +54,15 @@ class DecodedAnswer:
         eos_ids: frozenset[int],
         stops: Sequence[str],
         sink: Sink,
-        call_begin: str | None = None,
+        call_beginning: CallBeginning | None = None,
     ) -> None:
         self.ids: list[int] = []
         self.text = ""
         self.calls = ""
         self.finish_reason: FinishReason | None = None
         self._tokenizer = tokenizer
-        self._call_begin = call_begin
-        self._growing = GrowingText(tokenizer, special=call_begin is not None)
+        self._call_beginning = call_beginning
+        self._growing = GrowingText(tokenizer, special=call_beginning is not None)
         self._eos_ids = eos_ids
         self._stops = stops
         self._sink = sink
@@ -74,42 +76,53 @@ class DecodedAnswer:
                 self.end("stop")
             else:
                 self.ids.append(token_id)
-                self._add(self._growing.add(token_id))
+                self._add(self._growing.add(token_id), self._call_token(token_id))
         return self.finish_reason is not None
 
     def end(self, reason: FinishReason) -> None:
         """End the answer: text that was held back becomes part of it."""
         if self.finish_reason is not None:
             return
-        whole = self._tokenizer.decode(self.ids, special=self._call_begin is not None)
+        whole = self._tokenizer.decode(self.ids, special=self._call_beginning is not None)
         if whole.startswith(self._decoded):  # the answer may end inside a character
             self._add(whole[len(self._decoded) :])
         if self.finish_reason is None:
             self.finish_reason = reason
             self._emit(len(self._held))
 
-    def _add(self, piece: str) -> None:
+    def _call_token(self, token_id: int) -> str:
+        """Return the content of a control token that begins a call; empty for any other token."""
+        return self._call_beginning.tokens.get(token_id, "") if self._call_beginning and not self.calls else ""
+
+    def _add(self, piece: str, call_token: str = "") -> None:
+        """Add decoded text, of which `call_token`, if any, is the end."""
         self._decoded += piece
         if self.calls:
             self.calls += piece
             return
         self._held += piece
-        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        text = self._held.removesuffix(call_token)
+        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
             self.finish_reason = "stop"
             self._emit(min(found))
-        elif self._call_begin and (at := self._held.find(self._call_begin)) >= 0:
-            self._emit(at)
+        elif call_token or (at := self._call_text_at()) >= 0:
+            self._emit(len(text) if call_token else at)
             self.calls, self._held = self._held, ""
         else:
             self._emit(len(self._held) - self._undecided())
 
+    def _call_text_at(self) -> int:
+        """Return the position in the held text where a call begins with text, or -1."""
+        return self._call_beginning.find(self._held, first=not self.text) if self._call_beginning else -1
+
     def _undecided(self) -> int:
         """Count the characters at the end of the held text that may begin a stop string or a tool call."""
-        markers = [*self._stops, self._call_begin] if self._call_begin else self._stops
-        longest = max((len(marker) for marker in markers), default=1) - 1
+        longest = max((len(stop) for stop in self._stops), default=1) - 1
         sizes = range(min(longest, len(self._held)), 0, -1)
-        return next((size for size in sizes if any(m.startswith(self._held[-size:]) for m in markers)), 0)
+        in_stop = next((size for size in sizes if any(s.startswith(self._held[-size:]) for s in self._stops)), 0)
+        beginning = self._call_beginning
+        return max(in_stop, beginning.undecided(self._held, first=not self.text) if beginning else 0)
 
     def _emit(self, count: int) -> None:
         piece, self._held = self._held[:count], self._held[count:]
@@ -143,7 +156,7 @@ def generate_answers(
     sinks: Sequence[Sink],
     cancelled: Event,
     grammar: Grammar | None = None,
-    call_begin: str | None = None,
+    call_beginning: CallBeginning | None = None,
 ) -> list[DecodedAnswer]:
     """Generate an answer to each prompt, as one batch.
 
@@ -156,10 +169,10 @@ def generate_answers(
         sinks: one for each prompt; called in this thread.
         cancelled: when set, generation ends within one token.
         grammar: the grammar that each answer must match.
-        call_begin: see `DecodedAnswer`.
+        call_beginning: see `DecodedAnswer`.
     """
     eos_ids = eos_token_ids(model, tokenizer)
-    rows = [DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_begin) for sink in sinks]
+    rows = [DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_beginning) for sink in sinks]
     if not cancelled.is_set():
         longest = max(len(ids) for ids in prompts)
         padding = next(iter(eos_ids), 0)

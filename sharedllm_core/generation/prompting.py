@@ -18,7 +18,8 @@ from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
 from .control_tokens import ControlTokens, render_as_text
 from .running_text import RunningText, tokenize
-from .tools import ToolNotation, Tools
+from .tool_notations.notation import ToolNotation
+from .tools import Tools
 
 __all__ = [
     "Message",
@@ -191,8 +192,9 @@ def render_running_text(
     from the template alone: what looks like one in a message or a tool stays text.
 
     Raises:
-        InputError: the template rejects these messages as well.
+        InputError: the template rejects these messages as well, or cannot render several calls of one message.
     """
+    messages = ToolNotation.for_tokenizer(tokenizer).prepare(messages)
     roles = [message["role"] for message in messages]
     texts = [{name: value for name, value in message.items() if name != "role"} for message in messages]
     described = tools if tools and tools.choice != "none" else None
@@ -212,7 +214,7 @@ def render_running_text(
 
 def _render_plain(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None) -> str:
     notation = ToolNotation.for_tokenizer(tokenizer)
-    if not notation.in_template:
+    if notation.rules is None:
         messages, tools = _write_out_tools(messages, notation, tools), None
     if getattr(tokenizer.tokenizer, "chat_template", None):
         try:
@@ -224,7 +226,10 @@ def _render_plain(messages: Sequence[Message], tokenizer: TextTokenizer, tools: 
                 roles = ", ".join(message["role"] for message in messages)
                 raise InputError(
                     f"the tokenizer's chat template refuses messages of the roles {roles}: {error}",
-                    remedy="begin with a user's message, and let the roles take turns",
+                    remedy=[
+                        "begin with a user's message, and let the roles take turns",
+                        *(["describe each tool and each of its parameters"] if tools else []),
+                    ],
                 ) from error
     return "".join(f"{m['role'].capitalize()}: {m['content']}\n\n" for m in messages) + "Assistant:"
 

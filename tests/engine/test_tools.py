@@ -6,7 +6,8 @@ from transformers import PreTrainedTokenizerFast
 
 from sharedllm_core import Constraint, InputError, SharedLLMEngine, ToolCall, WindowError
 from sharedllm_core.generation.prompting import render
-from sharedllm_core.generation.tools import ToolNotation, Tools
+from sharedllm_core.generation.tool_notations.notation import ToolNotation
+from sharedllm_core.generation.tools import Tools
 from sharedllm_core.text.tokenization import TextTokenizer
 from tests import tiny_engine
 

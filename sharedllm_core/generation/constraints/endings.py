@@ -21,6 +21,7 @@ __all__ = ["MAX_ENDING_TOKENS", "GrammarTokens", "Mask", "find_ending", "unpack_
 MAX_ENDING_TOKENS = 2048  # the search gives up after this many tokens
 _LAST_RANK = 10**9
 _ALWAYS_TRIED = 16  # up to 16 alternatives are tried on every visit of a state; more only on visits 1, 2, 4, 8, …
+_FEW_TOKENS = 8  # where at most so many are allowed, each is tried as the last choice of the text
 _FREE_STRING_VISITS = 4  # visits of a free string before alternatives are tried; it may just be long
 _RARE = 3_000_000  # class numbers from here on are first characters that few texts need
 _SHORT_VALUES = {*"0123456789", "null", "true", "false"}
@@ -193,6 +194,9 @@ class _EndingSearch:
         allowed_V = unpack_bitmask(bits, self._tokens.size)
         if not allowed_V.any():
             return []
+        last = self._last_choice(state, allowed_V)
+        if last is not None:
+            return [last]
         greedy = self._tokens.closing_token(allowed_V)
         closes = bits != self._previous and self._tokens.closes_part(greedy, allowed_V)
         self._previous = bits
@@ -208,6 +212,16 @@ class _EndingSearch:
             return [greedy]
         token_id = self._token_to_new_state(state, bits, [greedy, *alternatives])
         return [greedy if token_id is None else token_id]
+
+    def _last_choice(self, state: LLMatcher, allowed_V: Mask) -> int | None:
+        """Return an allowed token after which only forced tokens are missing, where few are allowed."""
+        allowed = np.flatnonzero(allowed_V).tolist()
+        for token_id in allowed if len(allowed) <= _FEW_TOKENS else ():
+            after = state.deep_copy()
+            consumed = after.consume_token(token_id) and after.consume_tokens(after.compute_ff_tokens())
+            if consumed and after.is_accepting():
+                return int(token_id)
+        return None
 
     def _token_to_new_state(self, state: LLMatcher, bits: bytes, candidates: list[int]) -> int | None:
         """Return the first candidate that completes the text or leads to a new state; else one with a new step."""
