@@ -43,6 +43,12 @@ DEEPSEEK_V31 = (
 #: Never thinks, since every prompt holds empty thoughts.
 EMPTY_THOUGHTS = _MESSAGES + "{% if add_generation_prompt %}<|assistant|><think>\n\n</think>\n\n{% endif %}"
 
+#: Thinks unless the last message contains "/no_think"; there is no variable for it.
+NEMOTRON = (
+    _MESSAGES + "{% if add_generation_prompt %}<|assistant|>{% if '/no_think' in messages[-1]['content'] %}"
+    "<think></think>{% else %}<think>\n{% endif %}{% endif %}"
+)
+
 
 def tokenizer(template, added=("<think>", "</think>"), *, special=False):
     """The tiny tokenizer with a template, and markers that are single tokens; `added=()` leaves them plain text."""

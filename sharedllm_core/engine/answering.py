@@ -138,7 +138,7 @@ class Answering:
     @property
     def _least_thought_tokens(self) -> int:
         """The tokens of the markers around empty thoughts."""
-        return LimitedThoughts(self.tokenizer, self.thought_notation, opened=False).least_tokens
+        return LimitedThoughts(self.tokenizer, self.thought_notation, "none").least_tokens
 
     def empty_prompt_ids(self, thinking: bool | None) -> Tensor:
         """Return the token ids [n] of the prompt of an empty question, the baseline for evidence scores."""
@@ -208,7 +208,7 @@ class PreparedQuestions:
         rows = list(zip(self.prompts, self.libraries, strict=True))
         quotes = [self._quote(prompt, library, cancelled) for prompt, library in rows]
         pasts = [self._read_past(prompt, library, cancelled) for prompt, library in rows]
-        opened = [prompt.opens_thoughts for prompt in self.prompts]
+        in_prompts = [prompt.thoughts for prompt in self.prompts]
         with answering.lock:
             decoded = generate_answers(
                 answering.model,
@@ -221,7 +221,7 @@ class PreparedQuestions:
                 cancelled,
                 self.grammar,
                 answering.notation.begin.strip() if self.settings.offered_tools else None,
-                Thinking(answering.thought_notation, self.thinks, opened),
+                Thinking(answering.thought_notation, self.thinks, in_prompts),
             )
             scores = [self._state_scores(*row) for row in zip(self.prompts, quotes, decoded, pasts, strict=True)]
         return [

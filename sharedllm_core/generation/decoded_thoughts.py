@@ -17,7 +17,7 @@ class DecodedThoughts:
     Args:
         tokenizer: the model's tokenizer.
         notation: the markers.
-        opened: whether the prompt ends with the marker that begins the thoughts.
+        begun: whether the prompt ends with the marker that begins the thoughts.
         sink: receives each piece of the thoughts.
 
     Attributes:
@@ -28,11 +28,11 @@ class DecodedThoughts:
     """
 
     def __init__(
-        self, tokenizer: TextTokenizer, notation: ThoughtNotation, opened: bool, sink: Callable[[str], None]
+        self, tokenizer: TextTokenizer, notation: ThoughtNotation, begun: bool, sink: Callable[[str], None]
     ) -> None:
         self.ids: list[int] = []
         self.text = ""
-        self.begun = opened
+        self.begun = begun
         self.ended = not notation.begin
         self.notation = notation
         self._growing = GrowingText(tokenizer, special=True)

@@ -21,7 +21,7 @@ from .constraints.processors import Grammar
 from .decoded_thoughts import AnswerStart, DecodedThoughts, prefix_at_end
 from .sampling import logits_processors
 from .settings import AnswerSettings
-from .thoughts import ThoughtNotation
+from .thoughts import PromptThoughts, ThoughtNotation
 
 __all__ = ["DecodedAnswer", "Sink", "Thinking", "eos_token_ids", "generate_answers"]
 
@@ -36,18 +36,18 @@ class Thinking:
     Attributes:
         notation: the markers of thoughts.
         enabled: whether the model thinks before its answers.
-        opened: for each prompt, whether it ends with the marker that begins the thoughts.
+        in_prompts: which part of the thoughts each prompt holds already.
     """
 
     notation: ThoughtNotation
     enabled: bool
-    opened: Sequence[bool]
+    in_prompts: Sequence[PromptThoughts]
 
     def limited_thoughts(self, tokenizer: TextTokenizer) -> list[LimitedThoughts] | None:
         """Return the thoughts of each row before constrained answers; `None` if the model does not think."""
         if not self.enabled:
             return None
-        return [LimitedThoughts(tokenizer, self.notation, opened) for opened in self.opened]
+        return [LimitedThoughts(tokenizer, self.notation, in_prompt) for in_prompt in self.in_prompts]
 
 
 class DecodedAnswer:
@@ -63,7 +63,7 @@ class DecodedAnswer:
         sink: receives each piece of text.
         call_begin: the text that begins a tool call. From there on the sink receives nothing.
         notation: the markers of thoughts; by default there are none.
-        opened: whether the prompt ends with the marker that begins the thoughts.
+        begun: whether the prompt ends with the marker that begins the thoughts.
         exact: keep white space between thoughts and answer, since the answer matches a constraint as it is.
 
     Attributes:
@@ -82,12 +82,12 @@ class DecodedAnswer:
         sink: Sink,
         call_begin: str | None = None,
         notation: ThoughtNotation | None = None,
-        opened: bool = False,
+        begun: bool = False,
         exact: bool = False,
     ) -> None:
         self.ids: list[int] = []
         self.thoughts = DecodedThoughts(
-            tokenizer, notation or ThoughtNotation(), opened, lambda piece: sink(ThoughtPiece(piece))
+            tokenizer, notation or ThoughtNotation(), begun, lambda piece: sink(ThoughtPiece(piece))
         )
         self.text = ""
         self.calls = ""
@@ -260,11 +260,11 @@ def _new_answers(
     thinking: Thinking | None,
 ) -> list[DecodedAnswer]:
     notation = None if thinking is None else thinking.notation
-    opened = [False] * len(sinks) if thinking is None else thinking.opened
+    begun = [thinking is not None and thinking.in_prompts[row] == "begun" for row in range(len(sinks))]
     exact = settings.constraint is not None
     return [
-        DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_begin, notation, is_open, exact)
-        for sink, is_open in zip(sinks, opened, strict=True)
+        DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_begin, notation, is_begun, exact)
+        for sink, is_begun in zip(sinks, begun, strict=True)
     ]
 
 

@@ -18,7 +18,7 @@ from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
 from .control_tokens import ControlTokens, render_as_text
 from .running_text import RunningText, tokenize
-from .thoughts import ThoughtNotation
+from .thoughts import PromptThoughts, ThoughtNotation
 from .tools import ToolNotation, Tools
 
 __all__ = [
@@ -52,7 +52,7 @@ class Prompt:
         messages: the messages that fit.
         question: the text of the question, for search.
         thinking: whether the model thinks before it answers; `None` for the template's default.
-        opens_thoughts: whether the running text ends with the marker that begins the thoughts.
+        thoughts: which part of the thoughts the running text holds already.
     """
 
     ids: Tensor
@@ -61,7 +61,7 @@ class Prompt:
     messages: list[Message]
     question: str
     thinking: bool | None = None
-    opens_thoughts: bool = False
+    thoughts: PromptThoughts = "none"
 
 
 def build_prompt(
@@ -98,9 +98,9 @@ def build_prompt(
         if len(ids) <= prompt_budget:
             moved = [message for turn in turns[:oldest] for message in turn if message["role"] != "system"]
             question = query_text(conversation)
-            opens_thoughts = ThoughtNotation.for_tokenizer(tokenizer).is_opened_by(text.text)
+            thoughts = ThoughtNotation.for_tokenizer(tokenizer).in_prompt(text.text)
             query_ids = tokenizer.encode(question).ids
-            return Prompt(ids, query_ids, moved, messages, question, thinking, opens_thoughts)
+            return Prompt(ids, query_ids, moved, messages, question, thinking, thoughts)
     raise WindowError(
         f"the last turn{_mention(tools)} has {len(ids)} tokens, with {new_tokens} to generate",
         limit=f"and the base model's window is {window_tokens}",

@@ -7,7 +7,7 @@ channels of gpt-oss (harmony) are not recognised: its thoughts are part of the a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 from weakref import WeakKeyDictionary
 
 from jinja2 import TemplateError
@@ -15,7 +15,10 @@ from jinja2 import TemplateError
 from ..errors import InputError, setting
 from ..text.tokenization import TextTokenizer
 
-__all__ = ["ThoughtNotation"]
+__all__ = ["PromptThoughts", "ThoughtNotation"]
+
+#: Whether a prompt holds the beginning of thoughts, complete thoughts (mostly empty ones), or none.
+PromptThoughts = Literal["begun", "ended", "none"]
 
 #: Variables of chat templates that switch thinking on and off.
 _SWITCHES = ("enable_thinking", "thinking")
@@ -72,7 +75,7 @@ class ThoughtNotation:
             on, off = _render(tokenizer, {switch: True}), _render(tokenizer, {switch: False})
             if on is not None and off is not None and on != off:
                 return replace(notation, switch=switch, by_default=plain != off)
-        return replace(notation, by_default=not (plain or "").rstrip().endswith(notation.end))
+        return replace(notation, by_default=notation.in_prompt(plain or "") != "ended")
 
     def thinks(self, thinking: bool | None) -> bool:
         """Return whether the model thinks before its answer.
@@ -103,9 +106,12 @@ class ThoughtNotation:
         """Return the variables for the chat template."""
         return {} if thinking is None or self.switch is None else {self.switch: thinking}
 
-    def is_opened_by(self, prompt: str) -> bool:
-        """Whether a rendered prompt ends with the marker that begins the thoughts."""
-        return bool(self.begin) and prompt.rstrip().endswith(self.begin)
+    def in_prompt(self, prompt: str) -> PromptThoughts:
+        """Return what a rendered prompt ends with: the begin marker, the end marker, or neither."""
+        end = prompt.rstrip()
+        if not self.begin:
+            return "none"
+        return "begun" if end.endswith(self.begin) else "ended" if end.endswith(self.end) else "none"
 
 
 _MARKERS = (

@@ -16,6 +16,7 @@ from tests.thinking_templates import (
     DEEPSEEK_V31,
     EMPTY_THOUGHTS,
     GRANITE,
+    NEMOTRON,
     QWEN3,
     R1,
     R1_0528,
@@ -188,7 +189,7 @@ def test_the_text_behind_the_marker_in_the_same_token_belongs_to_the_answer():
     made = tokenizer(R1, (">Ninety",))
     text, pieces = TextTokenizer(made), []
     notation = ThoughtNotation.for_tokenizer(text)
-    decoded = DecodedAnswer(text, frozenset(), [], pieces.append, notation=notation, opened=True)
+    decoded = DecodedAnswer(text, frozenset(), [], pieces.append, notation=notation, begun=True)
     for token_id in ids_of(made, "So.</thin", "k", ">Ninety", " days."):
         decoded.push(token_id)
     decoded.end("stop")
@@ -201,7 +202,7 @@ def test_before_a_grammar_such_a_token_is_replaced_by_the_marker_alone():
     text = TextTokenizer(made)
 
     def limited():
-        thoughts = LimitedThoughts(text, ThoughtNotation.for_tokenizer(text), opened=True)
+        thoughts = LimitedThoughts(text, ThoughtNotation.for_tokenizer(text), "begun")
         thoughts.limit(100, 10)
         for token_id in ids_of(made, "So.</thin", "k"):
             assert thoughts.next_token(token_id) == token_id
@@ -347,6 +348,14 @@ def test_without_thinking_a_constraint_holds_from_the_first_token():
     answer = engine.ask(QUESTION, constraint=Constraint.json_schema(SCHEMA))
     assert set(json.loads(answer.text)) == {"days"}
     assert answer.thoughts == ""
+
+
+def test_where_the_prompt_ends_the_thoughts_a_constraint_holds_from_the_first_token():
+    engine = scripted_engine(NEMOTRON, f"{THOUGHTS}</think>")
+    options = {"constraint": Constraint.json_schema(SCHEMA), "max_new_tokens": 80}
+    answers = engine.ask_batch([f"{QUESTION} /no_think", QUESTION], **options)
+    assert [answer.thoughts for answer in answers] == ["", THOUGHTS]
+    assert all(set(json.loads(answer.text)) == {"days"} for answer in answers)
 
 
 def test_rows_of_a_batch_end_their_thoughts_and_begin_their_answers_on_their_own():

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ThinkingBlock, ToolCallBlock
 from pydantic import BaseModel
 
@@ -76,6 +77,15 @@ def test_langchain_version_1_has_a_reasoning_block_before_the_text(engine):
         blocks = [block for block in message.content if block.get("text") != ""]
         assert [block["type"] for block in blocks] == ["reasoning", "text"]
         assert (blocks[0]["reasoning"], blocks[1]["text"]) == (THOUGHTS, ANSWER)
+
+
+@pytest.mark.parametrize("version", [None, "v1"])
+def test_langchain_events_of_version_3_have_a_reasoning_block(engine, version):
+    events = list(ChatSharedLLM(engine=engine, output_version=version).stream_events(QUESTION, version="v3"))
+    assert_valid_event_stream(events)
+    finished = [event["content"] for event in events if event["event"] == "content-block-finish"]
+    assert [block["type"] for block in finished] == ["reasoning", "text"]
+    assert finished[0]["reasoning"] == THOUGHTS
 
 
 def test_langchain_sends_no_thoughts_where_there_are_none():

@@ -1,7 +1,7 @@
 """Thoughts before a constrained answer: free text that ends early enough for the answer to fit the token budget."""
 
 from ...text.tokenization import TextTokenizer
-from ..thoughts import ThoughtNotation
+from ..thoughts import PromptThoughts, ThoughtNotation
 
 __all__ = ["LimitedThoughts"]
 
@@ -17,18 +17,18 @@ class LimitedThoughts:
     Args:
         tokenizer: the model's tokenizer.
         notation: the markers.
-        opened: whether the prompt ends with the marker that begins the thoughts; if not, the marker is forced.
+        in_prompt: which part of the thoughts the prompt holds already; a begin marker that it lacks is forced.
 
     Attributes:
         ended: whether the grammar applies to the next token.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, notation: ThoughtNotation, opened: bool) -> None:
-        self.ended = False
+    def __init__(self, tokenizer: TextTokenizer, notation: ThoughtNotation, in_prompt: PromptThoughts) -> None:
+        self.ended = in_prompt == "ended"
         self._tokenizer = tokenizer
         self._end = notation.end
         self._end_ids = self._encode(notation.end)
-        self._forced = [] if opened else self._encode(notation.begin)
+        self._forced = self._encode(notation.begin) if in_prompt == "none" else []
         self._left = 0
         self._newest_ids: list[int] = []
 
