@@ -72,8 +72,13 @@ def scripted_engine(template, script, *, window=2048, tokenizer=tokenizer, **opt
     sizes = {**tiny.SHAPE, "vocab_size": len(made), "max_position_embeddings": window, "num_hidden_layers": 1}
     sizes |= {"bos_token_id": None, "eos_token_id": made.eos_token_id, "pad_token_id": made.pad_token_id}
     model = LlamaForCausalLM(LlamaConfig(**sizes))
-    model.forward = _Script(made, script, model.forward).forward(model)
+    follow_script(model, made, script)
     return SharedLLMEngine(model, made, cache=tiny_engine.memory_cache(), **options)
+
+
+def follow_script(model, tokenizer, script):
+    """Make a model generate a script, see `scripted_engine`."""
+    model.forward = _Script(tokenizer, script, model.forward).forward(model)
 
 
 class _Script:
@@ -88,7 +93,7 @@ class _Script:
         @wraps(type(model).forward)
         def forward(*args, **kwargs):
             result = self.inner(*args, **kwargs)
-            input_ids = kwargs["input_ids"]
+            input_ids = kwargs["input_ids"] if "input_ids" in kwargs else args[0]
             if input_ids.shape[1] > 1:
                 self.rows = [self.ids_for(self.tokenizer.decode(ids)) for ids in input_ids]
                 self.step = 0

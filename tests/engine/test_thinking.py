@@ -6,6 +6,7 @@ import json
 import pytest
 
 from sharedllm_core import Constraint, Document, InputError, ThoughtPiece, ToolCall
+from sharedllm_core.engine import answering
 from sharedllm_core.generation.constraints.limited_thoughts import LimitedThoughts
 from sharedllm_core.generation.decoding import DecodedAnswer
 from sharedllm_core.generation.prompting import build_prompt, render
@@ -20,6 +21,7 @@ from tests.thinking_templates import (
     QWEN3,
     R1,
     R1_0528,
+    follow_script,
     scripted_engine,
     tokenizer,
 )
@@ -225,6 +227,23 @@ def test_evidence_rests_on_the_answer_and_not_on_the_thoughts():
     documents = [Document("The harbour lease ends.", id="harbour"), Document("The warehouse fee is paid.", id="fee")]
     engine = scripted_engine(R1, "The harbour lease? No.</think>\n\nThe warehouse fee.")
     assert engine.ask("What is paid?", documents).evidence[0].document_id == "fee"
+
+
+def test_the_attention_of_the_thoughts_does_not_count_as_evidence(engine, monkeypatch):
+    made = engine.tokenizer.tokenizer
+    made.chat_template = R1
+    follow_script(engine.model, made, f"{THOUGHTS}</think>{ANSWER}")
+    scored = []
+    inner = answering.state_scores
+
+    def recorded(model, prompt_ids, answer_ids, *others):
+        scored.append(made.decode(answer_ids))
+        return inner(model, prompt_ids, answer_ids, *others)
+
+    monkeypatch.setattr(answering, "state_scores", recorded)
+    answer = engine.ask(QUESTION, tiny_engine.documents(2))
+    assert (answer.thoughts, answer.text, scored) == (THOUGHTS, ANSWER, [ANSWER])
+    assert answer.evidence
 
 
 def test_a_model_that_thinks_has_a_larger_budget_by_default():
