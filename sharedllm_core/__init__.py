@@ -27,7 +27,7 @@ from .errors import (
     UntrainedInjectionError,
     WindowError,
 )
-from .generation.answer import Answer, Evidence, Reading, Usage
+from .generation.answer import Answer, Evidence, Reading, ThoughtPiece, Usage
 from .generation.constraints.constraint import Constraint
 from .generation.settings import AnswerOptions, AnswerSettings
 from .generation.tools import ToolCall
@@ -69,6 +69,7 @@ __all__ = [
     "SharedLLMError",
     "SharedLLMForCausalLM",
     "SharedLLMModelConfig",
+    "ThoughtPiece",
     "TokenIdError",
     "TokenizerError",
     "ToolCall",

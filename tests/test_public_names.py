@@ -31,6 +31,7 @@ NAMES = {
     "SharedLLMError",
     "SharedLLMForCausalLM",
     "SharedLLMModelConfig",
+    "ThoughtPiece",
     "TokenIdError",
     "TokenizerError",
     "ToolCall",

@@ -98,6 +98,8 @@ def _print(seen: Inspection) -> None:
             console.print(_table(part))
     if seen.left_out_chunks:
         console.print(f"{seen.left_out_chunks:,} chunks were left out (max_injected_states).", soft_wrap=True)
+    if seen.answer.thoughts:
+        console.print(Text("Thoughts: ", style="bold") + Text(visible(seen.answer.thoughts)), soft_wrap=True)
     console.print(Text("Answer: ", style="bold") + Text(visible(seen.answer.text)), soft_wrap=True)
     print_evidence(seen.answer)
 

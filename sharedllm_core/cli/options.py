@@ -60,7 +60,10 @@ class GenerationOptions:
     max_new_tokens: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="The most tokens to write; by default 256, or a quarter of a window below 1,024."
+            min=1,
+            metavar="N",
+            help="The most tokens to write, thoughts included; by default 256, or 2,048 if the model thinks, but never "
+            "more than a quarter of the window.",
         ),
     ] = None
     temperature: Annotated[
@@ -86,6 +89,14 @@ class GenerationOptions:
             help="The most tokens of passages to quote; by default 4,096, or what is left.",
         ),
     ] = None
+    thinking: Annotated[
+        bool | None,
+        typer.Option(
+            "--thinking/--no-thinking",
+            show_default=False,
+            help="Whether a reasoning model thinks before it answers; by default as its chat template has it.",
+        ),
+    ] = None
     evidence: Annotated[
         int, typer.Option(min=0, metavar="N", help="The most spans of evidence to show; 0 for none.")
     ] = 3
@@ -100,6 +111,7 @@ class GenerationOptions:
             "stop": tuple(self.stop or ()),
             "num_evidence": self.evidence,
             "quote_tokens": self.quote_tokens,
+            "thinking": self.thinking,
         }
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "print_error",
     "print_evidence",
     "print_json",
+    "print_thoughts",
     "print_usage",
     "print_warning",
     "say",
@@ -43,6 +44,11 @@ def say(text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(Text(visible(text), style="dim"))
 
 
+def print_thoughts(piece: str) -> None:
+    """Print a piece of thoughts on standard error."""
+    Console(stderr=True, soft_wrap=True).print(Text(visible(piece), style="dim"), end="")
+
+
 def print_error(text: str) -> None:
     """Print an error in one line on standard error."""
     _print_message("Error: ", "bold red", text)
@@ -64,6 +70,7 @@ def answer_json(question: str, answer: Answer) -> dict[str, Any]:
     return {
         "question": question,
         "answer": answer.text,
+        "thoughts": answer.thoughts,
         "finish_reason": answer.finish_reason,
         "usage": asdict(answer.usage),
         "reading": asdict(answer.reading),
@@ -102,8 +109,9 @@ def print_usage(answer: Answer, seconds: float) -> None:
             documents += f", {reading.quoted_tokens:,} quoted"
         if reading.unread_tokens:
             documents += f", {reading.unread_tokens:,} not read"
+    thoughts = f" ({usage.thought_tokens:,} of them thoughts)" if usage.thought_tokens else ""
     say(
-        f"{documents}, {usage.running_text_tokens:,} tokens of prompt, {usage.completion_tokens:,} written, "
+        f"{documents}, {usage.running_text_tokens:,} tokens of prompt, {usage.completion_tokens:,} written{thoughts}, "
         f"{seconds:.1f} s"
     )
     if answer.finish_reason == "length":

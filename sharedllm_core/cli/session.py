@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import typer
@@ -9,9 +10,10 @@ import typer
 from ..engine.answering import Question
 from ..engine.engine import SharedLLMEngine
 from ..errors import SharedLLMError
+from ..generation.answer import ThoughtPiece
 from ..generation.settings import AnswerOptions
 from ..text.library import Library
-from .output import answer_json, print_evidence, print_json, print_usage, say, visible
+from .output import answer_json, print_evidence, print_json, print_thoughts, print_usage, say, visible
 from .wording import current_wording
 
 __all__ = ["Session"]
@@ -39,10 +41,13 @@ class Session:
         self.engine.stream(question, self.library, **self.settings).close()
 
     def answer(self, asked: str, question: Question, *, indent: int | None = None) -> str:
-        """Print the answer to `question`, whose last words are `asked`, while it is written; its text."""
+        """Print the answer to `question`, whose last words are `asked`, while it is written; its text.
+
+        Thoughts are printed on standard error.
+        """
         begin = time.perf_counter()
         with self.engine.stream(question, self.library, **self.settings) as stream:
-            for piece in stream:
+            for piece in stream if self.as_json else _with_marked_thoughts(stream.pieces()):
                 if not self.as_json:
                     sys.stdout.write(visible(piece))
                     sys.stdout.flush()
@@ -97,6 +102,24 @@ class Session:
         except EOFError:
             sys.stderr.write("\n")
             return ""
+
+
+def _with_marked_thoughts(pieces: Iterator[str]) -> Iterator[str]:
+    """Print thoughts as a section of their own on standard error, and yield the pieces of the answer."""
+    thinking = False
+    for piece in pieces:
+        if isinstance(piece, ThoughtPiece):
+            if not thinking:
+                say("Thoughts:")
+            thinking = True
+            print_thoughts(piece)
+            continue
+        if thinking:
+            print_thoughts("\n\n")
+        thinking = False
+        yield piece
+    if thinking:
+        print_thoughts("\n")
 
 
 def _piped() -> str:

@@ -39,8 +39,13 @@ def command_wording(parameters: Iterable[Any]) -> Wording:
         for parameter in parameters
         if isinstance(parameter, TyperOption)
     }
+    switched_off = {
+        f"{parameter.name}=False": parameter.secondary_opts[0]
+        for parameter in parameters
+        if isinstance(parameter, TyperOption) and parameter.secondary_opts
+    }
     renamed = {setting: options[name] for setting, name in _PARAMETERS.items() if name in options}
-    return Wording(renamed | options, assigned="{name} {value}", switched_on="{name}")
+    return Wording(renamed | options | switched_off, assigned="{name} {value}", switched_on="{name}")
 
 
 @contextmanager

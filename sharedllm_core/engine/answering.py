@@ -13,10 +13,12 @@ from transformers import PreTrainedModel
 from ..errors import UntrainedInjectionError, setting
 from ..generation.answer import Answer, Evidence, ReadingMode, Usage
 from ..generation.constraints.constraint import Constraint
+from ..generation.constraints.limited_thoughts import LimitedThoughts
 from ..generation.constraints.processors import Grammar, GrammarTokens
-from ..generation.decoding import DecodedAnswer, Sink, eos_token_ids, generate_answers
+from ..generation.decoding import DecodedAnswer, Sink, Thinking, eos_token_ids, generate_answers
 from ..generation.prompting import Message, Prompt, build_prompt, empty_question_ids
 from ..generation.settings import AnswerSettings
+from ..generation.thoughts import ThoughtNotation
 from ..generation.tool_notations.notation import ToolNotation
 from ..method.config import SharedLLMConfig
 from ..model.past_context import PastContext
@@ -50,6 +52,8 @@ class Answering:
         reader: encodes past context; `None` for an engine that only quotes.
         quoter: places passages; `None` for an engine that only injects.
         quote_tokens: the most tokens of passages, unless a question sets it.
+        thinking: whether the model thinks before it answers, unless a question sets it; `None` for the default of its
+            chat template.
         lock: held while the model runs.
         allow_untrained: whether to answer with an injection that was never trained.
     """
@@ -62,6 +66,7 @@ class Answering:
         reader: TreeReader | None,
         quoter: Quoter | None,
         quote_tokens: int,
+        thinking: bool | None,
         lock: FairLock,
         allow_untrained: bool,
     ) -> None:
@@ -71,10 +76,14 @@ class Answering:
         self.reader = reader
         self.quoter = quoter
         self.quote_tokens = quote_tokens
+        self.thinking = thinking
         self.lock = lock
         self.allow_untrained = allow_untrained
         self.window_tokens = window_tokens(model.config, tokenizer.tokenizer)
+        self._empty_prompts: dict[bool | None, Tensor] = {}
         self._grammar = lru_cache(_MAX_CACHED_GRAMMARS)(self._compile_grammar)
+        if thinking is not None:
+            self.thought_notation.thinks(thinking)  # raises if the model cannot
 
     def prepare(
         self, questions: Sequence[Question], libraries: Sequence[Library | None], settings: AnswerSettings
@@ -87,14 +96,17 @@ class Answering:
             settings: shared by all questions.
 
         Raises:
-            InputError: an empty question, or a constraint that cannot be met.
+            InputError: an empty question, a constraint that cannot be met, or thinking that the model does not support.
             WindowError: a last turn that is longer than the window.
             UntrainedInjectionError: the model would ignore the libraries.
         """
-        new_tokens = settings.new_tokens(self.window_tokens)
+        thinking = self.thinking if settings.thinking is None else settings.thinking
+        thinks = self.thought_notation.thinks(thinking)
+        new_tokens = settings.new_tokens(self.window_tokens, thinks)
         tools = settings.offered_tools
         prompts = [
-            build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools) for question in questions
+            build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools, thinking)
+            for question in questions
         ]
         libraries = [self._add_moved_turns(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
         if self.reader is not None and any(library is not None for library in libraries):
@@ -102,8 +114,8 @@ class Answering:
         constraint = settings.constraint if tools is None else self.notation.constraint(tools, settings.constraint)
         grammar = None if constraint is None else self._grammar(constraint)
         if grammar is not None:
-            grammar.check_room(new_tokens)
-        return PreparedQuestions(self, prompts, libraries, settings, new_tokens, grammar)
+            grammar.check_room(new_tokens, self._least_thought_tokens if thinks else 0)
+        return PreparedQuestions(self, prompts, libraries, settings, new_tokens, thinks, grammar)
 
     @cached_property
     def _grammar_tokens(self) -> GrammarTokens:
@@ -118,10 +130,21 @@ class Answering:
         """The notation in which the model writes tool calls."""
         return ToolNotation.for_tokenizer(self.tokenizer)
 
-    @cached_property
-    def empty_prompt_ids(self) -> Tensor:
-        """Token ids [n] of the prompt of an empty question, the baseline for evidence scores."""
-        return empty_question_ids(self.tokenizer)
+    @property
+    def thought_notation(self) -> ThoughtNotation:
+        """The notation in which the model writes thoughts."""
+        return ThoughtNotation.for_tokenizer(self.tokenizer)
+
+    @property
+    def _least_thought_tokens(self) -> int:
+        """The tokens of the markers around empty thoughts."""
+        return LimitedThoughts(self.tokenizer, self.thought_notation, "none").least_tokens
+
+    def empty_prompt_ids(self, thinking: bool | None) -> Tensor:
+        """Return the token ids [n] of the prompt of an empty question, the baseline for evidence scores."""
+        if thinking not in self._empty_prompts:
+            self._empty_prompts[thinking] = empty_question_ids(self.tokenizer, thinking)
+        return self._empty_prompts[thinking]
 
     def _add_moved_turns(self, library: Library | None, prompt: Prompt) -> Library | None:
         """Append the turns that did not fit the window to the library, as one more document."""
@@ -171,19 +194,21 @@ class PreparedQuestions:
     libraries: Sequence[Library | None]
     settings: AnswerSettings
     new_tokens: int
+    thinks: bool
     grammar: Grammar | None = None
 
     def generate(self, sinks: Sequence[Sink], cancelled: Event) -> "list[AnsweredQuestion]":
         """Encode the past context and generate all answers in one batch.
 
         Args:
-            sinks: one per question; receives the answer's text piece by piece.
+            sinks: one per question; receives the answer's text, and before it the thoughts, piece by piece.
             cancelled: set it from another thread to stop within one token.
         """
         answering = self.answering
         rows = list(zip(self.prompts, self.libraries, strict=True))
         quotes = [self._quote(prompt, library, cancelled) for prompt, library in rows]
         pasts = [self._read_past(prompt, library, cancelled) for prompt, library in rows]
+        in_prompts = [prompt.thoughts for prompt in self.prompts]
         with answering.lock:
             decoded = generate_answers(
                 answering.model,
@@ -198,8 +223,9 @@ class PreparedQuestions:
                 answering.notation.beginning(
                     self.settings.offered_tools, constrained=self.settings.constraint is not None
                 ),
+                Thinking(answering.thought_notation, self.thinks, in_prompts),
             )
-            scores = [self._state_scores(*row) for row in zip(quotes, decoded, pasts, strict=True)]
+            scores = [self._state_scores(*row) for row in zip(self.prompts, quotes, decoded, pasts, strict=True)]
         return [
             AnsweredQuestion(answering, prompt, library, quoted, read, text, row_scores, self.settings.num_evidence)
             for (prompt, library), quoted, read, text, row_scores in zip(
@@ -221,11 +247,14 @@ class PreparedQuestions:
         with Progress(self.settings.progress) as progress:
             return self.answering.reader.past_context(library, prompt.question, prompt.query_ids, progress, cancelled)
 
-    def _state_scores(self, prompt: Quoted, decoded: DecodedAnswer, read: ReadPast | None) -> Tensor | None:
+    def _state_scores(
+        self, prompt: Prompt, quoted: Quoted, decoded: DecodedAnswer, read: ReadPast | None
+    ) -> Tensor | None:
         if read is None or not decoded.ids or not self.settings.num_evidence or decoded.finish_reason == "cancelled":
             return None
         answer_ids = torch.tensor(decoded.ids)
-        return state_scores(self.answering.model, prompt.ids, answer_ids, self.answering.empty_prompt_ids, read.past)
+        empty_prompt_ids = self.answering.empty_prompt_ids(prompt.thinking)
+        return state_scores(self.answering.model, quoted.ids, answer_ids, empty_prompt_ids, read.past)
 
 
 @dataclass(frozen=True)
@@ -242,20 +271,23 @@ class AnsweredQuestion:
     num_evidence: int
 
     def answer(self) -> Answer:
-        """Build the public `Answer`: text, usage, evidence and tool calls."""
+        """Build the public `Answer`: text, thoughts, usage, evidence and tool calls."""
         reading = account(self.answering.mode, self.library, self.quoted.passages, self.read)
+        decoded = self.decoded
+        thought_tokens = len(decoded.thoughts.ids)
         usage = Usage(
             past_context_tokens=reading.total_tokens,
             cached_tokens=reading.cached_tokens,
             running_text_tokens=len(self.quoted.ids),
-            completion_tokens=len(self.decoded.ids),
+            completion_tokens=thought_tokens + len(decoded.ids),
             injected_states=reading.injected_states,
+            thought_tokens=thought_tokens,
         )
-        decoded = self.decoded
         assert decoded.finish_reason is not None
         calls = self.answering.notation.parse_calls(decoded.calls) if decoded.calls else ()
         moved = tuple(self.prompt.moved)
-        return Answer(decoded.text, decoded.finish_reason, usage, self._evidence(), calls, moved, reading)
+        evidence, thoughts = self._evidence(), decoded.thoughts.text
+        return Answer(decoded.text, decoded.finish_reason, usage, evidence, calls, moved, reading, thoughts)
 
     def _evidence(self) -> tuple[Evidence, ...]:
         if self.quoted.passages:

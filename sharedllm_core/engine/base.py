@@ -41,6 +41,7 @@ class BaseEngine:
         reading: ReadingMode | None = None,
         quote_tokens: int | None = None,
         quote_template: str | None = None,
+        thinking: bool | None = None,
         shared: SharedModel | None = None,
     ) -> None:
         model.eval()
@@ -49,7 +50,12 @@ class BaseEngine:
         self.cache = TreeCache.default() if cache is None else cache
         self.allow_untrained = allow_untrained
         self._reading = reading_mode(model, reading, allow_untrained)
-        self._options = {"reading": reading, "quote_tokens": quote_tokens, "quote_template": quote_template}
+        self._options = {
+            "reading": reading,
+            "quote_tokens": quote_tokens,
+            "quote_template": quote_template,
+            "thinking": thinking,
+        }
         if quote_tokens is not None:
             check_whole("quote_tokens", quote_tokens, at_least=1, error=InputError)
         self._shared = SharedModel(self.model, self.tokenizer) if shared is None else shared
@@ -64,6 +70,7 @@ class BaseEngine:
             self._reader,
             quoter,
             quote_tokens or self.method.quote_tokens or DEFAULT_QUOTE_TOKENS,
+            thinking,
             self._lock,
             allow_untrained,
         )
@@ -91,6 +98,7 @@ class BaseEngine:
         reading: ReadingMode | None = None,
         quote_tokens: int | None = None,
         quote_template: str | None = None,
+        thinking: bool | None = None,
         **kwargs: Any,
     ) -> Self:
         """Load a checkpoint with its tokenizer.
@@ -100,7 +108,7 @@ class BaseEngine:
                 library; by default the model of this package.
             base: location of an adapter's base model, if it has moved.
             tokenizer: folder or hub id of the tokenizer, if it is neither in the checkpoint nor in the base's.
-            cache, allow_untrained, reading, quote_tokens, quote_template: see the class.
+            cache, allow_untrained, reading, quote_tokens, quote_template, thinking: see the class.
             device: such as `"cuda"`.
             policy: a selection policy that replaces the checkpoint's, such as `"lexical"`.
             kwargs: passed to transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …). Without
@@ -109,6 +117,7 @@ class BaseEngine:
         Raises:
             CheckpointError: not a checkpoint of this library, or a damaged one.
             TokenizerError: no tokenizer, or not a fast one.
+            InputError: thinking that the model does not support.
             ConfigError: an unknown policy.
         """
         model = load_model(name, base, device, policy, kwargs)
@@ -120,6 +129,7 @@ class BaseEngine:
             reading=reading,
             quote_tokens=quote_tokens,
             quote_template=quote_template,
+            thinking=thinking,
         )
 
     @property
@@ -157,7 +167,7 @@ class BaseEngine:
         Use it in the key of an answer cache. The first access reads every weight, so make it off the event loop.
         """
         whole = self._shared.answer_fingerprint(self.model, self.tokenizer)
-        if self.reading == "injected":
+        if self.reading == "injected" and self._options["thinking"] is None:
             return whole
         return hashlib.sha256(f"{whole} {self.reading} {self._options}".encode()).hexdigest()[:24]
 

@@ -45,10 +45,13 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             window leaves beside the messages and the answer.
         quote_template: a Jinja template for the message that is answered, with the variables `passages` (each with
             `number`, `title`, `text`) and `question`; by default numbered passages and then the question.
+        thinking: whether a reasoning model thinks before it answers, unless a question sets it; by default as its chat
+            template has it.
         shared: the lock and the weights' hashes of another engine on the same weights.
 
     Raises:
         TokenizerError: the tokenizer gives no character offsets.
+        InputError: thinking that the model does not support.
     """
 
     # ---------------------------------------------------------------------------------------------- documents
@@ -187,6 +190,8 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
 
     def stream(self, question: Question, documents: Documents = None, **options: Unpack[AnswerOptions]) -> AnswerStream:
         """Answer as `ask` does, as an iterator of text pieces. Its `answer` is the whole answer once it has ended.
+
+        `AnswerStream.pieces` gives the pieces of the thoughts as well.
 
         Invalid input raises here, not at the first piece.
         """

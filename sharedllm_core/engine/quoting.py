@@ -60,7 +60,8 @@ class Quoter:
             passages = find_passages(prompt.question, library, self._tokenizer, budget)
             quotes = [Quote(titles[passage.document_id], passage.text) for passage in passages]
             messages = self._template.place(prompt.messages, quotes)
-            ids = running_text_ids(render_running_text(messages, self._tokenizer, tools), self._tokenizer)
+            text = render_running_text(messages, self._tokenizer, tools, prompt.thinking)
+            ids = running_text_ids(text, self._tokenizer)
             if len(ids) <= room_tokens:
                 return Quoted(ids, tuple(passages))
             budget = min(budget, self._tokenizer.count_all([one.text for one in passages])) - (len(ids) - room_tokens)

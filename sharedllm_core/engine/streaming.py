@@ -3,14 +3,15 @@
 import asyncio
 import atexit
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 from weakref import WeakSet
 
-from ..generation.answer import Answer
+from ..generation.answer import Answer, ThoughtPiece
 from ..generation.decoding import Sink
 
 __all__ = ["AnswerStream", "AsyncAnswerStream"]
@@ -23,7 +24,8 @@ _Item = str | Answer | BaseException
 class AnswerStream:
     """An iterator over the pieces of an answer; joined they are `answer.text`.
 
-    Closing it, leaving its `with` block or dropping the last reference stops the model within one token.
+    `pieces` also gives the pieces of the thoughts before it. Closing the stream, leaving its `with` block or dropping
+    the last reference stops the model within one token.
 
     Attributes:
         answer: the whole answer with usage and evidence after the last piece; `None` before.
@@ -42,6 +44,22 @@ class AnswerStream:
         return self
 
     def __next__(self) -> str:
+        while isinstance(piece := self._next_piece(), ThoughtPiece):
+            pass
+        return piece
+
+    def pieces(self) -> Iterator[str]:
+        """Iterate over the pieces of the thoughts, which are `ThoughtPiece`s, and of the answer, in their order.
+
+        Example:
+            >>> for piece in stream.pieces():
+            ...     print(piece, end="", file=sys.stderr if isinstance(piece, ThoughtPiece) else sys.stdout)
+        """
+        with suppress(StopIteration):
+            while True:
+                yield self._next_piece()
+
+    def _next_piece(self) -> str:
         if self._ended:
             raise StopIteration
         if self._thread.ident is None:
@@ -93,6 +111,15 @@ class AsyncAnswerStream:
         return self
 
     async def __anext__(self) -> str:
+        while isinstance(piece := await self._next_piece(), ThoughtPiece):
+            pass
+        return piece
+
+    def pieces(self) -> AsyncIterator[str]:
+        """Iterate over the pieces of the thoughts, which are `ThoughtPiece`s, and of the answer, in their order."""
+        return _AllPieces(self._next_piece)
+
+    async def _next_piece(self) -> str:
         if self._ended:
             raise StopAsyncIteration
         if self._queue is None:
@@ -128,6 +155,16 @@ class AsyncAnswerStream:
     def cancel(self) -> None:
         """Stop generating within one token; the remaining pieces and the cancelled answer are still delivered."""
         self._cancelled.set()
+
+
+class _AllPieces(AsyncIterator[str]):
+    """Calls for the next piece until it raises `StopAsyncIteration`."""
+
+    def __init__(self, next_piece: Callable[[], Awaitable[str]]) -> None:
+        self._next_piece = next_piece
+
+    async def __anext__(self) -> str:
+        return await self._next_piece()
 
 
 class _GenerationThread(Thread):

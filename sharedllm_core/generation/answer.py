@@ -6,13 +6,19 @@ from typing import Any, Literal
 
 from .tools import ToolCall
 
-__all__ = ["Answer", "Evidence", "FinishReason", "Reading", "ReadingMode", "Usage"]
+__all__ = ["Answer", "Evidence", "FinishReason", "Reading", "ReadingMode", "ThoughtPiece", "Usage"]
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
 #: How documents are read: word for word in the window, compressed by the injection, or compressed and the best parts
 #: word for word.
 ReadingMode = Literal["quoted", "injected", "both"]
+
+
+class ThoughtPiece(str):
+    """A piece of the thoughts in a stream. Pieces of the answer are plain strings."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Usage:
         running_text_tokens: tokens of the prompt, in the base model's window.
         completion_tokens: generated tokens, without the token that ends the answer.
         injected_states: retained states in each injection layer.
+        thought_tokens: how many of the generated tokens are thoughts and their markers.
     """
 
     past_context_tokens: int
@@ -58,6 +65,7 @@ class Usage:
     running_text_tokens: int
     completion_tokens: int
     injected_states: int
+    thought_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,13 +91,15 @@ class Answer:
     """An answer to one question.
 
     Attributes:
-        text: the generated text, without the stop string.
+        text: the generated text, without thoughts and without the stop string.
         finish_reason: `"stop"` (end token or stop string), `"length"` (`max_new_tokens` reached) or `"cancelled"`.
         usage: token counts.
         evidence: spans of the documents, highest score first.
         tool_calls: calls of the offered tools, in order; `text` is the text before them.
         moved: messages that did not fit into the window and were read like documents, oldest first.
         reading: how much of the documents was quoted, injected and not read.
+        thoughts: what a reasoning model thought before the answer; `text` is empty if it was still thinking at the end
+            of `max_new_tokens`.
     """
 
     text: str
@@ -99,6 +109,7 @@ class Answer:
     tool_calls: tuple[ToolCall, ...] = ()
     moved: tuple[Mapping[str, Any], ...] = field(default=())
     reading: Reading = field(default_factory=Reading)
+    thoughts: str = ""
 
     def __str__(self) -> str:
         return self.text

@@ -15,23 +15,47 @@ from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, St
 
 from ..model.past_context import PastContext
 from ..text.tokenization import GrowingText, TextTokenizer
-from .answer import FinishReason
+from .answer import FinishReason, ThoughtPiece
+from .constraints.limited_thoughts import LimitedThoughts
 from .constraints.processors import Grammar
+from .decoded_thoughts import AnswerStart, DecodedThoughts, prefix_at_end
 from .sampling import logits_processors
 from .settings import AnswerSettings
+from .thoughts import PromptThoughts, ThoughtNotation
 from .tool_notations.beginning import CallBeginning
 
-__all__ = ["DecodedAnswer", "Sink", "eos_token_ids", "generate_answers"]
+__all__ = ["DecodedAnswer", "Sink", "Thinking", "eos_token_ids", "generate_answers"]
 
-#: Receives each piece of text as soon as it is final.
+#: Receives each piece of text as soon as it is final; pieces of thoughts as `ThoughtPiece`.
 Sink = Callable[[str], None]
 
 
-class DecodedAnswer:
-    """The text of one answer while it is being generated.
+@dataclass(frozen=True)
+class Thinking:
+    """What is known of the thoughts of a batch before it is generated.
 
-    Text that may be the beginning of a stop string, or part of an incomplete character, is held back until the next
-    tokens decide.
+    Attributes:
+        notation: the markers of thoughts.
+        enabled: whether the model thinks before its answers.
+        in_prompts: which part of the thoughts each prompt holds already.
+    """
+
+    notation: ThoughtNotation
+    enabled: bool
+    in_prompts: Sequence[PromptThoughts]
+
+    def limited_thoughts(self, tokenizer: TextTokenizer) -> list[LimitedThoughts] | None:
+        """Return the thoughts of each row before constrained answers; `None` if the model does not think."""
+        if not self.enabled:
+            return None
+        return [LimitedThoughts(tokenizer, self.notation, in_prompt) for in_prompt in self.in_prompts]
+
+
+class DecodedAnswer:
+    """The text of one answer, and the thoughts before it, while they are being generated.
+
+    Stop strings and tool calls are searched in the answer alone. Text that may be the beginning of one, or part of an
+    incomplete character, is held back until the next tokens decide.
 
     Args:
         tokenizer: the model's tokenizer.
@@ -40,9 +64,13 @@ class DecodedAnswer:
         sink: receives each piece of text.
         call_beginning: how a tool call is recognised, from where on the sink receives nothing; `None` if the answer
             calls no tools.
+        notation: the markers of thoughts; by default there are none.
+        begun: whether the prompt ends with the marker that begins the thoughts.
+        exact: keep white space between thoughts and answer, since the answer matches a constraint as it is.
 
     Attributes:
-        ids: the tokens so far.
+        ids: the tokens of the answer so far.
+        thoughts: the thoughts before the answer.
         text: the text that the sink has received.
         calls: the generated text from the first tool call on.
         finish_reason: why the answer ended; `None` until then.
@@ -55,8 +83,14 @@ class DecodedAnswer:
         stops: Sequence[str],
         sink: Sink,
         call_beginning: CallBeginning | None = None,
+        notation: ThoughtNotation | None = None,
+        begun: bool = False,
+        exact: bool = False,
     ) -> None:
         self.ids: list[int] = []
+        self.thoughts = DecodedThoughts(
+            tokenizer, notation or ThoughtNotation(), begun, lambda piece: sink(ThoughtPiece(piece))
+        )
         self.text = ""
         self.calls = ""
         self.finish_reason: FinishReason | None = None
@@ -66,6 +100,9 @@ class DecodedAnswer:
         self._eos_ids = eos_ids
         self._stops = stops
         self._sink = sink
+        self._start: AnswerStart | None = None
+        self._exact = exact
+        self._rest = ""  # the part of the answer that is in the last token of the thoughts
         self._decoded = ""
         self._held = ""
 
@@ -74,18 +111,40 @@ class DecodedAnswer:
         if self.finish_reason is None:
             if token_id in self._eos_ids:
                 self.end("stop")
+            elif self.thoughts.ended:
+                self._push_answer(token_id)
             else:
-                self.ids.append(token_id)
-                self._add(self._growing.add(token_id), self._call_token(token_id))
+                rest, answer_ids = self.thoughts.push(token_id)
+                if self.thoughts.begun and self.thoughts.ended:
+                    self._begin_after_thoughts(rest)
+                for answer_id in answer_ids:
+                    self._push_answer(answer_id)
         return self.finish_reason is not None
+
+    def _begin_after_thoughts(self, rest: str) -> None:
+        notation = self.thoughts.notation
+        if not self._exact:
+            self._start = AnswerStart(notation.answer_begin)
+            self._stops = [*self._stops, notation.answer_end] if notation.answer_end else self._stops
+        self._rest = rest if rest.strip() else ""
+        self._receive(self._rest)
+
+    def _push_answer(self, token_id: int) -> None:
+        if self.finish_reason is None:
+            self.ids.append(token_id)
+            self._receive(self._growing.add(token_id), self._call_token(token_id))
 
     def end(self, reason: FinishReason) -> None:
         """End the answer: text that was held back becomes part of it."""
         if self.finish_reason is not None:
             return
-        whole = self._tokenizer.decode(self.ids, special=self._call_beginning is not None)
+        for token_id in self.thoughts.finish():
+            self._push_answer(token_id)
+        whole = self._rest + self._tokenizer.decode(self.ids, special=self._call_beginning is not None)
         if whole.startswith(self._decoded):  # the answer may end inside a character
-            self._add(whole[len(self._decoded) :])
+            self._receive(whole[len(self._decoded) :])
+        if self._start is not None:
+            self._add(self._start.finish())
         if self.finish_reason is None:
             self.finish_reason = reason
             self._emit(len(self._held))
@@ -94,9 +153,12 @@ class DecodedAnswer:
         """Return the content of a control token that begins a call; empty for any other token."""
         return self._call_beginning.tokens.get(token_id, "") if self._call_beginning and not self.calls else ""
 
-    def _add(self, piece: str, call_token: str = "") -> None:
+    def _receive(self, piece: str, call_token: str = "") -> None:
         """Add decoded text, of which `call_token`, if any, is the end."""
         self._decoded += piece
+        self._add(piece if self._start is None else self._start.push(piece), call_token)
+
+    def _add(self, piece: str, call_token: str = "") -> None:
         if self.calls:
             self.calls += piece
             return
@@ -118,10 +180,7 @@ class DecodedAnswer:
 
     def _undecided(self) -> int:
         """Count the characters at the end of the held text that may begin a stop string or a tool call."""
-        longest = max((len(stop) for stop in self._stops), default=1) - 1
-        sizes = range(min(longest, len(self._held)), 0, -1)
-        in_stop = next((size for size in sizes if any(s.startswith(self._held[-size:]) for s in self._stops)), 0)
-        beginning = self._call_beginning
+        in_stop, beginning = prefix_at_end(self._held, self._stops), self._call_beginning
         return max(in_stop, beginning.undecided(self._held, first=not self.text) if beginning else 0)
 
     def _emit(self, count: int) -> None:
@@ -157,6 +216,7 @@ def generate_answers(
     cancelled: Event,
     grammar: Grammar | None = None,
     call_beginning: CallBeginning | None = None,
+    thinking: Thinking | None = None,
 ) -> list[DecodedAnswer]:
     """Generate an answer to each prompt, as one batch.
 
@@ -170,9 +230,11 @@ def generate_answers(
         cancelled: when set, generation ends within one token.
         grammar: the grammar that each answer must match.
         call_beginning: see `DecodedAnswer`.
+        thinking: the thoughts before the answers; by default there are none.
     """
     eos_ids = eos_token_ids(model, tokenizer)
-    rows = [DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_beginning) for sink in sinks]
+    rows = _new_answers(tokenizer, eos_ids, settings, sinks, call_beginning, thinking)
+    thoughts = None if thinking is None else thinking.limited_thoughts(tokenizer)
     if not cancelled.is_set():
         longest = max(len(ids) for ids in prompts)
         padding = next(iter(eos_ids), 0)
@@ -193,13 +255,30 @@ def generate_answers(
             max_new_tokens=new_tokens,
             do_sample=False,
             logits_processor=logits_processors(
-                settings, [longest - len(ids) for ids in prompts], device, grammar, new_tokens
+                settings, [longest - len(ids) for ids in prompts], device, grammar, new_tokens, thoughts
             ),
             stopping_criteria=StoppingCriteriaList([_StopRows(rows, cancelled)]),
         )
     for row in rows:
         row.end("cancelled" if cancelled.is_set() else "length")
     return rows
+
+
+def _new_answers(
+    tokenizer: TextTokenizer,
+    eos_ids: frozenset[int],
+    settings: AnswerSettings,
+    sinks: Sequence[Sink],
+    call_beginning: CallBeginning | None,
+    thinking: Thinking | None,
+) -> list[DecodedAnswer]:
+    notation = None if thinking is None else thinking.notation
+    begun = [thinking is not None and thinking.in_prompts[row] == "begun" for row in range(len(sinks))]
+    exact = settings.constraint is not None
+    return [
+        DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_beginning, notation, is_begun, exact)
+        for sink, is_begun in zip(sinks, begun, strict=True)
+    ]
 
 
 def eos_token_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> frozenset[int]:

@@ -18,6 +18,7 @@ from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
 from .control_tokens import ControlTokens, render_as_text
 from .running_text import RunningText, tokenize
+from .thoughts import PromptThoughts, ThoughtNotation
 from .tool_notations.notation import ToolNotation
 from .tools import Tools
 
@@ -32,11 +33,12 @@ __all__ = [
     "running_text_ids",
 ]
 
-#: A message: `role` (system, user, assistant, tool) and `content`; an assistant message may have OpenAI's `tool_calls`.
+#: A message: `role` (system, user, assistant, tool) and `content`; an assistant message may have OpenAI's `tool_calls`,
+#: and its thoughts as `reasoning_content`.
 Message = Mapping[str, Any]
 
 _ROLES = ("system", "user", "assistant", "tool")
-_OPTIONAL_FIELDS = ("tool_calls", "tool_call_id", "name")
+_OPTIONAL_FIELDS = ("tool_calls", "tool_call_id", "name", "reasoning_content")
 _TRAILING = " \t\n?!.,;:…\"'”’»)]"
 
 
@@ -50,6 +52,8 @@ class Prompt:
         moved: messages that did not fit, oldest first; they become past context.
         messages: the messages that fit.
         question: the text of the question, for search.
+        thinking: whether the model thinks before it answers; `None` for the template's default.
+        thoughts: which part of the thoughts the running text holds already.
     """
 
     ids: Tensor
@@ -57,6 +61,8 @@ class Prompt:
     moved: list[Message]
     messages: list[Message]
     question: str
+    thinking: bool | None = None
+    thoughts: PromptThoughts = "none"
 
 
 def build_prompt(
@@ -65,6 +71,7 @@ def build_prompt(
     window_tokens: int,
     new_tokens: int,
     tools: Tools | None = None,
+    thinking: bool | None = None,
 ) -> Prompt:
     """Build the running text of a conversation, keeping as many of the last turns as fit into the window.
 
@@ -74,6 +81,7 @@ def build_prompt(
         window_tokens: window of the base model, in tokens.
         new_tokens: tokens to reserve for the answer.
         tools: tools to describe to the model.
+        thinking: whether the model thinks before it answers; `None` for the template's default.
 
     Raises:
         InputError: no messages, an invalid message or an empty question.
@@ -86,11 +94,14 @@ def build_prompt(
         kept = [message for turn in turns[oldest:] for message in turn]
         system = [message for turn in turns[:oldest] for message in turn if message["role"] == "system"]
         messages = _merge_neighbours(system + kept)
-        ids = running_text_ids(render_running_text(messages, tokenizer, tools), tokenizer)
+        text = render_running_text(messages, tokenizer, tools, thinking)
+        ids = running_text_ids(text, tokenizer)
         if len(ids) <= prompt_budget:
             moved = [message for turn in turns[:oldest] for message in turn if message["role"] != "system"]
             question = query_text(conversation)
-            return Prompt(ids, tokenizer.encode(question).ids, moved, messages, question)
+            thoughts = ThoughtNotation.for_tokenizer(tokenizer).in_prompt(text.text)
+            query_ids = tokenizer.encode(question).ids
+            return Prompt(ids, query_ids, moved, messages, question, thinking, thoughts)
     raise WindowError(
         f"the last turn{_mention(tools)} has {len(ids)} tokens, with {new_tokens} to generate",
         limit=f"and the base model's window is {window_tokens}",
@@ -102,9 +113,10 @@ def _mention(tools: Tools | None) -> str:
     return f" and the description of {len(tools.functions)} tools" if tools else ""
 
 
-def empty_question_ids(tokenizer: TextTokenizer) -> Tensor:
+def empty_question_ids(tokenizer: TextTokenizer, thinking: bool | None = None) -> Tensor:
     """Tokenize the running text of an empty question; ids [n]."""
-    return running_text_ids(render_running_text([{"role": "user", "content": ""}], tokenizer), tokenizer)
+    messages = [{"role": "user", "content": ""}]
+    return running_text_ids(render_running_text(messages, tokenizer, thinking=thinking), tokenizer)
 
 
 def query_text(messages: str | Sequence[Message]) -> str:
@@ -126,6 +138,8 @@ def _normalize(messages: str | Sequence[Message]) -> list[Message]:
     for message in messages:
         if not isinstance(message, Mapping) or not all(isinstance(message.get(n), str) for n in ("role", "content")):
             raise InputError(f"{message!r:.100} is no message", remedy="give {'role': 'user', 'content': '…'}")
+        if not isinstance(message.get("reasoning_content") or "", str):
+            raise InputError(f"the reasoning_content of {message!r:.100} is no text", remedy="give a string")
     if not messages[-1]["content"].strip() and messages[-1]["role"] != "tool":
         raise InputError("the last message is empty", remedy="give a question")
     return _merge_neighbours([_normalize_role(message) for message in messages])
@@ -164,7 +178,9 @@ def _merge_neighbours(messages: list[Message]) -> list[Message]:
         if role == "tool" or any("tool_calls" in message for message in neighbours):
             merged += neighbours  # each result belongs to its own call
         else:
-            merged.append({"role": role, "content": "\n\n".join(message["content"] for message in neighbours)})
+            joined = {"role": role, "content": "\n\n".join(message["content"] for message in neighbours)}
+            thoughts = [message["reasoning_content"] for message in neighbours if "reasoning_content" in message]
+            merged.append({**joined, "reasoning_content": "\n\n".join(thoughts)} if thoughts else joined)
     return merged
 
 
@@ -178,31 +194,38 @@ def _split_turns(messages: list[Message]) -> list[list[Message]]:
     return turns
 
 
-def render(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None) -> str:
+def render(
+    messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None, thinking: bool | None = None
+) -> str:
     """Render messages as `render_running_text` does, and return the text alone."""
-    return render_running_text(messages, tokenizer, tools).text
+    return render_running_text(messages, tokenizer, tools, thinking).text
 
 
 def render_running_text(
-    messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None
+    messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None = None, thinking: bool | None = None
 ) -> RunningText:
     """Render messages as running text by the tokenizer's chat template, up to the beginning of the answer.
 
     If the template rejects system or tool messages, their text is merged into the user's messages. Control tokens come
-    from the template alone: what looks like one in a message or a tool stays text.
+    from the template alone: what looks like one in a message or a tool stays text. Thoughts of earlier messages reach
+    the template only if it knows `reasoning_content`; others are left out, as reasoning models expect it.
 
     Raises:
         InputError: the template rejects these messages as well, or cannot render several calls of one message.
     """
     messages = ToolNotation.for_tokenizer(tokenizer).prepare(messages)
+    notation = ThoughtNotation.for_tokenizer(tokenizer)
+    left_out = {"role"} if notation.renders_thoughts else {"role", "reasoning_content"}
     roles = [message["role"] for message in messages]
-    texts = [{name: value for name, value in message.items() if name != "role"} for message in messages]
+    texts = [{name: value for name, value in message.items() if name not in left_out} for message in messages]
+    variables = notation.template_options(thinking)
     described = tools if tools and tools.choice != "none" else None
 
     def render_marked(conversation: tuple[list[Any], tuple[Any, ...]]) -> str:
         texts, functions = conversation
         marked = [{"role": role, **text} for role, text in zip(roles, texts, strict=True)]
-        return _render_plain(marked, tokenizer, replace(described, functions=functions) if described else None)
+        tools = replace(described, functions=functions) if described else None
+        return _render_plain(marked, tokenizer, tools, variables)
 
     return render_as_text(
         (texts, described.functions if described else ()),
@@ -212,16 +235,18 @@ def render_running_text(
     )
 
 
-def _render_plain(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None) -> str:
+def _render_plain(
+    messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None, variables: Mapping[str, Any]
+) -> str:
     notation = ToolNotation.for_tokenizer(tokenizer)
     if notation.rules is None:
         messages, tools = _write_out_tools(messages, notation, tools), None
     if getattr(tokenizer.tokenizer, "chat_template", None):
         try:
-            return _apply_template(messages, tokenizer, tools)
+            return _apply_template(messages, tokenizer, tools, variables)
         except TemplateError:
             try:
-                return _apply_template(_as_user_messages(messages), tokenizer, tools)
+                return _apply_template(_as_user_messages(messages), tokenizer, tools, variables)
             except TemplateError as error:
                 roles = ", ".join(message["role"] for message in messages)
                 raise InputError(
@@ -244,11 +269,17 @@ def _write_out_tools(messages: Sequence[Message], notation: ToolNotation, tools:
     return _merge_neighbours(plain)
 
 
-def _apply_template(messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None) -> str:
+def _apply_template(
+    messages: Sequence[Message], tokenizer: TextTokenizer, tools: Tools | None, variables: Mapping[str, Any]
+) -> str:
     inner: Any = tokenizer.tokenizer
     template_tools = {"tools": tools.openai_format} if tools else {}
     text: str = inner.apply_chat_template(
-        [dict(message) for message in messages], tokenize=False, add_generation_prompt=True, **template_tools
+        [dict(message) for message in messages],
+        tokenize=False,
+        add_generation_prompt=True,
+        **template_tools,
+        **variables,
     )
     return text
 

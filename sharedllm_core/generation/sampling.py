@@ -17,6 +17,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from .constraints.limited_thoughts import LimitedThoughts
 from .constraints.processors import EndingGuard, Grammar, GrammarMask
 from .settings import AnswerSettings
 
@@ -33,6 +34,7 @@ def logits_processors(
     device: torch.device,
     grammar: Grammar | None = None,
     new_tokens: int = 0,
+    thoughts: Sequence[LimitedThoughts] | None = None,
 ) -> LogitsProcessorList:
     """Build the logits processors that choose the next token of each row.
 
@@ -42,8 +44,9 @@ def logits_processors(
         device: device of the logits.
         grammar: the grammar that each row must match within `new_tokens`.
         new_tokens: the most tokens to generate.
+        thoughts: the thoughts of each row before the text that the grammar applies to.
     """
-    mask = None if grammar is None else GrammarMask(grammar, len(padding))
+    mask = None if grammar is None else GrammarMask(grammar, len(padding), thoughts)
     processors: list[LogitsProcessor] = [] if mask is None else [mask]
     if settings.repetition_penalty != 1:
         processors.append(_RepetitionPenalty(float(settings.repetition_penalty), padding))

@@ -13,6 +13,7 @@ from .tools import ToolChoice, Tools
 __all__ = ["AnswerOptions", "AnswerSettings"]
 
 DEFAULT_NEW_TOKENS = 256
+DEFAULT_THINKING_TOKENS = 2048  # of an answer with thoughts, which are often longer than the answer
 
 
 class AnswerOptions(TypedDict, total=False):
@@ -31,6 +32,7 @@ class AnswerOptions(TypedDict, total=False):
     parallel_tool_calls: bool
     num_evidence: int
     quote_tokens: int | None
+    thinking: bool | None
     progress: bool | None
 
 
@@ -39,7 +41,8 @@ class AnswerSettings:
     """Settings of one answer, validated when they are made.
 
     Attributes:
-        max_new_tokens: the most tokens to generate; by default 256, or a quarter of a window smaller than 1,024.
+        max_new_tokens: the most tokens to generate, thoughts included; by default 256, or 2,048 if the model thinks,
+            but never more than a quarter of the window.
         temperature: 0 is greedy decoding; above 0, tokens are sampled.
         top_p: nucleus sampling: sample from the most likely tokens that together have this probability.
         top_k: sample from the k most likely tokens; 0 for all.
@@ -56,6 +59,8 @@ class AnswerSettings:
         num_evidence: the most spans of evidence to return; 0 skips evidence, which saves two short runs of the model.
         quote_tokens: the most tokens of passages to quote; `None` for the engine's setting. An engine that only injects
             quotes none.
+        thinking: whether a reasoning model thinks before it answers; `None` for the engine's setting, or else for the
+            default of the model's chat template.
         progress: show a progress bar on stderr while documents are read; `None` shows it only on a terminal.
 
     Raises:
@@ -75,6 +80,7 @@ class AnswerSettings:
     parallel_tool_calls: bool = True
     num_evidence: int = 5
     quote_tokens: int | None = None
+    thinking: bool | None = None
     progress: bool | None = False
 
     def __post_init__(self) -> None:
@@ -89,6 +95,7 @@ class AnswerSettings:
         check_number("temperature", self.temperature, at_least=0, at_most=100, error=InputError)
         check_number("top_p", self.top_p, above=0, at_most=1, error=InputError)
         check_number("repetition_penalty", self.repetition_penalty, above=0, at_most=100, error=InputError)
+        self._check("thinking", self.thinking is None or isinstance(self.thinking, bool), "True, False or None")
         stops = [self.stop] if isinstance(self.stop, str) else self.stop
         right = isinstance(stops, Sequence) and all(isinstance(text, str) and text for text in stops)
         self._check("stop", right, "a string or a list of strings, none empty")
@@ -124,9 +131,10 @@ class AnswerSettings:
         """`stop` as a tuple."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
-    def new_tokens(self, window_tokens: int) -> int:
-        """Return the token budget of the answer with a base model of this window."""
-        return self.max_new_tokens or max(1, min(DEFAULT_NEW_TOKENS, window_tokens // 4))
+    def new_tokens(self, window_tokens: int, thinks: bool = False) -> int:
+        """Return the token budget of the answer with a base model of this window, which thinks before it or not."""
+        default = DEFAULT_THINKING_TOKENS if thinks else DEFAULT_NEW_TOKENS
+        return self.max_new_tokens or max(1, min(default, window_tokens // 4))
 
     def _check(self, name: str, allowed: bool, limit: str) -> None:
         check_that(allowed, name, getattr(self, name), limit, error=InputError)

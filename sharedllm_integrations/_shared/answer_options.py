@@ -19,6 +19,7 @@ OPTION_FIELDS = (
     "seed",
     "num_evidence",
     "quote_tokens",
+    "thinking",
 )
 #: Other arguments of a call that both integrations accept.
 CALL_ARGUMENTS = ("tools", "tool_choice", "parallel_tool_calls", "response_format", "documents", "timeout")

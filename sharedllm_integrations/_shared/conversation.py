@@ -23,12 +23,14 @@ class ParsedMessage:
         text: of all text blocks.
         documents: from content blocks.
         tool_fields: tool calls, or the id of the call that the message answers, in OpenAI's form.
+        thoughts: of an earlier answer; never part of the text.
     """
 
     role: str
     text: str
     documents: Sequence[Document] = ()
     tool_fields: Mapping[str, Any] = field(default_factory=dict)
+    thoughts: str = ""
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Conversation:
     """Messages for the engine, and the documents that they carried.
 
     Attributes:
-        messages: role, content and tool fields of each.
+        messages: role, content, tool fields and thoughts of each.
         documents: from content blocks and from long texts; each has an id of its own.
         moved: for the response metadata: which messages documents were taken from.
     """
@@ -85,5 +87,6 @@ def read_conversation(
             found = find_documents(text, is_long, first_number, ids, is_question=parsed.role == "user")
             text = found.rest
             conversation.add_documents(found.documents, number, "text")
-        conversation.messages.append({"role": parsed.role, "content": text, **parsed.tool_fields})
+        thoughts = {"reasoning_content": parsed.thoughts} if parsed.thoughts else {}
+        conversation.messages.append({"role": parsed.role, "content": text, **parsed.tool_fields, **thoughts})
     return conversation

@@ -40,6 +40,7 @@ class EngineModel(BaseModel):
     timeout: float | None = None
     num_evidence: int = 5
     quote_tokens: int | None = None
+    thinking: bool | None = None
     evidence_text: bool = False
     documents_from_prompt: bool = True
     min_document_tokens: int = 400

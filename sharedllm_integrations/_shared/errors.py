@@ -30,6 +30,7 @@ WORDING = Wording(
                 "seed",
                 "stop",
                 "temperature",
+                "thinking",
                 "tool_choice",
                 "tools",
                 "top_k",

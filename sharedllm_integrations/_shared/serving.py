@@ -50,7 +50,7 @@ async def aanswer(request: Request) -> Answer:
 
 
 def stream(request: Request) -> Generator[str | Answer, None, None]:
-    """Yield the pieces of an answer, and then the answer.
+    """Yield the pieces of an answer and of the thoughts before it, and then the answer.
 
     Raises:
         TimeoutError: the answer is not complete within `request.timeout`.
@@ -58,15 +58,15 @@ def stream(request: Request) -> Generator[str | Answer, None, None]:
     timeout = request.timeout
     deadline = float("inf") if timeout is None else monotonic() + timeout
     with worded_errors():
-        pieces = request.engine.stream(request.messages, request.library, **request.options)
-        with pieces, _called_at(deadline, pieces.close):
-            for piece in pieces:
+        stream = request.engine.stream(request.messages, request.library, **request.options)
+        with stream, _called_at(deadline, stream.close):
+            for piece in stream.pieces():
                 if monotonic() > deadline:
                     raise _timeout_error(timeout)
                 yield piece
-            if pieces.answer is None:  # the timer closed it, perhaps during prefill or while it waited for the model
+            if stream.answer is None:  # the timer closed it, perhaps during prefill or while it waited for the model
                 raise _timeout_error(timeout)
-            yield pieces.answer
+            yield stream.answer
 
 
 async def astream(request: Request) -> AsyncGenerator[str | Answer, None]:
@@ -74,7 +74,8 @@ async def astream(request: Request) -> AsyncGenerator[str | Answer, None]:
     timeout = request.timeout
     deadline = float("inf") if timeout is None else monotonic() + timeout
     with worded_errors():
-        async with request.engine.astream(request.messages, request.library, **request.options) as pieces:
+        async with request.engine.astream(request.messages, request.library, **request.options) as stream:
+            pieces = stream.pieces()
             while True:
                 try:
                     # Around each piece alone: what the consumer does in between must not be cancelled.
@@ -85,8 +86,8 @@ async def astream(request: Request) -> AsyncGenerator[str | Answer, None]:
                 if piece is None:
                     break
                 yield piece
-            assert pieces.answer is not None
-            yield pieces.answer
+            assert stream.answer is not None
+            yield stream.answer
 
 
 @contextmanager

@@ -47,6 +47,8 @@ class ChatSharedLLM(GeneratingModel):
         documents: paths, Documents of LangChain or of sharedllm, or a `Library`. Kept under a handle, of which
             LangChain's traces see only the fingerprint.
         temperature, top_p, top_k, repetition_penalty, seed, num_evidence, quote_tokens: see `AnswerSettings`.
+        thinking: whether a reasoning model thinks before it answers; by default as its chat template has it. Thoughts
+            are in `additional_kwargs["reasoning_content"]`, and in `content_blocks` as `reasoning` blocks.
         max_tokens: the most tokens to generate.
         stop: stop strings; they do not apply to answers that must fit a schema or call a tool.
         streaming: generate by streaming also when invoked.

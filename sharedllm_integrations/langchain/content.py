@@ -1,4 +1,4 @@
-"""The text of a LangChain message, and the documents in its content blocks."""
+"""The text of a LangChain message, its thoughts, and the documents in its content blocks."""
 
 from base64 import b64decode
 from collections.abc import Iterable
@@ -10,11 +10,12 @@ from sharedllm_core import Document, InputError
 
 from .._shared.media_types import decode_text
 
-__all__ = ["read_content"]
+__all__ = ["read_content", "read_thoughts"]
 
-#: Blocks that the message has in another form too, and reasoning.
-_IN_OTHER_FORM = {"tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "tool_result", "reasoning"}
-_OF_OTHER_MODELS = {"thinking", "redacted_thinking", "server_tool_call", "server_tool_call_chunk", "server_tool_use"}
+#: Blocks that the message has in another form too.
+_IN_OTHER_FORM = {"tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "tool_result"}
+_THOUGHTS = {"reasoning": "reasoning", "thinking": "thinking"}  # the key of the text, by type of block
+_OF_OTHER_MODELS = {*_THOUGHTS, "redacted_thinking", "server_tool_call", "server_tool_call_chunk", "server_tool_use"}
 
 
 def read_content(message: BaseMessage, place: str) -> tuple[str, list[Document]]:
@@ -38,6 +39,16 @@ def read_content(message: BaseMessage, place: str) -> tuple[str, list[Document]]
         title, text = _document(block)
         documents.append(Document(text, id=title or f"{place}, document {len(documents) + 1}"))
     return "\n\n".join(text for text in texts if text), documents
+
+
+def read_thoughts(message: BaseMessage) -> str:
+    """Return the thoughts of an earlier answer: `reasoning_content`, or its reasoning blocks."""
+    thoughts = message.additional_kwargs.get("reasoning_content")
+    if isinstance(thoughts, str) and thoughts:
+        return thoughts
+    blocks = message.content if isinstance(message.content, list) else []
+    texts = [block.get(_THOUGHTS.get(str(block.get("type")), "")) for block in blocks if isinstance(block, dict)]
+    return "\n\n".join(text for text in texts if isinstance(text, str) and text)
 
 
 def _blocks(message: BaseMessage, place: str) -> Iterable[dict[str, Any]]:

@@ -1,11 +1,11 @@
-"""LangChain's messages in the engine's form: roles, content and tool calls."""
+"""LangChain's messages in the engine's form: roles, content, tool calls and thoughts."""
 
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
 from .._shared.conversation import ParsedMessage
-from .content import read_content
+from .content import read_content, read_thoughts
 
 __all__ = ["parse_message"]
 
@@ -19,7 +19,7 @@ def parse_message(message: BaseMessage, number: int) -> ParsedMessage:
         InputError: a content block that is neither text nor a document.
     """
     text, documents = read_content(message, f"message {number + 1}")
-    return ParsedMessage(_role(message), text, documents, _tool_fields(message))
+    return ParsedMessage(_role(message), text, documents, _tool_fields(message), read_thoughts(message))
 
 
 def _role(message: BaseMessage) -> str:

@@ -5,11 +5,11 @@ from typing import Any
 from uuid import uuid4
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from sharedllm_core import Answer
+from sharedllm_core import Answer, ThoughtPiece
 
 from .._shared.response_details import ResponseDetails
 from .evidence import as_citations
@@ -23,6 +23,7 @@ def chat_result(answer: Answer, details: ResponseDetails) -> ChatResult:
     calls = [tool_call(name=call.name, args=dict(call.arguments), id=_new_id()) for call in answer.tool_calls]
     message = AIMessage(
         content=_content(answer.text, answer, details, metadata),
+        additional_kwargs=_thoughts(answer.thoughts),
         tool_calls=calls,
         usage_metadata=_usage(answer),
         response_metadata=metadata,
@@ -31,8 +32,13 @@ def chat_result(answer: Answer, details: ResponseDetails) -> ChatResult:
 
 
 def chat_chunk(piece: str | Answer, details: ResponseDetails) -> ChatGenerationChunk:
-    """Convert a piece of a streamed answer, or the answer that ends the stream."""
-    chunk = AIMessageChunk(content=piece) if isinstance(piece, str) else _last_chunk(piece, details)
+    """Convert a piece of a streamed answer or of its thoughts, or the answer that ends the stream."""
+    if isinstance(piece, ThoughtPiece):
+        chunk = AIMessageChunk(content="", additional_kwargs=_thoughts(str(piece)))
+    elif isinstance(piece, str):
+        chunk = AIMessageChunk(content=piece)
+    else:
+        chunk = _last_chunk(piece, details)
     return ChatGenerationChunk(message=chunk)
 
 
@@ -59,7 +65,7 @@ def _metadata(answer: Answer, details: ResponseDetails) -> dict[str, Any]:
 def _usage(answer: Answer) -> UsageMetadata:
     usage = answer.usage
     input_tokens = usage.past_context_tokens + usage.running_text_tokens
-    return UsageMetadata(
+    metadata = UsageMetadata(
         input_tokens=input_tokens,
         output_tokens=usage.completion_tokens,
         total_tokens=input_tokens + usage.completion_tokens,
@@ -67,6 +73,14 @@ def _usage(answer: Answer) -> UsageMetadata:
             cache_creation=usage.past_context_tokens - usage.cached_tokens, cache_read=usage.cached_tokens
         ),
     )
+    if usage.thought_tokens:
+        metadata["output_token_details"] = OutputTokenDetails(reasoning=usage.thought_tokens)
+    return metadata
+
+
+def _thoughts(text: str) -> dict[str, Any]:
+    """Thoughts where LangChain finds them: it makes `reasoning` blocks of them in `content_blocks`."""
+    return {"reasoning_content": text} if text else {}
 
 
 def _content(text: str, answer: Answer, details: ResponseDetails, metadata: dict[str, Any]) -> Any:

@@ -20,7 +20,7 @@ from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
-from sharedllm_core import InputError
+from sharedllm_core import InputError, ThoughtPiece
 
 from .._shared.engine_model import EngineModel
 from .._shared.errors import worded_errors
@@ -47,6 +47,8 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
         documents: paths, Documents or nodes of LlamaIndex, Documents of sharedllm, or a `Library`. Kept under a handle,
             of which events see only the fingerprint.
         temperature, top_p, top_k, repetition_penalty, seed, num_evidence, quote_tokens: see `AnswerSettings`.
+        thinking: whether a reasoning model thinks before it answers; by default as its chat template has it. Thoughts
+            are in a `ThinkingBlock` of the message, and in `additional_kwargs["thinking_delta"]` of streamed responses.
         max_tokens: the most tokens to generate.
         stop: stop strings.
         timeout: seconds after which a call raises `TimeoutError` and generation stops.
@@ -227,11 +229,11 @@ def _as_messages(prompt: str) -> list[ChatMessage]:
 def _responses(
     request: Request, convert_piece: Callable[..., Any], convert_answer: Callable[..., Any]
 ) -> Generator[Any, None, None]:
-    text = ""
+    text = thoughts = ""
     for piece in stream(request):
         if isinstance(piece, str):
-            text += piece
-            yield convert_piece(text, piece)
+            text, thoughts = _extended(text, thoughts, piece)
+            yield convert_piece(text, thoughts, piece)
         else:
             yield convert_answer(piece, request.details, delta="")
 
@@ -239,11 +241,16 @@ def _responses(
 async def _aresponses(
     request: Request, convert_piece: Callable[..., Any], convert_answer: Callable[..., Any]
 ) -> AsyncGenerator[Any, None]:
-    text = ""
+    text = thoughts = ""
     async with aclosing(astream(request)) as pieces:
         async for piece in pieces:
             if isinstance(piece, str):
-                text += piece
-                yield convert_piece(text, piece)
+                text, thoughts = _extended(text, thoughts, piece)
+                yield convert_piece(text, thoughts, piece)
             else:
                 yield convert_answer(piece, request.details, delta="")
+
+
+def _extended(text: str, thoughts: str, piece: str) -> tuple[str, str]:
+    """Return the text and the thoughts so far with another piece."""
+    return (text, thoughts + piece) if isinstance(piece, ThoughtPiece) else (text + piece, thoughts)

@@ -1,4 +1,4 @@
-"""LlamaIndex's messages in the engine's form: roles, text, documents in blocks, and tool calls."""
+"""LlamaIndex's messages in the engine's form: roles, text, documents in blocks, tool calls and thoughts."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -50,7 +50,11 @@ def parse_message(message: ChatMessage) -> ParsedMessage:
         elif not isinstance(block, _WITHOUT_TEXT):
             raise _unsupported_block(type(block).__name__)
     text = "\n\n".join(text for text in texts if text)
-    return ParsedMessage(_ROLES.get(message.role, message.role.value), text, documents, _tool_fields(message))
+    thoughts = "\n\n".join(
+        block.content for block in message.blocks if isinstance(block, ThinkingBlock) and block.content
+    )
+    role = _ROLES.get(message.role, message.role.value)
+    return ParsedMessage(role, text, documents, _tool_fields(message), thoughts)
 
 
 def _tool_fields(message: ChatMessage) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def test_an_answer_comes_with_its_evidence_and_figures_go_to_stderr(sharedllm):
 
 def test_json_is_one_object_with_answer_usage_and_evidence(sharedllm):
     found = answer(sharedllm("ask", "Who pays?", "--docs", "docs", *SHORT, "--json", "--evidence", 2))
-    assert list(found) == ["question", "answer", "finish_reason", "usage", "reading", "evidence", "moved"]
+    expected = ["question", "answer", "thoughts", "finish_reason", "usage", "reading", "evidence", "moved"]
+    assert list(found) == expected
     assert found["question"] == "Who pays?"
     assert found["usage"]["completion_tokens"] == 4
     assert 1 <= len(found["evidence"]) <= 2

@@ -362,7 +362,7 @@ def test_scores_are_the_attention_beyond_what_an_unasked_question_draws(engine, 
     prepared = engine._prepare([QUESTIONS[0]], [library], ASKED)
     (row,) = prepared.generate([lambda _: None], Event())
     answer, prompt, past = torch.tensor(row.decoded.ids), row.prompt.ids, row.read.past
-    empty = engine._answering.empty_prompt_ids
+    empty = engine._answering.empty_prompt_ids(None)
     scores = state_scores(engine.model, prompt, answer, empty, past)
 
     def naive(ids, positions):

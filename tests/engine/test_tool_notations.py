@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from sharedllm_core import Constraint, InputError, SharedLLMEngine, ToolCall
 from sharedllm_core.generation.prompting import build_prompt, render
+from sharedllm_core.generation.thoughts import ThoughtNotation
 from sharedllm_core.generation.tool_notations.notation import ToolNotation
 from sharedllm_core.generation.tools import Tools
 from sharedllm_core.text.tokenization import TextTokenizer
@@ -62,9 +63,13 @@ def notation(tokenizer):
 
 @contextmanager
 def writing(engine, *parts):
-    """Let the model write texts, of which those in a tuple are without control tokens, as far as it may."""
+    """Let the model write texts, of which those in a tuple are without control tokens, as far as it may.
+
+    One that always thinks begins with empty thoughts.
+    """
+    thoughts = ThoughtNotation.for_tokenizer(engine.tokenizer)
     ids = []
-    for part in parts:
+    for part in (thoughts.begin + thoughts.end if thoughts.by_default else "", *parts):
         plain = isinstance(part, tuple)
         ids += (
             engine.tokenizer.encode(part[0]).ids.tolist()

@@ -5,7 +5,7 @@ Two logits processors work as a pair. `GrammarMask` comes first and masks the to
 budget. If no such ending is found for the sampled token, it replaces that token by the next one of the known ending.
 
 So every output matches the grammar, whatever the model. A constraint for which no text fits into `max_new_tokens` is
-rejected before the model runs.
+rejected before the model runs. Thoughts before the answer are free text; `LimitedThoughts` ends them in time.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from transformers import LogitsProcessor
 from ...errors import InputError, setting
 from .constraint import Constraint
 from .endings import MAX_ENDING_TOKENS, GrammarTokens, Mask, find_ending, unpack_bitmask
+from .limited_thoughts import LimitedThoughts
 
 __all__ = ["EndingGuard", "Grammar", "GrammarMask", "GrammarTokens"]
 
@@ -65,46 +66,71 @@ class Grammar:
             )
         return ending
 
-    def check_room(self, new_tokens: int) -> None:
+    def check_room(self, new_tokens: int, thought_tokens: int = 0) -> None:
         """Check that some matching text is known to fit into `new_tokens` tokens.
+
+        Args:
+            new_tokens: the most tokens to generate.
+            thought_tokens: the fewest tokens of thoughts before the text.
 
         Raises:
             InputError: no such text is known.
         """
-        if len(self.ending) > new_tokens:
+        if thought_tokens + len(self.ending) > new_tokens:
             raise InputError(
                 f"{setting('max_new_tokens', new_tokens)} is too few for {self.constraint.description}",
-                limit=f"which needs {len(self.ending)} tokens",
+                limit=f"which needs {thought_tokens + len(self.ending)} tokens",
                 remedy=["allow more", "require less"],
             )
 
 
 class GrammarMask(LogitsProcessor):
-    """Masks, in each row, the tokens that the grammar does not allow next."""
+    """Masks, in each row, the tokens that the grammar does not allow next; in thoughts only the end of the answer.
 
-    def __init__(self, grammar: Grammar, rows: int) -> None:
+    Args:
+        grammar: the grammar of the answers.
+        rows: B, the number of rows.
+        thoughts: the thoughts of each row; `None` if the answers begin at once.
+    """
+
+    def __init__(self, grammar: Grammar, rows: int, thoughts: Sequence[LimitedThoughts] | None = None) -> None:
         self.grammar = grammar
         self.matchers = [grammar.matcher() for _ in range(rows)]
+        self._thoughts = thoughts
         self._started = False
+
+    def thoughts_in(self, row: int) -> LimitedThoughts | None:
+        """Return the thoughts of a row that have not ended."""
+        thoughts = None if self._thoughts is None else self._thoughts[row]
+        return None if thoughts is None or thoughts.ended else thoughts
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the logits [B, V], −∞ where a token is not allowed."""
         if self._started:
-            for matcher, number in zip(self.matchers, input_ids[:, -1].tolist(), strict=True):
-                if not matcher.is_stopped():
-                    matcher.consume_token(number)
+            for row, token_id in enumerate(input_ids[:, -1].tolist()):
+                self._consume(row, token_id)
         self._started = True
         vocabulary = scores.shape[-1]
-        rows = [self._allowed_in_row(matcher, vocabulary) for matcher in self.matchers]
+        rows = [self._allowed_in_row(row, vocabulary) for row in range(len(self.matchers))]
         allowed_BV = torch.from_numpy(np.stack(rows)).to(scores.device)
         return scores.masked_fill(~allowed_BV, -torch.inf)
 
-    def _allowed_in_row(self, matcher: LLMatcher, vocabulary: int) -> Mask:
-        if not matcher.is_stopped():
-            return unpack_bitmask(matcher.compute_bitmask(), self.grammar.tokens.size)[:vocabulary]
+    def _consume(self, row: int, token_id: int) -> None:
+        thoughts, matcher = self.thoughts_in(row), self.matchers[row]
+        if thoughts is not None:
+            thoughts.push(token_id)
+        elif not matcher.is_stopped():
+            matcher.consume_token(token_id)
+
+    def _allowed_in_row(self, row: int, vocabulary: int) -> Mask:
+        matcher = self.matchers[row]
         only_eos = np.zeros(vocabulary, dtype=bool)
         only_eos[sorted(self.grammar.tokens.eos_ids)] = True
-        return only_eos
+        if self.thoughts_in(row) is not None:
+            return ~only_eos
+        if matcher.is_stopped():
+            return only_eos
+        return unpack_bitmask(matcher.compute_bitmask(), self.grammar.tokens.size)[:vocabulary]
 
 
 class EndingGuard(LogitsProcessor):
@@ -114,20 +140,25 @@ class EndingGuard(LogitsProcessor):
         self._mask = mask
         self._remaining = new_tokens
         self._endings: list[Sequence[int]] = [mask.grammar.ending for _ in mask.matchers]
+        for row in range(len(mask.matchers)):
+            if (thoughts := mask.thoughts_in(row)) is not None:
+                thoughts.limit(new_tokens, len(mask.grammar.ending))
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return logits [B, V] whose maximum is a token after which the text can be completed in time."""
         self._remaining -= 1  # the budget after this token
         sampled = scores.argmax(dim=-1).tolist()
         for row, (matcher, token_id) in enumerate(zip(self._mask.matchers, sampled, strict=True)):
+            if (thoughts := self._mask.thoughts_in(row)) is not None:
+                if (forced := thoughts.next_token(token_id)) != token_id:
+                    scores = _only_token(scores, row, forced)
+                continue
             if matcher.is_stopped() or token_id in self._mask.grammar.tokens.eos_ids:
                 continue
             ending = self._ending_after(matcher, token_id, self._endings[row])
             if ending is None:
                 replacement, *ending = self._endings[row]
-                scores = scores.clone()
-                scores[row] = -torch.inf
-                scores[row, replacement] = 0.0
+                scores = _only_token(scores, row, replacement)
             self._endings[row] = ending
         return scores
 
@@ -138,3 +169,11 @@ class EndingGuard(LogitsProcessor):
                 return known[first:]
         after = matcher.deep_copy()
         return find_ending(after, self._mask.grammar.tokens, self._remaining) if after.consume_token(token_id) else None
+
+
+def _only_token(scores: Tensor, row: int, token_id: int) -> Tensor:
+    """Copy logits [B, V] such that only one token of a row remains."""
+    scores = scores.clone()
+    scores[row] = -torch.inf
+    scores[row, token_id] = 0.0
+    return scores
