@@ -17,6 +17,7 @@ from .answering import PreparedQuestions, Question
 from .async_forms import AsyncForms
 from .base import BaseEngine
 from .inspection import Inspection
+from .kinds import supports_padding
 from .libraries import Documents
 from .progress import Progress
 from .streaming import AnswerStream
@@ -161,7 +162,7 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             questions: as for `ask`.
             documents: shared by all questions, as for `ask`.
             libraries: one library, or `None`, per question, instead of `documents`.
-            batch_size: questions generated together.
+            batch_size: questions generated together; 1 for the few families of models that cannot ignore padding.
             cancelled, options: as for `ask`.
 
         Raises:
@@ -180,6 +181,8 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
                 f"{len(libraries)} libraries for {len(questions)} questions",
                 remedy="give one for each question, or one library for all as documents",
             )
+        if not supports_padding(self.model):
+            batch_size = 1
         groups = [slice(first, first + batch_size) for first in range(0, len(questions), batch_size)]
         batches = [self._prepare(questions[group], libraries[group], options) for group in groups]
         event = self._lifetime.cancellation(cancelled)

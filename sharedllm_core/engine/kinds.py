@@ -10,10 +10,18 @@ from ..method.checks import check_one_of
 from ..method.config import SharedLLMConfig
 from ..model.modeling import SharedLLMForCausalLM
 
-__all__ = ["PLAIN_METHOD", "is_trained", "reading_mode"]
+__all__ = ["PLAIN_METHOD", "is_trained", "reading_mode", "supports_padding"]
 
 #: For models without injection: only the size of chunks is used.
 PLAIN_METHOD = SharedLLMConfig(injection_layers=1, chunk_tokens=1024)
+
+#: Families whose layers run over padding as over text, whatever the attention mask.
+_WITHOUT_PADDING = frozenset({"cpmant", "recurrent_gemma", "rwkv", "xlstm"})
+
+
+def supports_padding(model: PreTrainedModel) -> bool:
+    """Whether prompts of different lengths can be generated together: the model ignores the padding of the shorter."""
+    return model.config.model_type not in _WITHOUT_PADDING
 
 
 def is_trained(model: PreTrainedModel) -> bool:
