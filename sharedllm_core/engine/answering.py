@@ -30,7 +30,7 @@ from .fair_lock import FairLock
 from .inspection import Inspection, make_inspection
 from .kinds import is_trained
 from .progress import Progress
-from .quoting import Quoted, Quoter, passage_evidence
+from .quoting import Quoted, Quoter, check_quote_room, passage_evidence
 from .reading import ReadPast, TreeReader
 
 __all__ = ["Answering", "PreparedQuestions", "Question"]
@@ -88,10 +88,12 @@ class Answering:
 
         Raises:
             InputError: an empty question, or a constraint that cannot be met.
-            WindowError: a last turn that is longer than the window.
+            WindowError: the window is too small for a last turn, or for `quote_tokens` beside the answer.
             UntrainedInjectionError: the model would ignore the libraries.
         """
         new_tokens = settings.new_tokens(self.window_tokens)
+        if self.quoter is not None and settings.quote_tokens is not None:
+            check_quote_room(settings.quote_tokens, self.window_tokens, new_tokens)
         tools = settings.offered_tools
         prompts = [
             build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools) for question in questions
@@ -241,7 +243,7 @@ class AnsweredQuestion:
 
     def answer(self) -> Answer:
         """Build the public `Answer`: text, usage, evidence and tool calls."""
-        reading = account(self.answering.mode, self.library, self.quoted.passages, self.read)
+        reading = account(self.answering.mode, self.library, self.quoted, self.read)
         usage = Usage(
             past_context_tokens=reading.total_tokens,
             cached_tokens=reading.cached_tokens,

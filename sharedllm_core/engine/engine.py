@@ -42,14 +42,15 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
         allow_untrained: inject even with an injection that was never trained, which ignores the documents.
         reading: `"quoted"` (the best passages, word for word, in the window: any model), `"injected"` (everything,
             compressed: a trained injection) or `"both"`; by default what the model can do.
-        quote_tokens: the most tokens of passages; by default the method's `quote_tokens`, or 4,096. Never more than the
-            window leaves beside the messages and the answer.
+        quote_tokens: the most tokens of passages; by default the method's `quote_tokens`, or 4,096. Where the messages
+            and the answer leave less of the window, less is quoted (`Answer.reading.quote_budget`).
         quote_template: a Jinja template for the message that is answered, with the variables `passages` (each with
             `number`, `title`, `text`) and `question`; by default numbered passages and then the question.
         shared: the lock and the weights' hashes of another engine on the same weights.
 
     Raises:
         TokenizerError: the tokenizer gives no character offsets.
+        WindowError: `quote_tokens` is more than the window.
     """
 
     # ---------------------------------------------------------------------------------------------- documents
@@ -139,7 +140,7 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
 
         Raises:
             InputError: no question, or a setting out of range.
-            WindowError: the last turn alone is longer than the window.
+            WindowError: the last turn alone is longer than the window, or `quote_tokens` do not fit beside the answer.
             DocumentError: see `read`.
             UntrainedInjectionError: the model would ignore the documents.
         """
