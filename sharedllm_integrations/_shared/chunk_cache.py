@@ -33,11 +33,11 @@ class ChunkCache:
         Raises:
             DocumentError: the documents hold no text.
         """
-        kind = (engine.tokenizer.fingerprint, engine.model.method)
+        kind = (engine.tokenizer.fingerprint, engine.method)
         keys = [(document.text, kind) for document in documents]
         cached = self._cached(keys)
         missing = {key: document for key, document in zip(keys, documents, strict=True) if key not in cached}
-        made = make_library(list(missing.values()), engine.tokenizer, engine.model.method)
+        made = make_library(list(missing.values()), engine.tokenizer, engine.method)
         new_chunks: list[list[LibraryChunk]] = [[] for _ in missing]
         for chunk in made.chunks:
             new_chunks[chunk.document].append(chunk)

@@ -78,7 +78,7 @@ class DocumentSet:
         Raises:
             DocumentError: there are none, or none with text.
         """
-        key = (engine.tokenizer.fingerprint, engine.model.method)
+        key = (engine.tokenizer.fingerprint, engine.method)
         with self._lock:
             if key not in self._libraries:
                 is_library = isinstance(self._sources, Library)
