@@ -1,5 +1,6 @@
 # make demo   sets everything up and shows the library at work: its look-up model, then a real one on real documents
 # make test   sets everything up and runs lint, types and tests
+# make test-all   the same, and the tests that take minutes of a real model and older versions of transformers
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -11,15 +12,19 @@ MATRIX := 5.2.0 5.17.0
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test test-matrix lint format docs-cli efficiency clean
+.PHONY: demo test test-all test-matrix lint format docs-cli efficiency clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo/demo.py --cache runs/demo
 	$(BIN)/python examples/demo/real_documents.py
 
 test: lint
-	$(BIN)/pytest -n 2 --ignore tests/benchmarks
+	$(BIN)/pytest -n 2 --ignore tests/benchmarks -m "not real"
 	$(BIN)/pytest tests/benchmarks
+
+test-all: test
+	$(BIN)/pytest -m real
+	$(MAKE) test-matrix
 
 lint: $(READY)
 	$(BIN)/ruff check .

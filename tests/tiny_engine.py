@@ -1,12 +1,14 @@
 """Tiny engines: random weights with an injection that matters, a byte-level tokenizer, documents of plain words."""
 
 import random
+import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from threading import Event
 
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -27,6 +29,8 @@ CHAT = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"]
+#: For tests that also hold for a model without injection; `checkpoint`, `engine` and `library` are then of both kinds.
+BOTH_READINGS = pytest.mark.parametrize("checkpoint", ["injected", "quoted"], indirect=True)
 METHOD = SharedLLMConfig(injection_layers=2, chunk_tokens=32, compression_ratio=4)
 WINDOW = 512
 
@@ -92,6 +96,15 @@ def make_checkpoint(folder, method=METHOD, *, seed=0, trained=True, **shape):
     model.save_pretrained(folder / "model")
     made.save_pretrained(folder / "model")
     return folder / "model"
+
+
+def checkpoints_of_each_reading(folder, **shape):
+    """A checkpoint with a trained injection, and its base with a tokenizer, which quotes: by how they read."""
+    injected = make_checkpoint(folder, **shape)
+    plain = folder / "plain"
+    shutil.copytree(folder / "base", plain)
+    tokenizer().save_pretrained(plain)
+    return {"injected": injected, "quoted": plain}
 
 
 def memory_cache(num_bytes=10**8, **options):

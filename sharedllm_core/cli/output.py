@@ -117,7 +117,8 @@ def print_usage(answer: Answer, seconds: float) -> None:
     if answer.finish_reason == "length":
         say("the answer was cut at --max-new-tokens")
     if answer.moved:
-        say(f"{counted(len(answer.moved), 'older message')} did not fit into the window: read as past context")
+        how = "searched like documents" if reading.mode == "quoted" else "read as past context"
+        say(f"{counted(len(answer.moved), 'older message')} did not fit into the window: {how}")
 
 
 def counted(number: int, name: str) -> str:

@@ -21,7 +21,8 @@ def read(
 ) -> None:
     """Compress documents into the tree cache, ahead of questions.
 
-    What the cache already has is not read again. The exit code is 1 where trees could not be kept.
+    What the cache already has is not read again. The exit code is 1 where trees could not be kept. A model without
+    injection answers from passages of the files themselves: for it, nothing is compressed or kept.
     """
     if not cache.cache_bytes and not cache.remote:
         raise typer.BadParameter("0 without --remote leaves nowhere to keep trees", param_hint="--cache-bytes")
@@ -42,8 +43,14 @@ def read(
                 "cached_tokens": cached,
                 "seconds": round(seconds, 3),
                 "fingerprint": library.fingerprint,
+                "reading": engine.reading,
                 "skipped": [{"path": skipped.path, "reason": skipped.reason} for skipped in found.skipped],
             }
+        )
+    elif engine.reading == "quoted":
+        say(
+            f"{counted(len(library), 'document')}, {counted(library.num_tokens, 'token')}: nothing was compressed or "
+            "kept; this model answers from passages, which `sharedllm ask` finds by their words"
         )
     else:
         rate = f", {new / seconds:,.0f} tokens/s" if new else ""

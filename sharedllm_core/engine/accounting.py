@@ -1,31 +1,29 @@
 """What was read of a library for one answer: tokens quoted, injected and not read."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ..generation.answer import Reading, ReadingMode
 from ..text.library import Library
-from ..text.passages import Passage
+from .quoting import Quoted
 from .reading import ReadPast
 
 __all__ = ["account"]
 
 
-def account(mode: ReadingMode, library: Library | None, passages: Sequence[Passage], read: ReadPast | None) -> Reading:
+def account(mode: ReadingMode, library: Library | None, quotes: Quoted, read: ReadPast | None) -> Reading:
     """Count what was read; quoted tokens count as quoted, also if they were injected, too.
 
     Args:
         mode: how the engine reads.
         library: the documents of the question.
-        passages: quoted from it.
+        quotes: the running text with passages of it.
         read: its past context, if the engine injects.
     """
     if library is None:
         return Reading()
     numbers = {document.id: number for number, document in enumerate(library.documents)}
     quoted = [np.zeros(count, dtype=bool) for count in library.tokens_per_document]
-    for passage in passages:
+    for passage in quotes.passages:
         number = numbers[passage.document_id]
         first, last = library.token_range(number, passage.start, passage.end)
         quoted[number][first:last] = True
@@ -40,6 +38,7 @@ def account(mode: ReadingMode, library: Library | None, passages: Sequence[Passa
         unread_tokens=library.num_tokens - quoted_tokens - injected_tokens,
         injected_states=0 if read is None else read.past.num_states,
         cached_tokens=0 if read is None else read.cached_tokens,
+        quote_budget=quotes.budget,
     )
 
 

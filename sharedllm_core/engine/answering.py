@@ -32,7 +32,7 @@ from .fair_lock import FairLock
 from .inspection import Inspection, make_inspection
 from .kinds import is_trained
 from .progress import Progress
-from .quoting import Quoted, Quoter, passage_evidence
+from .quoting import Quoted, Quoter, check_quote_room, passage_evidence
 from .reading import ReadPast, TreeReader
 
 __all__ = ["Answering", "PreparedQuestions", "Question"]
@@ -97,12 +97,14 @@ class Answering:
 
         Raises:
             InputError: an empty question, a constraint that cannot be met, or thinking that the model does not support.
-            WindowError: a last turn that is longer than the window.
+            WindowError: the window is too small for a last turn, or for `quote_tokens` beside the answer.
             UntrainedInjectionError: the model would ignore the libraries.
         """
         thinking = self.thinking if settings.thinking is None else settings.thinking
         thinks = self.thought_notation.thinks(thinking)
         new_tokens = settings.new_tokens(self.window_tokens, thinks)
+        if self.quoter is not None and settings.quote_tokens is not None:
+            check_quote_room(settings.quote_tokens, self.window_tokens, new_tokens)
         tools = settings.offered_tools
         prompts = [
             build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools, thinking)
@@ -272,7 +274,7 @@ class AnsweredQuestion:
 
     def answer(self) -> Answer:
         """Build the public `Answer`: text, thoughts, usage, evidence and tool calls."""
-        reading = account(self.answering.mode, self.library, self.quoted.passages, self.read)
+        reading = account(self.answering.mode, self.library, self.quoted, self.read)
         decoded = self.decoded
         thought_tokens = len(decoded.thoughts.ids)
         usage = Usage(

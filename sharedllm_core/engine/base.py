@@ -1,6 +1,7 @@
 """How an engine is put together: model, tokenizer, cache, and what engines on the same weights share."""
 
 import hashlib
+import logging
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +22,13 @@ from .kinds import PLAIN_METHOD, reading_mode
 from .libraries import LibraryMaker
 from .lifetime import Lifetime
 from .loading import context_tokens, load_model, load_tokenizer
-from .quoting import DEFAULT_QUOTE_TOKENS, Quoter
+from .quoting import DEFAULT_QUOTE_TOKENS, Quoter, check_quote_room
 from .reading import TreeReader
 from .shared_model import SharedModel
 
 __all__ = ["BaseEngine"]
+
+_logger = logging.getLogger(__name__)
 
 
 class BaseEngine:
@@ -58,6 +61,8 @@ class BaseEngine:
         }
         if quote_tokens is not None:
             check_whole("quote_tokens", quote_tokens, at_least=1, error=InputError)
+        if shared is None:
+            _warn_without_chat_template(self.tokenizer)
         self._shared = SharedModel(self.model, self.tokenizer) if shared is None else shared
         self._libraries = LibraryMaker(self.tokenizer, self.method)
         self._lock = self._shared.lock
@@ -74,6 +79,8 @@ class BaseEngine:
             self._lock,
             allow_untrained,
         )
+        if quote_tokens is not None and self._reading != "injected":
+            check_quote_room(quote_tokens, self._answering.window_tokens)
         self._lifetime = Lifetime()
 
     def _make_reader(self) -> TreeReader | None:
@@ -216,3 +223,12 @@ class BaseEngine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _warn_without_chat_template(tokenizer: TextTokenizer) -> None:
+    if not getattr(tokenizer.tokenizer, "chat_template", None):
+        _logger.warning(
+            "the tokenizer %s has no chat template: messages are written as plain text, 'User: …' and 'Assistant:'; "
+            "for a model that was trained to chat, pass a tokenizer with its template",
+            tokenizer.tokenizer.name_or_path,
+        )

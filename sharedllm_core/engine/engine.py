@@ -17,6 +17,7 @@ from .answering import PreparedQuestions, Question
 from .async_forms import AsyncForms
 from .base import BaseEngine
 from .inspection import Inspection
+from .kinds import supports_padding
 from .libraries import Documents
 from .progress import Progress
 from .streaming import AnswerStream
@@ -41,8 +42,8 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
         allow_untrained: inject even with an injection that was never trained, which ignores the documents.
         reading: `"quoted"` (the best passages, word for word, in the window: any model), `"injected"` (everything,
             compressed: a trained injection) or `"both"`; by default what the model can do.
-        quote_tokens: the most tokens of passages; by default the method's `quote_tokens`, or 4,096. Never more than the
-            window leaves beside the messages and the answer.
+        quote_tokens: the most tokens of passages; by default the method's `quote_tokens`, or 4,096. Where the messages
+            and the answer leave less of the window, less is quoted (`Answer.reading.quote_budget`).
         quote_template: a Jinja template for the message that is answered, with the variables `passages` (each with
             `number`, `title`, `text`) and `question`; by default numbered passages and then the question.
         thinking: whether a reasoning model thinks before it answers, unless a question sets it; by default as its chat
@@ -52,6 +53,7 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
     Raises:
         TokenizerError: the tokenizer gives no character offsets.
         InputError: thinking that the model does not support.
+        WindowError: `quote_tokens` is more than the window.
     """
 
     # ---------------------------------------------------------------------------------------------- documents
@@ -141,7 +143,7 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
 
         Raises:
             InputError: no question, or a setting out of range.
-            WindowError: the last turn alone is longer than the window.
+            WindowError: the last turn alone is longer than the window, or `quote_tokens` do not fit beside the answer.
             DocumentError: see `read`.
             UntrainedInjectionError: the model would ignore the documents.
         """
@@ -164,7 +166,7 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             questions: as for `ask`.
             documents: shared by all questions, as for `ask`.
             libraries: one library, or `None`, per question, instead of `documents`.
-            batch_size: questions generated together.
+            batch_size: questions generated together; 1 for the few families of models that cannot ignore padding.
             cancelled, options: as for `ask`.
 
         Raises:
@@ -183,6 +185,8 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
                 f"{len(libraries)} libraries for {len(questions)} questions",
                 remedy="give one for each question, or one library for all as documents",
             )
+        if not supports_padding(self.model):
+            batch_size = 1
         groups = [slice(first, first + batch_size) for first in range(0, len(questions), batch_size)]
         batches = [self._prepare(questions[group], libraries[group], options) for group in groups]
         event = self._lifetime.cancellation(cancelled)

@@ -8,12 +8,21 @@ from ..errors import ConfigError, setting
 from ..generation.answer import ReadingMode
 from ..method.checks import check_one_of
 from ..method.config import SharedLLMConfig
+from ..model.base_families import INJECTED_LAYERS
 from ..model.modeling import SharedLLMForCausalLM
 
-__all__ = ["PLAIN_METHOD", "is_trained", "reading_mode"]
+__all__ = ["PLAIN_METHOD", "is_trained", "reading_mode", "supports_padding"]
 
 #: For models without injection: only the size of chunks is used, and by the evaluation trees with leaves of 32 tokens.
 PLAIN_METHOD = SharedLLMConfig(injection_layers=1, chunk_tokens=1024, tree_depth=5)
+
+#: Families whose layers run over padding as over text, whatever the attention mask.
+_WITHOUT_PADDING = frozenset({"cpmant", "recurrent_gemma", "rwkv", "xlstm"})
+
+
+def supports_padding(model: PreTrainedModel) -> bool:
+    """Whether prompts of different lengths can be generated together: the model ignores the padding of the shorter."""
+    return model.config.model_type not in _WITHOUT_PADDING
 
 
 def is_trained(model: PreTrainedModel) -> bool:
@@ -47,6 +56,13 @@ def reading_mode(model: PreTrainedModel, reading: ReadingMode | None, allow_untr
         raise ConfigError(
             f"{setting('reading', reading)} needs a model with an injection",
             limit=f"and this is a plain {model.config.model_type!r} model",
-            remedy=[f"use {setting('reading', 'quoted')}", "train an injection with `sharedllm train`"],
+            remedy=[f"use {setting('reading', 'quoted')}", _injection_remedy(model.config.model_type)],
         )
     return reading
+
+
+def _injection_remedy(model_type: str) -> str:
+    """How to get an injection: a family that is not supported cannot be trained."""
+    if model_type in INJECTED_LAYERS:
+        return "train an injection with `sharedllm train`"
+    return f"train an injection on a model of another family ({', '.join(INJECTED_LAYERS)})"

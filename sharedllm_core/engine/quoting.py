@@ -7,6 +7,7 @@ from math import log
 
 from torch import Tensor
 
+from ..errors import WindowError, setting
 from ..generation.answer import Evidence
 from ..generation.prompting import Prompt, render_running_text, running_text_ids
 from ..generation.quoting import Quote, QuoteTemplate
@@ -16,7 +17,7 @@ from ..text.passages import Passage, find_passages
 from ..text.tokenization import TextTokenizer
 from ..text.words import words_of
 
-__all__ = ["DEFAULT_QUOTE_TOKENS", "Quoted", "Quoter", "passage_evidence"]
+__all__ = ["DEFAULT_QUOTE_TOKENS", "Quoted", "Quoter", "check_quote_room", "passage_evidence"]
 
 DEFAULT_QUOTE_TOKENS = 4096
 _OF_ANSWER, _OF_SEARCH = 0.8, 0.2  # how much an answer's words and the search count in the evidence
@@ -24,10 +25,14 @@ _OF_ANSWER, _OF_SEARCH = 0.8, 0.2  # how much an answer's words and the search c
 
 @dataclass(frozen=True)
 class Quoted:
-    """A running text with passages: its ids [n], and the passages in the order in which they stand there."""
+    """A running text with passages: its ids [n], and the passages in the order in which they stand there.
+
+    `budget` is the most tokens of passages that the request and the window allowed.
+    """
 
     ids: Tensor
     passages: tuple[Passage, ...]
+    budget: int = 0
 
 
 class Quoter:
@@ -54,7 +59,7 @@ class Quoter:
             room_tokens: the most tokens of the running text, passages and wording included.
             tools: described in the running text.
         """
-        budget = min(quote_tokens, room_tokens - len(prompt.ids))
+        budget = allowed = max(0, min(quote_tokens, room_tokens - len(prompt.ids)))
         titles = {document.id: document.title for document in library}
         while budget > 0:
             passages = find_passages(prompt.question, library, self._tokenizer, budget)
@@ -63,9 +68,29 @@ class Quoter:
             text = render_running_text(messages, self._tokenizer, tools, prompt.thinking)
             ids = running_text_ids(text, self._tokenizer)
             if len(ids) <= room_tokens:
-                return Quoted(ids, tuple(passages))
+                return Quoted(ids, tuple(passages), allowed)
             budget = min(budget, self._tokenizer.count_all([one.text for one in passages])) - (len(ids) - room_tokens)
-        return Quoted(prompt.ids, ())
+        return Quoted(prompt.ids, (), allowed)
+
+
+def check_quote_room(quote_tokens: int, window_tokens: int, new_tokens: int = 0) -> None:
+    """Check that a window can hold passages of so many tokens beside the answer.
+
+    Raises:
+        WindowError: it cannot, however short the messages are.
+    """
+    if quote_tokens < window_tokens - new_tokens or not quote_tokens:
+        return
+    answer = f" with {new_tokens} to generate" if new_tokens else ""
+    raise WindowError(
+        f"{setting('quote_tokens', quote_tokens)} is more than can be quoted{answer}",
+        limit=f"and the model's window is {window_tokens} tokens",
+        remedy=[
+            f"lower {setting('quote_tokens')}",
+            *([f"lower {setting('max_new_tokens')}"] if new_tokens else []),
+            f"leave {setting('quote_tokens')} out to quote as much as fits",
+        ],
+    )
 
 
 def passage_evidence(passages: Sequence[Passage], answer: str, most: int) -> tuple[Evidence, ...]:

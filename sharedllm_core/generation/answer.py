@@ -35,6 +35,8 @@ class Reading:
         unread_tokens: tokens that were not read for this answer; it cannot rest on them.
         injected_states: KV states of the documents in each injection layer.
         cached_tokens: tokens of the documents that needed no run of the model: cache hits, and what was not read.
+        quote_budget: the most tokens of passages in this answer: `quote_tokens`, or less where the messages and the
+            answer leave less of the window; 0 if the engine only injects.
     """
 
     mode: ReadingMode | None = None
@@ -44,6 +46,7 @@ class Reading:
     unread_tokens: int = 0
     injected_states: int = 0
     cached_tokens: int = 0
+    quote_budget: int = 0
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ class AnswerSettings:
         tool_choice: `"auto"`, `"none"`, `"required"`, or the name of the tool to call.
         parallel_tool_calls: whether one answer may contain several calls.
         num_evidence: the most spans of evidence to return; 0 skips evidence, which saves two short runs of the model.
-        quote_tokens: the most tokens of passages to quote; `None` for the engine's setting. An engine that only injects
-            quotes none.
+        quote_tokens: the most tokens of passages to quote; `None` for the engine's setting. More than the window holds
+            beside the answer is an error. An engine that only injects quotes none.
         thinking: whether a reasoning model thinks before it answers; `None` for the engine's setting, or else for the
             default of the model's chat template.
         progress: show a progress bar on stderr while documents are read; `None` shows it only on a terminal.

@@ -8,8 +8,14 @@ from tests import tiny_engine
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    return tiny_engine.make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+def checkpoints(tmp_path_factory):
+    return tiny_engine.checkpoints_of_each_reading(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(request, checkpoints):
+    """A trained injection; where a test is parametrised with `BOTH_READINGS`, a plain model as well."""
+    return checkpoints[getattr(request, "param", "injected")]
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 SHORT = ["--max-new-tokens", "4"]
 
@@ -35,6 +36,7 @@ def test_an_answer_comes_with_its_evidence_and_figures_go_to_stderr(sharedllm):
     assert "the answer was cut at --max-new-tokens" in result.stderr
 
 
+@BOTH_READINGS
 def test_json_is_one_object_with_answer_usage_and_evidence(sharedllm):
     found = answer(sharedllm("ask", "Who pays?", "--docs", "docs", *SHORT, "--json", "--evidence", 2))
     expected = ["question", "answer", "thoughts", "finish_reason", "usage", "reading", "evidence", "moved"]
@@ -47,6 +49,7 @@ def test_json_is_one_object_with_answer_usage_and_evidence(sharedllm):
             assert file.read()[span["start"] : span["end"]] == span["text"]
 
 
+@BOTH_READINGS
 def test_documents_come_from_files_folders_and_globs(sharedllm, folder):
     (folder / "more").mkdir()
     (folder / "more" / "a.md").write_text("The tenant paid.")
@@ -60,19 +63,23 @@ def test_documents_come_from_files_folders_and_globs(sharedllm, folder):
     assert tokens("docs", "docs/1.txt", "docs/*.txt") == tokens("docs"), "a file named twice is read once"
 
 
+@BOTH_READINGS
 def test_once_reads_less_and_answers_alike(sharedllm):
     once = answer(sharedllm("ask", "Who?", "--docs", "docs", *SHORT, "--once", "--json"))
     whole = answer(sharedllm("ask", "Who?", "--docs", "docs", *SHORT, "--json"))
     assert (once["answer"], once["usage"]["cached_tokens"]) == (whole["answer"], 0)
-    assert whole["usage"]["cached_tokens"] == whole["usage"]["past_context_tokens"]
+    injects = whole["reading"]["mode"] == "injected"  # a model that quotes has no trees to cache
+    assert whole["usage"]["cached_tokens"] == (whole["usage"]["past_context_tokens"] if injects else 0)
 
 
+@BOTH_READINGS
 def test_without_documents_the_figures_say_so(sharedllm):
     result = sharedllm("ask", "Who?", *SHORT)
     assert result.exit_code == 0
     assert result.stderr.startswith("no documents, ")
 
 
+@BOTH_READINGS
 def test_sampling_settings_reach_the_model(sharedllm):
     def drawn(seed):
         options = ["--temperature", 2, "--top-p", 0.9, "--seed", seed, "--max-new-tokens", 12]
@@ -94,6 +101,7 @@ def test_a_path_that_does_not_exist_is_named(sharedllm):
     assert "a path is empty" in refused(sharedllm("ask", "Who?", "--docs", ""), code=2)
 
 
+@BOTH_READINGS
 def test_an_empty_folder_and_files_of_nothing_are_refused(sharedllm, folder):
     (folder / "empty").mkdir()
     assert "there are no documents in empty" in refused(sharedllm("ask", "Who?", "--docs", "empty"))
@@ -101,6 +109,7 @@ def test_an_empty_folder_and_files_of_nothing_are_refused(sharedllm, folder):
     assert "hold no text" in refused(sharedllm("ask", "Who?", "--docs", "empty"))
 
 
+@BOTH_READINGS
 def test_a_binary_file_is_named_with_the_option_that_leaves_it_out(sharedllm, folder):
     (folder / "docs" / "photo.png").write_bytes(b"\x89PNG\0\0")
     message = refused(sharedllm("ask", "Who?", "--docs", "docs"))
@@ -113,6 +122,7 @@ def test_a_binary_file_is_named_with_the_option_that_leaves_it_out(sharedllm, fo
     assert alone.endswith("no documents in docs/photo.png; 1 file could not be read; give other files or folders")
 
 
+@BOTH_READINGS
 def test_text_of_another_encoding_is_read_as_what_it_says(sharedllm, folder):
     text = "Die Prüfung der größten Gebäude kostet 20 € für jede Behörde in München. " * 3
     (folder / "german.txt").write_bytes(text.encode("cp1252"))
@@ -165,6 +175,7 @@ def test_a_pipe_without_a_question_is_wrong_usage(sharedllm):
     assert message.endswith("give it as an argument, or pipe questions, one a line")
 
 
+@BOTH_READINGS
 def test_a_question_that_is_longer_than_the_window_is_refused_before_anything_is_read(sharedllm, folder):
     message = refused(sharedllm("ask", tiny_engine.words(900), "--docs", "docs"))
     assert f"the base model's window is {tiny_engine.WINDOW}" in message
@@ -208,6 +219,7 @@ def test_an_untrained_model_quotes_and_injects_only_when_that_is_allowed(sharedl
     assert answer(sharedllm(*asked, "--allow-untrained", "--json"))["answer"]
 
 
+@BOTH_READINGS
 def test_documents_cannot_move_the_cursor_of_a_terminal(sharedllm, folder):
     (folder / "evil.txt").write_text("tenant \x1b[2J\x1b]0;owned\x07 paid")
     result = sharedllm("ask", "Who?", "--docs", "evil.txt", *SHORT)
@@ -218,6 +230,7 @@ def test_documents_cannot_move_the_cursor_of_a_terminal(sharedllm, folder):
 # ------------------------------------------------------------------------------------------ sessions
 
 
+@BOTH_READINGS
 def test_each_piped_question_is_answered_with_those_before_it(sharedllm):
     result = sharedllm("ask", "--docs", "docs", *SHORT, "--json", stdin="Who pays?\n\n  Why?  \nWhen?")
     assert result.exit_code == 0, result.stderr
@@ -229,8 +242,10 @@ def test_each_piped_question_is_answered_with_those_before_it(sharedllm):
     assert found[0]["answer"] == alone["answer"]
 
 
-def test_old_turns_of_a_long_session_are_named_when_they_leave_the_window(sharedllm):
+@BOTH_READINGS
+def test_old_turns_of_a_long_session_are_named_when_they_leave_the_window(sharedllm, checkpoint, checkpoints):
     questions = "\n".join(tiny_engine.words(150, seed) for seed in range(4))
     result = sharedllm("ask", "--docs", "docs", *SHORT, stdin=questions)
     assert result.exit_code == 0, result.stderr
-    assert "older messages did not fit into the window: read as past context" in result.stderr
+    how = "read as past context" if checkpoint == checkpoints["injected"] else "searched like documents"
+    assert f"older messages did not fit into the window: {how}" in result.stderr

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.cli import processes
 
 
@@ -121,3 +123,16 @@ def test_forgetting_deletes_the_trees_of_those_documents_alone(sharedllm):
     assert values(sharedllm("read", "docs", "--json"))["cached_tokens"] == total["tokens"] - alone["tokens"]
     missing = sharedllm("cache", "forget", "none.txt")
     assert (missing.exit_code, "none.txt does not exist" in missing.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("checkpoint", ["quoted"], indirect=True)
+def test_of_a_model_without_injection_nothing_is_kept_and_read_says_so(sharedllm, folder):
+    found = values(sharedllm("read", "docs", "--json"))
+    assert (found["reading"], found["cached_tokens"]) == ("quoted", 0)
+    said = sharedllm("read", "docs").stderr
+    assert f"3 documents, {found['tokens']} tokens: nothing was compressed or kept" in said
+    assert not trees(folder)
+    assert values(sharedllm("cache", "stats", "--json"))["entries"] == 0
+    assert values(sharedllm("cache", "forget", "docs", "--json")) == {"removed": 0}
+    answer = values(sharedllm("ask", "Who?", "--docs", "docs", "--max-new-tokens", 4, "--json"))
+    assert answer["reading"]["quoted_tokens"] > 0

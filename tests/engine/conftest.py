@@ -1,4 +1,4 @@
-"""One tiny checkpoint for all tests of the engine."""
+"""Tiny checkpoints for all tests of the engine: one that injects, one that quotes."""
 
 import pytest
 
@@ -6,8 +6,14 @@ from tests import tiny_engine
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
-    return tiny_engine.make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+def checkpoints(tmp_path_factory):
+    return tiny_engine.checkpoints_of_each_reading(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(request, checkpoints):
+    """A trained injection; where a test is parametrised with `BOTH_READINGS`, a plain model as well."""
+    return checkpoints[getattr(request, "param", "injected")]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import torch
 from sharedllm_core import Document, SharedLLMEngine
 from sharedllm_core.engine.evidence import state_scores
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 QUESTIONS = ["Who signed the lease?", "When is the rent of the warehouse paid?", "Deposit?"]
 ASKED = {"max_new_tokens": 16}
@@ -23,6 +24,7 @@ def library(engine):
     return engine.read(tiny_engine.documents(4))
 
 
+@BOTH_READINGS
 def test_streamed_pieces_joined_are_the_answer(engine, library):
     answer = engine.ask(QUESTIONS[0], library, **ASKED)
     stream = engine.stream(QUESTIONS[0], library, **ASKED)
@@ -34,6 +36,7 @@ def test_streamed_pieces_joined_are_the_answer(engine, library):
     assert list(stream) == []
 
 
+@BOTH_READINGS
 def test_a_batch_is_its_questions_alone(engine, library):
     alone = [engine.ask(question, library, **ASKED) for question in QUESTIONS]
     for batch_size in (1, 2, 8):
@@ -44,6 +47,7 @@ def test_a_batch_is_its_questions_alone(engine, library):
         assert spans == [[(s.document_id, s.start, s.end) for s in answer.evidence] for answer in alone]
 
 
+@BOTH_READINGS
 def test_each_question_of_a_batch_may_have_its_own_library(engine, library):
     other = engine.read(tiny_engine.documents(2, seed=5))
     batch = engine.ask_batch([QUESTIONS[0]] * 3, libraries=[library, other, None], **ASKED)
@@ -53,12 +57,14 @@ def test_each_question_of_a_batch_may_have_its_own_library(engine, library):
     assert not batch[2].evidence
 
 
+@BOTH_READINGS
 def test_a_batch_of_questions_may_come_with_unread_documents(engine, library):
     fresh = tiny_engine.make_engine_like(engine)
     answers = fresh.ask_batch(QUESTIONS, tiny_engine.documents(4), **ASKED)
     assert [a.text for a in answers] == [engine.ask(question, library, **ASKED).text for question in QUESTIONS]
 
 
+@BOTH_READINGS
 def test_a_list_of_paths_is_for_all_questions_of_a_batch_even_with_as_many_questions(engine, tmp_path):
     paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
     for path, document in zip(paths, tiny_engine.documents(2), strict=True):
@@ -86,6 +92,7 @@ def test_async_forms_name_the_same_keywords_as_the_blocking_ones(name):
     }
 
 
+@BOTH_READINGS
 def test_the_async_forms_give_the_same_and_do_not_block_the_loop(engine, library):
     async def all_of_them():
         ticks = 0
@@ -113,6 +120,7 @@ def test_the_async_forms_give_the_same_and_do_not_block_the_loop(engine, library
     assert ticks > 10
 
 
+@BOTH_READINGS
 def test_many_async_questions_at_once_are_each_answered(engine, library):
     async def many():
         return await asyncio.gather(*(engine.aask(QUESTIONS[i % 3], library, **ASKED) for i in range(12)))
@@ -143,6 +151,7 @@ def is_idle(engine):
     return not engine._lock._held and not engine._lock._waiting
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("how", ["close", "with", "let go"])
 def test_a_stream_that_is_left_stops_within_one_token(engine, library, how):
     counted = steps(engine)
@@ -164,6 +173,7 @@ def test_a_stream_that_is_left_stops_within_one_token(engine, library, how):
     assert len(counted) <= at + 2 < 400
 
 
+@BOTH_READINGS
 def test_a_cancelled_stream_still_says_what_it_wrote(engine, library):
     stream = engine.stream(QUESTIONS[0], library, max_new_tokens=400)
     pieces = [next(stream)]
@@ -174,6 +184,7 @@ def test_a_cancelled_stream_still_says_what_it_wrote(engine, library):
     assert 0 < stream.answer.usage.completion_tokens < 400
 
 
+@BOTH_READINGS
 def test_an_answer_is_cancelled_at_once_before_its_first_token(engine, library):
     cancelled = Event()
     cancelled.set()
@@ -182,6 +193,7 @@ def test_an_answer_is_cancelled_at_once_before_its_first_token(engine, library):
     assert (answer.text, answer.finish_reason, counted) == ("", "cancelled", [])
 
 
+@BOTH_READINGS
 def test_a_cancelled_task_stops_the_model(engine, library):
     counted = steps(engine)
 
@@ -198,6 +210,7 @@ def test_a_cancelled_task_stops_the_model(engine, library):
     assert len(counted) < 400
 
 
+@BOTH_READINGS
 def test_a_reader_that_does_not_read_on_holds_up_nobody(engine, library):
     slow = engine.stream(QUESTIONS[0], library, max_new_tokens=64)
     first = next(slow)
@@ -205,6 +218,7 @@ def test_a_reader_that_does_not_read_on_holds_up_nobody(engine, library):
     assert first + "".join(slow) == engine.ask(QUESTIONS[0], library, max_new_tokens=64).text
 
 
+@BOTH_READINGS
 def test_an_error_while_streaming_reaches_the_reader(engine, library):
     stream = engine.stream(QUESTIONS[0], library, **ASKED)
     engine.model.lm_head.register_forward_hook(lambda *_: 1 / 0)
@@ -228,6 +242,7 @@ print(len(next(stream)) > 0)
 # ---------------------------------------------------------------------------------------------- settings
 
 
+@BOTH_READINGS
 def test_the_same_seed_draws_the_same_alone_and_in_a_batch(engine, library):
     drawn = {"temperature": 1.5, "seed": 7, **ASKED}
     alone = [engine.ask(question, library, **drawn).text for question in QUESTIONS]
@@ -237,10 +252,12 @@ def test_the_same_seed_draws_the_same_alone_and_in_a_batch(engine, library):
     assert alone[0] != engine.ask(QUESTIONS[0], library, **ASKED).text
 
 
+@BOTH_READINGS
 def test_without_a_seed_draws_differ(engine, library):
     assert len({engine.ask(QUESTIONS[0], library, temperature=2.0, **ASKED).text for _ in range(3)}) > 1
 
 
+@BOTH_READINGS
 def test_drawing_does_not_touch_the_process_random_numbers(engine, library):
     torch.manual_seed(3)
     expected = torch.rand(4)
@@ -249,12 +266,14 @@ def test_drawing_does_not_touch_the_process_random_numbers(engine, library):
     assert torch.equal(torch.rand(4), expected)
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-6}, {"temperature": 1e-39}])
 def test_narrow_draws_are_greedy(engine, library, narrow):
     settings = {"temperature": 1.0, "seed": 1, **ASKED} | narrow
     assert engine.ask(QUESTIONS[0], library, **settings).text == engine.ask(QUESTIONS[0], library, **ASKED).text
 
 
+@BOTH_READINGS
 def test_a_repetition_penalty_makes_tokens_rarer(engine, library):
     plain, fined = (
         engine.ask(QUESTIONS[0], library, max_new_tokens=60, repetition_penalty=penalty).text for penalty in (1.0, 50.0)
@@ -262,6 +281,7 @@ def test_a_repetition_penalty_makes_tokens_rarer(engine, library):
     assert plain != fined
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("penalty", [0.8, 1.5])
 def test_a_penalty_does_not_count_the_padding_of_a_batch(engine, library, penalty):
     engine.tokenizer.tokenizer.chat_template = None  # with it, the end token stands in every prompt
@@ -274,12 +294,14 @@ def test_a_penalty_does_not_count_the_padding_of_a_batch(engine, library, penalt
     assert [a.text for a in engine.ask_batch(questions, library, **asked)] == [a.text for a in alone]
 
 
+@BOTH_READINGS
 def test_a_checkpoints_own_sampling_does_not_sneak_in(engine, library):
     expected = engine.ask(QUESTIONS[0], library, **ASKED).text
     engine.model.generation_config.update(do_sample=True, temperature=5.0, top_p=0.5, top_k=3, repetition_penalty=9.0)
     assert engine.ask(QUESTIONS[0], library, **ASKED).text == expected
 
 
+@BOTH_READINGS
 def test_stop_strings_end_the_answer_and_are_not_part_of_it(engine, library):
     whole = engine.ask(QUESTIONS[0], library, max_new_tokens=40).text
     stop = whole[12:15]
@@ -290,6 +312,7 @@ def test_stop_strings_end_the_answer_and_are_not_part_of_it(engine, library):
     assert "".join(engine.stream(QUESTIONS[0], library, max_new_tokens=40, stop=stop)) == cut.text
 
 
+@BOTH_READINGS
 def test_the_end_of_an_answer_is_said(engine, library):
     assert engine.ask(QUESTIONS[0], library, max_new_tokens=1).finish_reason == "length"
     first = engine.tokenizer.encode(engine.ask(QUESTIONS[0], library, max_new_tokens=1).text)
@@ -299,6 +322,7 @@ def test_the_end_of_an_answer_is_said(engine, library):
     assert len(first.ids) >= 1
 
 
+@BOTH_READINGS
 def test_by_default_an_answer_leaves_room_for_its_prompt(engine, library):
     assert engine.ask(QUESTIONS[0], library).usage.completion_tokens == tiny_engine.WINDOW // 4
 
@@ -322,6 +346,7 @@ def test_usage_counts_what_was_read_written_and_injected(engine):
     assert 0.7 * tiny_engine.METHOD.compression_ratio < ratio <= tiny_engine.METHOD.compression_ratio
 
 
+@BOTH_READINGS
 def test_turns_that_do_not_fit_are_read_as_past_context_and_named(engine, library):
     old = [
         {"role": "user", "content": tiny_engine.words(300, seed=3)},
@@ -338,6 +363,7 @@ def test_turns_that_do_not_fit_are_read_as_past_context_and_named(engine, librar
     assert without.usage.past_context_tokens == answer.usage.past_context_tokens - library.num_tokens
 
 
+@BOTH_READINGS
 def test_evidence_names_spans_of_the_documents(engine, library):
     texts = {document.id: document.text for document in library}
     for question in QUESTIONS:
@@ -349,12 +375,14 @@ def test_evidence_names_spans_of_the_documents(engine, library):
             assert 0 <= span.score <= 1
 
 
+@BOTH_READINGS
 def test_evidence_can_be_left_out(engine, library):
     counted = steps(engine)
     with_it, without = (engine.ask(QUESTIONS[0], library, num_evidence=n, **ASKED) for n in (3, 0))
     assert not without.evidence
     assert without.text == with_it.text
-    assert len(counted) == 2 * 16 + 2
+    # Attention scores take two runs of the model; passages are the evidence of an engine that quotes.
+    assert len(counted) == 2 * 16 + (2 if engine.reading == "injected" else 0)
 
 
 def test_scores_are_the_attention_beyond_what_an_unasked_question_draws(engine, library):
@@ -415,6 +443,7 @@ def test_evidence_of_a_moved_turn_names_the_conversation(engine):
     assert {span.document_id for span in answer.evidence} == {"conversation"}
 
 
+@BOTH_READINGS
 def test_moved_turns_do_not_take_the_name_of_a_document(engine):
     old = [
         {"role": "user", "content": tiny_engine.words(300, seed=3)},
@@ -425,6 +454,7 @@ def test_moved_turns_do_not_take_the_name_of_a_document(engine):
     assert [part.document.id for part in seen.documents] == ["conversation", "conversation 2"]
 
 
+@BOTH_READINGS
 def test_documents_keep_their_metadata(engine):
     library = engine.read(Document(tiny_engine.words(30), id="a", metadata={"page": 3}))
     assert next(iter(library)).metadata == {"page": 3}

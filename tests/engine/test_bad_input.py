@@ -16,6 +16,7 @@ from sharedllm_core import (
     WindowError,
 )
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def library(engine):
     return engine.read(tiny_engine.documents(1))
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("question", ["", "   \n", [], [{"role": "user", "content": " "}]])
 def test_an_empty_question(engine, library, question):
     for way in (engine.ask, engine.stream, lambda q, of: engine.ask_batch([q], of)):
@@ -30,12 +32,14 @@ def test_an_empty_question(engine, library, question):
             way(question, library)
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("message", ["hello", {"role": "user"}, {"role": "user", "content": None}, 7])
 def test_what_is_no_message(engine, library, message):
     with pytest.raises(InputError, match="is no message; give"):
         engine.ask([message], library)
 
 
+@BOTH_READINGS
 def test_no_documents(engine, tmp_path):
     for sources in ([], tmp_path):
         with pytest.raises(DocumentError, match=r"there are no documents in .*; give files, folders or Documents"):
@@ -46,6 +50,7 @@ def test_no_documents(engine, tmp_path):
         engine.inspect("Who?", None)
 
 
+@BOTH_READINGS
 def test_documents_without_text(engine, library):
     with pytest.raises(DocumentError, match="the 2 documents hold no text"):
         engine.read([Document("", id="a"), Document("", id="b")])
@@ -53,6 +58,7 @@ def test_documents_without_text(engine, library):
     assert engine.ask("Who?", with_one, max_new_tokens=5).text == engine.ask("Who?", library, max_new_tokens=5).text
 
 
+@BOTH_READINGS
 def test_a_path_that_does_not_exist_is_named(engine, tmp_path):
     with pytest.raises(DocumentError, match=r"nowhere\.txt does not exist"):
         engine.read(tmp_path / "nowhere.txt")
@@ -60,12 +66,14 @@ def test_a_path_that_does_not_exist_is_named(engine, tmp_path):
         engine.ask("Who?", "The notice period is 90 days")
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("source", ["The lease began in May. " * 500, "null\0byte", 5, None, b"bytes"])
 def test_what_is_no_path_is_told_where_text_goes(engine, source):
     with pytest.raises(DocumentError, match="Document"):
         engine.read([source])
 
 
+@BOTH_READINGS
 def test_a_chat_template_that_knows_only_users_hears_everything_from_the_user(engine, library):
     strict = (
         "{% for m in messages %}"
@@ -88,6 +96,7 @@ def test_an_empty_turn_before_a_tools_is_no_query(engine, library):
     assert engine.ask(turns, library, max_new_tokens=4).usage.injected_states > 0
 
 
+@BOTH_READINGS
 def test_a_binary_file_is_an_error_or_skipped_by_name(engine, tmp_path):
     (tmp_path / "a.txt").write_text(tiny_engine.words(30))
     (tmp_path / "b.bin").write_bytes(bytes(range(256)) * 40)
@@ -154,6 +163,7 @@ def test_an_untrained_injection_is_refused_where_it_is_asked_for_unless_that_is_
     assert open_minded.ask("Who?", library, max_new_tokens=8).text == plain.text
 
 
+@BOTH_READINGS
 def test_a_turn_that_is_longer_than_the_window(engine, library):
     with pytest.raises(WindowError, match=r"the last turn has \d+ tokens"):
         engine.ask(tiny_engine.words(2000), library)
@@ -161,6 +171,7 @@ def test_a_turn_that_is_longer_than_the_window(engine, library):
         engine.ask("Who?", library, max_new_tokens=9999)
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
@@ -183,6 +194,7 @@ def test_settings_out_of_range(engine, library, options, fault):
         engine.ask("Who?", library, **options)
 
 
+@BOTH_READINGS
 def test_batches_that_make_no_sense(engine, library):
     with pytest.raises(InputError, match="questions is one string"):
         engine.ask_batch("Who?", library)

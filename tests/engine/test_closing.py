@@ -7,6 +7,7 @@ import pytest
 
 from sharedllm_core import InputError
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 ASKED = {"max_new_tokens": 4, "num_evidence": 0}
 
@@ -17,6 +18,7 @@ def engine_threads():
     ]
 
 
+@BOTH_READINGS
 def test_a_with_block_ends_the_threads_of_async_calls_and_cache_writers(checkpoint):
     before = set(engine_threads())
     with tiny_engine.make_engine(checkpoint) as engine:
@@ -26,6 +28,7 @@ def test_a_with_block_ends_the_threads_of_async_calls_and_cache_writers(checkpoi
     assert not set(engine_threads()) - before
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize(
     "call",
     [
@@ -48,6 +51,7 @@ def test_a_closed_engine_says_so(checkpoint, call):
         call(engine, library)
 
 
+@BOTH_READINGS
 def test_closing_ends_a_stream_within_one_token_and_leaves_other_engines_open(checkpoint):
     engine = tiny_engine.make_engine(checkpoint)
     other = tiny_engine.make_engine_like(engine)
@@ -59,6 +63,7 @@ def test_closing_ends_a_stream_within_one_token_and_leaves_other_engines_open(ch
     assert other.ask("Who signed?", **ASKED).finish_reason in {"length", "stop"}
 
 
+@BOTH_READINGS
 async def test_closing_cancels_a_question_that_waits(checkpoint):
     engine = tiny_engine.make_engine(checkpoint)
     with engine._lock:

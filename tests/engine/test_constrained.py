@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, SecretStr, TypeAdapter
 from sharedllm_core import Constraint, InputError
 from sharedllm_core.generation.constraints.processors import Grammar, GrammarTokens
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 PERSON = {
     "type": "object",
@@ -153,6 +154,7 @@ def test_an_object_has_only_the_properties_that_are_named_unless_the_schema_asks
     Draft202012Validator(merged).validate(json.loads(answer.text))
 
 
+@BOTH_READINGS
 def test_a_choice_is_one_of_its_options_and_a_regex_matches_in_full(engine):
     options = ["yes", "no", "it depends", 'say "é"']
     said = {engine.ask("who?", constraint=Constraint.choice(options), temperature=9.0, seed=s).text for s in range(8)}
@@ -162,6 +164,7 @@ def test_a_choice_is_one_of_its_options_and_a_regex_matches_in_full(engine):
     assert re.fullmatch(pattern, engine.ask("who?", constraint=Constraint.regex(pattern)).text)
 
 
+@BOTH_READINGS
 def test_streamed_pieces_make_up_the_constrained_answer(engine):
     constraint = Constraint.json_schema(PERSON)
     stream = engine.stream("who?", constraint=constraint, max_new_tokens=100)
@@ -270,6 +273,7 @@ def test_what_cannot_be_kept_to_is_refused_when_it_is_made(make, fault):
         make()
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize(
     ("options", "fault"),
     [

@@ -4,8 +4,10 @@ import torch
 
 from sharedllm_core.engine.fingerprint import answer_fingerprint, hash_weights
 from tests import tiny, tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 
+@BOTH_READINGS
 def test_equal_engines_have_equal_fingerprints_whatever_their_caches_are(checkpoint, engine):
     same = tiny_engine.make_engine(checkpoint)
     assert same.answer_fingerprint == engine.answer_fingerprint
@@ -21,6 +23,7 @@ def test_engines_that_read_alike_and_answer_otherwise_share_trees_and_no_answers
     assert len({one.answer_fingerprint for one in (engine, injected, chosen)}) == 3
 
 
+@BOTH_READINGS
 def test_any_change_of_one_weight_shows(engine):
     before = answer_fingerprint(engine.model, engine.tokenizer)
     weight = engine.model.get_input_embeddings().weight

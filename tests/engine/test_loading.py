@@ -12,34 +12,8 @@ from sharedllm_core.engine import model_names, plain_model
 from sharedllm_core.engine.loading import context_tokens_of, load_model, load_tokenizer
 from sharedllm_core.model.window import window_tokens
 from sharedllm_core.text.tokenization import TextTokenizer
-from tests import real_models, tiny, tiny_engine, tiny_gguf
-
-EXPERTS = {"num_experts_per_tok": 2, "num_experts": 4, "moe_intermediate_size": 16}
-FAMILIES = {
-    "gemma3_text": {"head_dim": 8},
-    "phi3": {},
-    "gpt_neox": {},
-    "olmo2": {},
-    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
-    "qwen3_moe": EXPERTS,
-    "granite": {},
-    "falcon": {},
-    "stablelm": {},
-    "gpt2": {"n_embd": 32, "n_head": 4, "n_layer": 2, "n_positions": 256},
-}
-
-
-def make_plain(family, folder, **changes):
-    """Save a tiny random model of a family with a tokenizer."""
-    torch.manual_seed(0)
-    tokenizer = tiny_engine.tokenizer()
-    shape = tiny.SHAPE | {"vocab_size": len(tokenizer), "num_hidden_layers": 2, **FAMILIES.get(family, {}), **changes}
-    if family == "gpt2":
-        shape = {name: value for name, value in shape.items() if name not in {"max_position_embeddings"}}
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+from tests import real_models, tiny_engine, tiny_gguf
+from tests.plain_families import FAMILIES, make_plain
 
 
 def load(name, *, base=None, device=None, policy=None, **kwargs):

@@ -1,6 +1,7 @@
 """Documents are read once: whatever the tier, the process, the order, and with the same answers."""
 
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -242,11 +243,12 @@ def test_tenants_share_the_model_and_nothing_else(checkpoint, tmp_path):
 
 def test_a_tokenizer_in_the_base_folder_is_found_for_an_adapter(checkpoint, tmp_path):
     engine = tiny_engine.make_engine(checkpoint)
-    base = checkpoint.parent / "base"
+    # A copy: the base of the tests' checkpoint has no tokenizer, and other tests rely on that.
+    base = shutil.copytree(checkpoint.parent / "base", tmp_path / "base")
     tiny_engine.tokenizer().save_pretrained(base)
     engine.model.config.base = str(base)
-    engine.model.save_adapter(tmp_path)
-    again = SharedLLMEngine.from_pretrained(tmp_path, cache=tiny_engine.memory_cache())
+    engine.model.save_adapter(tmp_path / "adapter")
+    again = SharedLLMEngine.from_pretrained(tmp_path / "adapter", cache=tiny_engine.memory_cache())
     documents = tiny_engine.documents(2)
     assert again.ask(QUESTION, documents, **ASKED).text == engine.ask(QUESTION, documents, **ASKED).text
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from sharedllm_core import Document, DocumentError, InputError
 from sharedllm_integrations.langchain import ChatSharedLLM, DocumentSet
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 MARK = "harbour ledger number ninety"
 TEXT = f"{MARK}. {tiny_engine.words(300)}"
@@ -47,6 +48,7 @@ ORDERS = {
 }
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("bound", ORDERS.values(), ids=list(ORDERS))
 async def test_bound_documents_are_read_in_whatever_order_things_are_bound(llm, bound):
     expected = past_tokens(llm.invoke(QUESTION, documents=set_of()))
@@ -70,6 +72,7 @@ def test_a_config_stays_where_tools_are_bound(llm):
     assert llm.with_config(tags=["a"]).bind_tools([now]).config["tags"] == ["a"]
 
 
+@BOTH_READINGS
 def test_agents_read_the_documents_of_their_model(llm):
     agent = create_agent(llm.bind(documents=set_of()), tools=[now])
     assert past_tokens(agent.invoke({"messages": [("user", QUESTION)]})["messages"][1]) > 0

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sharedllm_core import Document, InputError, SharedLLMEngine
 from sharedllm_integrations.langchain import ChatSharedLLM
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 QUESTION = "What is the notice period?"
 
@@ -65,6 +66,7 @@ def test_making_a_model_loads_no_weights(monkeypatch):
 # ---------------------------------------------------------------------------------------------- streams
 
 
+@BOTH_READINGS
 def test_a_stream_is_the_answer_and_says_its_usage_once(llm):
     whole = llm.invoke(QUESTION, documents=tiny_engine.documents(2))
     chunks = list(llm.stream(QUESTION, documents=tiny_engine.documents(2)))
@@ -88,6 +90,7 @@ def test_streamed_tool_calls_have_an_index_and_fit(llm):
     assert message.response_metadata["finish_reason"] == "tool_calls"
 
 
+@BOTH_READINGS
 def test_leaving_a_stream_stops_the_model(llm):
     stream = llm.stream(QUESTION, max_tokens=500)
     next(stream)
@@ -97,6 +100,7 @@ def test_leaving_a_stream_stops_the_model(llm):
     assert time.monotonic() - began < 5, "the next question waits for nobody"
 
 
+@BOTH_READINGS
 async def test_events_of_both_versions_come(llm):
     events = [event async for event in llm.astream_events(QUESTION, version="v2")]
     assert [event["event"] for event in events if event["event"] != "on_chat_model_stream"] == [
@@ -121,6 +125,7 @@ class Calls:
         )
 
 
+@BOTH_READINGS
 def test_a_batch_goes_through_the_engines_batch_and_keeps_its_order(llm):
     questions = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:6]]
     expected = [llm.invoke(question).content for question in questions]
@@ -131,6 +136,7 @@ def test_a_batch_goes_through_the_engines_batch_and_keeps_its_order(llm):
     assert [generation[0].text for generation in result.generations] == expected
 
 
+@BOTH_READINGS
 async def test_async_batches_do_too(llm):
     questions = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:6]]
     expected = [llm.invoke(question).content for question in questions]
@@ -139,6 +145,7 @@ async def test_async_batches_do_too(llm):
     assert max(calls.rows) >= 3
 
 
+@BOTH_READINGS
 def test_one_bad_question_of_a_batch_spoils_no_other(llm):
     model = llm.model_copy(update={"documents_from_prompt": False})
     results = model.batch([QUESTION, "word " * 3000, QUESTION], return_exceptions=True)
@@ -171,6 +178,7 @@ async def test_concurrent_calls_keep_the_event_loop_free_and_their_answers_apart
     assert quantiles(lags, n=10)[8] < 0.2, "the loop stood still, though others may use the processor"
 
 
+@BOTH_READINGS
 async def test_a_cancelled_call_stops_the_model(llm):
     task = asyncio.create_task(llm.ainvoke(QUESTION, max_tokens=1500))
     await asyncio.sleep(0.2)
@@ -276,6 +284,7 @@ def test_raw_output_comes_beside_the_parsed_one(llm):
     assert found["parsing_error"] is None
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy])
 def test_agents_get_their_response_format(llm, strategy):
     model = llm.model_copy(update={"max_tokens": 120})

@@ -15,7 +15,7 @@ from tests import tiny_engine
 PARAMETERS = {"tree_cache": tiny_engine.memory_cache()}
 
 
-class _Configured:
+class Configured:
     """What `ChatSharedLLM` says that it can."""
 
     @property
@@ -47,11 +47,11 @@ class _Configured:
         return True
 
 
-class TestUnit(_Configured, ChatModelUnitTests):
+class TestUnit(Configured, ChatModelUnitTests):
     pass
 
 
-class TestIntegration(_Configured, ChatModelIntegrationTests):
+class TestIntegration(Configured, ChatModelIntegrationTests):
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
     def _second_checkpoint(cls, tmp_path_factory):

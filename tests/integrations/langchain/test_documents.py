@@ -15,6 +15,7 @@ from langchain_core.tracers.base import BaseTracer
 from sharedllm_core import Document, DocumentError, InputError
 from sharedllm_integrations.langchain import ChatSharedLLM, evidence_documents, read_documents
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 MARK = "harbour ledger number ninety"
 LONG = "\n\n".join(f"{MARK} {i}. {tiny_engine.words(40, seed=i)}" for i in range(30))
@@ -43,6 +44,7 @@ WAYS = {
 }
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 def test_every_way_of_giving_documents_gives_the_same_answer(engine, llm, way):
     expected = engine.ask(QUESTION, [Document(LONG, id="lease.txt")], max_new_tokens=12)
@@ -67,6 +69,7 @@ BLOCKS = {
 }
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=list(BLOCKS))
 def test_documents_in_content_blocks_are_read_as_documents(llm, block):
     message = llm.invoke([HumanMessage([block, {"type": "text", "text": QUESTION}])])
@@ -105,6 +108,7 @@ def test_documents_in_prompts_of_existing_chains_are_read_as_documents(llm, mess
     assert message.response_metadata["documents_from_messages"][0]["from"] == "text"
 
 
+@BOTH_READINGS
 def test_documents_that_look_like_prompts_are_read_in_full(llm):
     rules = "\n----------\n".join(tiny_engine.words(300, seed=i) for i in range(7))
     faq = "\n\n".join(f"Question: {tiny_engine.words(9, seed=i)}\n{tiny_engine.words(200, seed=i)}" for i in range(12))
@@ -177,12 +181,14 @@ def test_what_is_no_document_is_refused(llm):
         llm.with_documents("nowhere/at/all.txt")
 
 
+@BOTH_READINGS
 def test_chains_with_documents_as_objects(llm):
     prompt = ChatPromptTemplate.from_messages([("human", "{docs}\n\nQuestion: {question}")])
     chain = prompt | llm | StrOutputParser()
     assert isinstance(chain.invoke({"docs": as_langchain(), "question": QUESTION}), str)
 
 
+@BOTH_READINGS
 def test_pages_with_one_source_are_documents_of_their_own(llm):
     pages = [LangChainDocument(f"{MARK} {i}", metadata={"source": "a.pdf", "page": i}) for i in range(3)]
     message = llm.invoke(QUESTION, documents=pages)
@@ -236,6 +242,7 @@ def test_no_trace_no_repr_and_no_cache_key_holds_a_documents_text(engine, llm, s
     assert all(fingerprint in text for text in tracer.told)
 
 
+@BOTH_READINGS
 def test_under_langchains_cache_two_document_sets_have_answers_of_their_own(llm):
     try:
         sets = [[Document(tiny_engine.words(300, seed=seed), id="a")] for seed in range(4)]
@@ -263,6 +270,7 @@ def test_a_saved_model_holds_no_text_and_asks_for_its_documents_again():
     assert ChatSharedLLM(**json.loads(saved) | {"documents": as_langchain()}) == with_documents
 
 
+@BOTH_READINGS
 def test_a_pickled_model_keeps_its_documents(llm):
     made = ChatSharedLLM(max_tokens=12, documents=as_langchain(), tree_cache=None)
     again = pickle.loads(pickle.dumps(made))  # noqa: S301

@@ -37,6 +37,7 @@ from sharedllm_integrations.llama_index import (
     SharedLLMSynthesizer,
 )
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 QUESTION = "What is the notice period?"
 SPLITTER = SentenceSplitter(chunk_size=120, chunk_overlap=30)
@@ -74,6 +75,7 @@ KINDS = ["summary", "whole documents", "keywords", "vectors", "hierarchy"]
 # ---------------------------------------------------------------------------------------------- query engines
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_index_is_answered_from_as_a_whole(engine, llm, kind):
     Settings.llm = llm  # which an index of keywords asks for when it is made
@@ -300,6 +302,7 @@ async def test_a_conversation_is_answered_from_documents_and_earlier_turns(engin
     assert str(made.chat(QUESTION, chat_history=[])) == str(first)
 
 
+@BOTH_READINGS
 async def test_chats_are_streamed_and_remembered(llm, events):
     made = SharedLLMChatEngine.from_index(index_of("summary", documents(1)), llm)
     whole = str(made.chat(QUESTION))

@@ -33,6 +33,7 @@ from sharedllm_core import Document, DocumentError, InputError, WindowError
 from sharedllm_integrations._shared import document_set
 from sharedllm_integrations.llama_index import SharedLLM
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 QUESTION = "What is the notice period?"
 ASKED = [ChatMessage(role="user", content=QUESTION)]
@@ -84,6 +85,7 @@ def text_of(response):
 # ---------------------------------------------------------------------------------------------- the eight methods
 
 
+@BOTH_READINGS
 async def test_all_eight_methods_give_the_engines_own_answer(engine, llm):
     documents = tiny_engine.documents(2)
     expected = engine.ask(QUESTION, documents, max_new_tokens=12)
@@ -99,6 +101,7 @@ async def test_all_eight_methods_give_the_engines_own_answer(engine, llm):
         json.dumps(response.raw), "plain values, no tensors"
 
 
+@BOTH_READINGS
 def test_streams_grow_and_their_deltas_are_the_answer(llm):
     for responses in (llm.stream_chat(ASKED), llm.stream_complete(QUESTION)):
         so_far = ""
@@ -247,6 +250,7 @@ async def test_concurrent_calls_are_answered_side_by_side_and_the_event_loop_goe
     assert ticks > 3
 
 
+@BOTH_READINGS
 async def test_a_cancelled_call_stops_the_model(llm):
     task = asyncio.create_task(llm.achat(ASKED, max_tokens=1500))
     await asyncio.sleep(0.2)
@@ -256,6 +260,7 @@ async def test_a_cancelled_call_stops_the_model(llm):
     assert await asyncio.wait_for(llm.achat(ASKED, max_tokens=1), 10)
 
 
+@BOTH_READINGS
 def test_leaving_a_stream_stops_the_model(llm):
     responses = llm.stream_chat(ASKED, max_tokens=1500)
     next(responses)
@@ -285,6 +290,7 @@ WAYS = {
 }
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
 def test_every_way_of_giving_documents_gives_the_same_answer(engine, llm, way):
     expected = engine.ask(QUESTION, [Document(LONG, id="lease")], max_new_tokens=12)
@@ -325,6 +331,7 @@ def test_more_documents_than_fit_are_refused_before_they_are_read(llm):
     assert llm.engine.cache.stats()["memory"].entries == 0
 
 
+@BOTH_READINGS
 def test_documents_in_the_prompts_of_llama_index_are_read_as_documents(llm):
     prompt = DEFAULT_TEXT_QA_PROMPT.format(context_str=LONG, query_str=QUESTION)
     tokens = llm.engine.tokenizer.count(LONG)
@@ -335,6 +342,7 @@ def test_documents_in_the_prompts_of_llama_index_are_read_as_documents(llm):
     assert off.complete(prompt[-1000:]).raw["usage"]["past_context_tokens"] == 0
 
 
+@BOTH_READINGS
 def test_document_blocks_are_read_as_documents(llm, tmp_path):
     (tmp_path / "lease.md").write_text(LONG)
     blocks = [
@@ -392,6 +400,7 @@ def test_messages_of_every_role_are_taken(llm):
 # ---------------------------------------------------------------------------------------------- tools
 
 
+@BOTH_READINGS
 def test_tools_are_called_with_what_fits_them(llm):
     for seed in range(3):
         options = {"temperature": 30.0, "seed": seed, "max_tokens": 150}
@@ -476,6 +485,7 @@ async def test_objects_are_streamed_as_they_grow(llm):
     assert aparts[-1] == whole
 
 
+@BOTH_READINGS
 def test_structured_models_and_programs_work(llm):
     wide = llm.model_copy(update={"max_tokens": 120})
     answered = wide.as_structured_llm(Lease).complete(QUESTION)

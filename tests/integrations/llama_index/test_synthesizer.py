@@ -17,6 +17,7 @@ from sharedllm_core import Document as OurDocument
 from sharedllm_core import InputError, WindowError
 from sharedllm_integrations.llama_index import SharedLLM, SharedLLMSynthesizer
 from tests import tiny_engine
+from tests.tiny_engine import BOTH_READINGS
 
 QUESTION = "What is the notice period?"
 SPLITTER = SentenceSplitter(chunk_size=120, chunk_overlap=30)
@@ -51,6 +52,7 @@ def synthesizer(llm):
     return SharedLLMSynthesizer(llm)
 
 
+@BOTH_READINGS
 def test_the_answer_is_the_engines_own_to_the_whole_documents(engine, synthesizer):
     texts = documents()
     nodes = nodes_of(texts)
@@ -63,6 +65,7 @@ def test_the_answer_is_the_engines_own_to_the_whole_documents(engine, synthesize
     assert str(shuffled) == expected.text
 
 
+@BOTH_READINGS
 async def test_async_and_streamed_answers_are_the_same(synthesizer):
     nodes = nodes_of(documents())
     text = str(synthesizer.synthesize(QUESTION, nodes))
@@ -88,6 +91,7 @@ def test_streams_are_real_ones(llm):
     response.response_gen.close()
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("streaming", [False, True])
 def test_source_nodes_are_ranked_by_evidence_and_say_where_it_is(engine, llm, streaming):
     texts = documents()
@@ -284,6 +288,7 @@ def test_other_models_are_refused_and_no_default_is_looked_for():
     assert SharedLLMSynthesizer().llm is Settings.llm
 
 
+@BOTH_READINGS
 @pytest.mark.parametrize("kind", ["summary", "vectors"])
 def test_query_engines_of_llama_index_take_it(engine, llm, kind):
     Settings.llm = llm
