@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["segments_of"]
+__all__ = ["segments_of", "sentences_of"]
 
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[^a-z\s])|(?<=[。！？])|\n+")
 _SEGMENT_CHARACTERS = 260  # about 45 English words
@@ -15,7 +15,7 @@ def segments_of(text: str) -> list[tuple[int, int]]:
     White space around them is left out; in order, without overlap, and everything else of the text is in one.
     """
     segments: list[tuple[int, int]] = []
-    for start, end in _sentences(text):
+    for start, end in sentences_of(text):
         if segments and end - segments[-1][0] <= _SEGMENT_CHARACTERS and "\n\n" not in text[segments[-1][1] : start]:
             segments[-1] = (segments[-1][0], end)
         else:
@@ -23,8 +23,11 @@ def segments_of(text: str) -> list[tuple[int, int]]:
     return segments
 
 
-def _sentences(text: str) -> list[tuple[int, int]]:
-    """Sentences without the white space around them; overlong ones in pieces."""
+def sentences_of(text: str) -> list[tuple[int, int]]:
+    """The sentences of a text, as first character and end, in order; overlong ones are cut between words.
+
+    White space around them is left out.
+    """
     spans: list[tuple[int, int]] = []
     first = 0
     for match in [*_SENTENCE.finditer(text), None]:

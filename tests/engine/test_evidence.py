@@ -69,6 +69,22 @@ def test_spans_are_whole_sentences_and_the_strongest_come_first():
     assert evidence_spans(made, scores, 1) == spans[:1]
 
 
+def test_a_full_stop_within_a_sentence_does_not_cut_its_evidence():
+    text = "Keys were returned. The tenant pays charges, e.g. for water and light. Rent is due in May."
+    made = library(text)
+    tokens = TOKENIZER.encode(text)
+    starts = tokens.offsets[:, 0]
+    for word in ("tenant", "water"):
+        scores = (starts == text.index(word)).float() + (starts == text.index(word) - 1).float()
+        (span,) = evidence_spans(made, [scores], 5)
+        assert span.text == "The tenant pays charges, e.g. for water and light."
+
+
+def test_attention_to_white_space_alone_is_no_evidence():
+    made = library(" \n\n ")
+    assert evidence_spans(made, [torch.ones(sum(len(chunk.ids) for chunk in made.chunks))], 5) == ()
+
+
 def test_a_text_without_sentences_is_cut_around_the_place():
     made = library("word " * 2000)
     scores = [torch.zeros(len(made.documents[0].text) // 5 * 2)[: sum(len(c.ids) for c in made.chunks)]]
