@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sharedllm_core.evaluation import cache_speed
+from sharedllm_core.evaluation import cache_speed, quoting_speed
 from sharedllm_core.evaluation.efficiency import tables
 from sharedllm_core.method.config import known_policies
 
@@ -50,6 +50,16 @@ def test_what_is_claimed_of_the_cache_was_measured():
     counting = measured["counting"]["tokenizer_s"] / measured["counting"]["tiktoken_s"]
     assert f"{counting:.1f} times as fast" in page
     assert f"{measured['int8']['bytes_ratio']:.2f} of the bytes" in page
+
+
+def test_what_is_claimed_of_quoted_reading_was_measured():
+    measured = json.loads((ROOT / "docs/results/quoted_reading.json").read_text())
+    page = (ROOT / "docs/results/quoted_reading.md").read_text()
+    assert quoting_speed.table(measured) in page
+    medians = measured["median"]
+    share = (medians["selection"] + medians["prompt"]) / medians["prefill"]
+    assert share < 0.1
+    assert f"**{share:.1%} of the prefill**" in page
 
 
 def table_of_policies(rows):

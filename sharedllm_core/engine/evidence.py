@@ -6,7 +6,7 @@ nodes hold more states, so part of the attention is independent of the question.
 after the previously kept one up to its own, because it has attended to them and the previous state has not.
 """
 
-import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import pairwise
@@ -21,6 +21,7 @@ from ..model.modeling import SharedLLMForCausalLM
 from ..model.past_context import PastContext, View
 from ..model.rotary import rotate
 from ..text.library import Library
+from ..text.sentences import sentences_of
 
 __all__ = ["evidence_spans", "state_scores", "token_scores"]
 
@@ -31,7 +32,6 @@ _BLOCK_WEIGHTS = 2**24  # attention weights held in memory at once
 _MIN_PEAK_SHARE = 0.1  # tokens that score at least this share of the highest token score belong to a span
 _GAP_TOKENS = 4  # spans closer than this are merged
 _MAX_WIDENING = 200  # characters by which a span is widened on each side to its sentence's bounds
-_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def state_scores(
@@ -144,7 +144,8 @@ def evidence_spans(library: Library, scores: Sequence[Tensor], max_spans: int) -
             start, end = int(offsets[number][first, 0]), int(offsets[number][last - 1, 1])
             start, end = _strip(document.text, start, end)
             score = float(token_score[first:last].sum())
-            spans.append(Evidence(document.id, start, end, document.text[start:end], round(score, 4)))
+            if start < end:
+                spans.append(Evidence(document.id, start, end, document.text[start:end], round(score, 4)))
     return tuple(sorted(spans, key=lambda span: -span.score)[:max_spans])
 
 
@@ -169,15 +170,19 @@ def _runs(scores: Tensor, threshold: float) -> list[tuple[int, int]]:
 
 def _widen_to_sentences(text: str, offset_T2: Tensor, runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Widen token runs to the sentences that they touch; overlapping runs are merged."""
+    if not runs:
+        return []
     starts, ends = offset_T2[:, 0].contiguous(), offset_T2[:, 1].contiguous()
+    sentences = sentences_of(text)
+    sentence_starts, sentence_ends = [start for start, _ in sentences], [end for _, end in sentences]
     widened: list[tuple[int, int]] = []
     for run in runs:
         start, end = int(starts[run[0]]), int(ends[run[1] - 1])
-        around = max(0, start - _MAX_WIDENING)
-        breaks = [match.end() for match in _SENTENCE_ENDS.finditer(text, around, start)]
-        start = breaks[-1] if breaks else around
-        after = _SENTENCE_ENDS.search(text, max(start, end - 1), end + _MAX_WIDENING)
-        end = after.start() if after else min(len(text), end + _MAX_WIDENING)
+        opening = bisect_right(sentence_ends, start)  # the first sentence that the run touches
+        closing = bisect_left(sentence_starts, end) - 1  # the last one
+        if opening <= closing:  # otherwise the run is white space between sentences
+            start = min(start, max(sentence_starts[opening], start - _MAX_WIDENING))
+            end = max(end, min(sentence_ends[closing], end + _MAX_WIDENING))
         first = min(run[0], int(torch.searchsorted(ends, start, right=True)))
         last = max(run[1], int(torch.searchsorted(starts, end)))
         if widened and first < widened[-1][1]:

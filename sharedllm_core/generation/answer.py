@@ -79,7 +79,9 @@ class Evidence:
         document_id: id of the document.
         start, end: character offsets of the span in the document's text; `end` is exclusive.
         text: the text between these offsets.
-        score: the span's share (at most 1) of the attention that the question directs to the documents.
+        score: at most 1. Of an injected span: its share of the attention that the question directs to the documents.
+            Of a quoted passage: its share of the scores of all quoted passages, by the words that it shares with the
+            answer and by the search. No attention is measured for these.
     """
 
     document_id: str

@@ -12,14 +12,17 @@ from statistics import median
 import pytest
 import torch
 
-from sharedllm_core import SharedLLMConfig
+from sharedllm_core import SharedLLMConfig, SharedLLMEngine, TreeCache
 from sharedllm_core.evaluation.baselines.reading import TextReader
+from sharedllm_core.evaluation.demo_model import standard_library
 from sharedllm_core.evaluation.efficiency import EfficiencySettings
 from sharedllm_core.evaluation.efficiency.systems import make_systems
 from sharedllm_core.evaluation.efficiency.weights import load_measured, text_ids, with_method
+from sharedllm_core.evaluation.quoting_speed import quoted_prompt
 from sharedllm_core.method.context_tree import all_nodes, whole_chunk
 from sharedllm_core.model.encoding import encode_nodes
 from sharedllm_core.model.lower_model import PastTokens
+from tests.real_models import smollm2_folder
 
 ROUNDS = 5
 SETTINGS = EfficiencySettings(systems=("sharedllm", "full_attention"))
@@ -126,3 +129,17 @@ def test_a_budget_makes_decoding_cost_the_same_for_a_past_eight_times_as_long(ra
         reader.go_back(0)
 
     assert ratio(lambda: decode(readers[0]), lambda: decode(readers[1])) <= 1.5
+
+
+def test_passages_of_150_000_tokens_are_found_and_in_the_prompt_in_a_tenth_of_their_prefill(ratio):
+    engine = SharedLLMEngine.from_pretrained(smollm2_folder(), cache=TreeCache([]))
+    library = engine.library(standard_library(600_000))
+    assert library.num_tokens > 150_000
+    question = "Which function opens a file with a given encoding?"
+    ids = quoted_prompt(engine, question, library, 1024)
+    assert len(ids) > 1024
+
+    def prefill():
+        engine.model(ids[None], logits_to_keep=1)
+
+    assert ratio(prefill, lambda: quoted_prompt(engine, question, library, 1024), rounds=2) >= 10

@@ -1,5 +1,6 @@
 """From the scores of states to spans of documents."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,28 @@ def test_spans_are_whole_sentences_and_the_strongest_come_first():
     assert [span.text for span in spans] == ["The notice period is ninety days.", "Keys were returned to the manager."]
     assert [span.score for span in spans] == [0.7, 0.3]
     assert evidence_spans(made, scores, 1) == spans[:1]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "sentence"),
+    [
+        ("Keys were returned. He pays fees, e.g. for water. Rent is due.", "water", "He pays fees, e.g. for water."),
+        ("Keys were returned. He pays fees, e.g. for water. Rent is due.", "pays", "He pays fees, e.g. for water."),
+        ('He said "Rent is due." Keys were returned.', "Rent", 'He said "Rent is due."'),
+        ("鍵は返却された。通知期間は九十日です。家賃は五月。", "九", "通知期間は九十日です。"),
+    ],
+)
+def test_evidence_ends_where_its_sentence_does(text, place, sentence):
+    made = library(text)
+    offsets = TOKENIZER.encode(text).offsets
+    scores = (offsets[:, 0] <= text.index(place)) & (text.index(place) < offsets[:, 1])
+    (span,) = evidence_spans(made, [scores.float()], 5)
+    assert span.text == sentence
+
+
+def test_attention_to_white_space_alone_is_no_evidence():
+    made = library(" \n\n ")
+    assert evidence_spans(made, [torch.ones(sum(len(chunk.ids) for chunk in made.chunks))], 5) == ()
 
 
 def test_a_text_without_sentences_is_cut_around_the_place():
