@@ -29,6 +29,7 @@ from .errors import (
 )
 from .generation.answer import Answer, Evidence, Reading, Usage
 from .generation.constraints.constraint import Constraint
+from .generation.sampling_settings import SamplingSettings
 from .generation.settings import AnswerOptions, AnswerSettings
 from .generation.tools import ToolCall
 from .method.config import SharedLLMConfig
@@ -64,6 +65,7 @@ __all__ = [
     "PastContextBatch",
     "PastContextError",
     "Reading",
+    "SamplingSettings",
     "SharedLLMConfig",
     "SharedLLMEngine",
     "SharedLLMError",

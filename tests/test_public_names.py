@@ -26,6 +26,7 @@ NAMES = {
     "Passage",
     "PastContextError",
     "Reading",
+    "SamplingSettings",
     "SharedLLMConfig",
     "SharedLLMEngine",
     "SharedLLMError",

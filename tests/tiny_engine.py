@@ -1,6 +1,8 @@
 """Tiny engines: random weights with an injection that matters, a byte-level tokenizer, documents of plain words."""
 
+import json
 import random
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -92,6 +94,14 @@ def make_checkpoint(folder, method=METHOD, *, seed=0, trained=True, **shape):
     model.save_pretrained(folder / "model")
     made.save_pretrained(folder / "model")
     return folder / "model"
+
+
+def with_generation_config(checkpoint, folder, **settings):
+    """Copy a checkpoint to a folder, with these settings in its generation_config.json."""
+    shutil.copytree(checkpoint, folder)
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+    return folder
 
 
 def memory_cache(num_bytes=10**8, **options):

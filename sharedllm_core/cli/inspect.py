@@ -24,10 +24,10 @@ __all__ = ["inspect"]
 # From coarse to fine: dim to bright. Deeper trees repeat the last.
 _STYLES = ("grey50", "blue", "cyan", "bold yellow")
 _EXCERPT = 60
-_GENERATION = GenerationOptions(evidence=5)
+_GENERATION = GenerationOptions(evidence=5, temperature=0)
 
 
-@takes_option_groups(omit=["temperature", "top_p", "seed", "stop"])
+@takes_option_groups(omit=["temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop"])
 def inspect(
     docs: DocsArgument,
     question: Annotated[
@@ -52,7 +52,7 @@ def inspect(
     """Show which parts of documents a question drew on.
 
     For each retained node: its chunk, its level in the context tree (the deeper, the finer), how many tokens became
-    how many states, its attention, and its text. Then the answer with its evidence.
+    how many states, its attention, and its text. Then the answer, written greedily, with its evidence.
     """
     if html is not None and not html.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder of {html} does not exist; make it, or give another", param_hint="--html")

@@ -16,6 +16,7 @@ from ..generation.constraints.constraint import Constraint
 from ..generation.constraints.processors import Grammar, GrammarTokens
 from ..generation.decoding import DecodedAnswer, Sink, eos_token_ids, generate_answers
 from ..generation.prompting import Message, Prompt, build_prompt, empty_question_ids
+from ..generation.sampling_settings import SamplingSettings
 from ..generation.settings import AnswerSettings
 from ..generation.tools import ToolNotation
 from ..method.config import SharedLLMConfig
@@ -52,6 +53,12 @@ class Answering:
         quote_tokens: the most tokens of passages, unless a question sets it.
         lock: held while the model runs.
         allow_untrained: whether to answer with an injection that was never trained.
+
+    Attributes:
+        sampling: how tokens are chosen where a question does not say, by the checkpoint's generation config.
+
+    Raises:
+        CheckpointError: a generation config with a value out of range.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Answering:
         self.quote_tokens = quote_tokens
         self.lock = lock
         self.allow_untrained = allow_untrained
+        self.sampling = SamplingSettings.from_checkpoint(model.generation_config)
         self.window_tokens = window_tokens(model.config, tokenizer.tokenizer)
         self._grammar = lru_cache(_MAX_CACHED_GRAMMARS)(self._compile_grammar)
 
@@ -191,6 +199,7 @@ class PreparedQuestions:
                 [quoted.ids for quoted in quotes],
                 [None if read is None else read.past for read in pasts],
                 self.settings,
+                answering.sampling.with_overrides(self.settings),
                 self.new_tokens,
                 sinks,
                 cancelled,

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..errors import ConfigError, InputError
 from ..generation.answer import ReadingMode
 from ..generation.quoting import QuoteTemplate
+from ..generation.sampling_settings import SamplingSettings
 from ..method.checks import check_whole
 from ..method.config import SharedLLMConfig
 from ..model.modeling import SharedLLMForCausalLM
@@ -134,6 +135,11 @@ class BaseEngine:
     def reading(self) -> ReadingMode:
         """How documents are read: quoted, injected, or both."""
         return self._reading
+
+    @property
+    def sampling(self) -> SamplingSettings:
+        """How tokens are chosen where a question does not say, by the checkpoint's generation config."""
+        return self._answering.sampling
 
     @property
     def context_tokens(self) -> int:

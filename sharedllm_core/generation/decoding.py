@@ -18,6 +18,7 @@ from ..text.tokenization import GrowingText, TextTokenizer
 from .answer import FinishReason
 from .constraints.processors import Grammar
 from .sampling import logits_processors
+from .sampling_settings import SamplingSettings
 from .settings import AnswerSettings
 
 __all__ = ["DecodedAnswer", "Sink", "eos_token_ids", "generate_answers"]
@@ -139,6 +140,7 @@ def generate_answers(
     prompts: Sequence[Tensor],
     pasts: Sequence[PastContext | None],
     settings: AnswerSettings,
+    sampling: SamplingSettings,
     new_tokens: int,
     sinks: Sequence[Sink],
     cancelled: Event,
@@ -151,7 +153,8 @@ def generate_answers(
         model, tokenizer: the model and its tokenizer.
         prompts: ids [n] of each running text.
         pasts: the past context of each prompt, or `None`.
-        settings: sampling settings and stop strings.
+        settings: seed and stop strings.
+        sampling: how tokens are chosen.
         new_tokens: the most tokens to generate.
         sinks: one for each prompt; called in this thread.
         cancelled: when set, generation ends within one token.
@@ -161,16 +164,12 @@ def generate_answers(
     eos_ids = eos_token_ids(model, tokenizer)
     rows = [DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_begin) for sink in sinks]
     if not cancelled.is_set():
-        longest = max(len(ids) for ids in prompts)
         padding = next(iter(eos_ids), 0)
-        input_ids = torch.full((len(prompts), longest), padding)
-        mask = torch.zeros_like(input_ids)
-        for number, ids in enumerate(prompts):
-            input_ids[number, longest - len(ids) :] = ids
-            mask[number, longest - len(ids) :] = 1
+        input_ids, mask = _padded(prompts, padding)
+        longest = input_ids.shape[1]
         device = model.get_input_embeddings().weight.device
-        # The checkpoint's generation settings (sampling, penalties, forced tokens) must not add to those of the
-        # request: generate on a shallow copy with an empty generation config, which shares the weights.
+        # The checkpoint's generation config is part of `sampling` and must not be applied again: generate on a
+        # shallow copy with an empty one, which shares the weights.
         plain: Any = copy.copy(model)
         plain.generation_config = GenerationConfig(eos_token_id=sorted(eos_ids) or None, pad_token_id=padding)
         plain.generate(
@@ -180,13 +179,30 @@ def generate_answers(
             max_new_tokens=new_tokens,
             do_sample=False,
             logits_processor=logits_processors(
-                settings, [longest - len(ids) for ids in prompts], device, grammar, new_tokens
+                sampling,
+                settings.seed,
+                [longest - len(ids) for ids in prompts],
+                longest,
+                device,
+                grammar,
+                new_tokens,
             ),
             stopping_criteria=StoppingCriteriaList([_StopRows(rows, cancelled)]),
         )
     for row in rows:
         row.end("cancelled" if cancelled.is_set() else "length")
     return rows
+
+
+def _padded(prompts: Sequence[Tensor], padding: int) -> tuple[Tensor, Tensor]:
+    """Stack prompts [n], padded on the left; return ids and attention mask [B, longest]."""
+    longest = max(len(ids) for ids in prompts)
+    input_ids = torch.full((len(prompts), longest), padding)
+    mask = torch.zeros_like(input_ids)
+    for number, ids in enumerate(prompts):
+        input_ids[number, longest - len(ids) :] = ids
+        mask[number, longest - len(ids) :] = 1
+    return input_ids, mask
 
 
 def eos_token_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> frozenset[int]:

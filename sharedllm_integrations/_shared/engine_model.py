@@ -30,10 +30,10 @@ class EngineModel(BaseModel):
     ignored_parameters: ClassVar[frozenset[str]] = frozenset()
 
     model: str | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    repetition_penalty: float = 1.0
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
     seed: int | None = None

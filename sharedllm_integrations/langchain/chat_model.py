@@ -46,7 +46,9 @@ class ChatSharedLLM(GeneratingModel):
         model: folder or hub id of a checkpoint; `None` for the packaged model.
         documents: paths, Documents of LangChain or of sharedllm, or a `Library`. Kept under a handle, of which
             LangChain's traces see only the fingerprint.
-        temperature, top_p, top_k, repetition_penalty, seed, num_evidence, quote_tokens: see `AnswerSettings`.
+        temperature, top_p, top_k, repetition_penalty: see `AnswerSettings`; `None` for the checkpoint's own setting,
+            and greedy decoding where it has none.
+        seed, num_evidence, quote_tokens: see `AnswerSettings`.
         max_tokens: the most tokens to generate.
         stop: stop strings; they do not apply to answers that must fit a schema or call a tool.
         streaming: generate by streaming also when invoked.
@@ -103,8 +105,11 @@ class ChatSharedLLM(GeneratingModel):
             ls_provider="sharedllm",
             ls_model_name=str(kwargs.get("model") or self.model_name),
             ls_model_type="chat",
-            ls_temperature=kwargs.get("temperature", self.temperature),
         )
+        if (temperature := kwargs.get("temperature", self.temperature)) is not None:
+            params["ls_temperature"] = temperature
+        elif self.engine is not None:
+            params["ls_temperature"] = self.engine.sampling.temperature
         if (max_tokens := kwargs.get("max_tokens", self.max_tokens)) is not None:
             params["ls_max_tokens"] = max_tokens
         if stops := stop_strings(stop) or stop_strings(self.stop):

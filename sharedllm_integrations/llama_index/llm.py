@@ -46,7 +46,9 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
         model: folder or hub id of a checkpoint; `None` for the packaged model.
         documents: paths, Documents or nodes of LlamaIndex, Documents of sharedllm, or a `Library`. Kept under a handle,
             of which events see only the fingerprint.
-        temperature, top_p, top_k, repetition_penalty, seed, num_evidence, quote_tokens: see `AnswerSettings`.
+        temperature, top_p, top_k, repetition_penalty: see `AnswerSettings`; `None` for the checkpoint's own setting,
+            and greedy decoding where it has none.
+        seed, num_evidence, quote_tokens: see `AnswerSettings`.
         max_tokens: the most tokens to generate.
         stop: stop strings.
         timeout: seconds after which a call raises `TimeoutError` and generation stops.

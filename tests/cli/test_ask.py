@@ -83,6 +83,20 @@ def test_sampling_settings_reach_the_model(sharedllm):
     assert stopped["answer"] == text[: text.index(text[3:6])]
 
 
+def test_a_model_that_samples_does_so_unless_an_option_says_otherwise(sharedllm, checkpoint, folder):
+    settings = {"do_sample": True, "temperature": 3.0, "repetition_penalty": 9.0}
+    sampled = tiny_engine.with_generation_config(checkpoint, folder / "sampled", **settings)
+
+    def text(*options, model=sampled):
+        command = ["ask", "Who?", "--max-new-tokens", 12, "--json", "--model", model, *options]
+        return answer(sharedllm(*command))["answer"]
+
+    greedy = ["--temperature", 0, "--repetition-penalty", 1]
+    assert text("--seed", 1) == text("--seed", 1) != text("--seed", 2)
+    assert text("--seed", 1) != text("--seed", 1, "--top-k", 2)
+    assert text(*greedy) == text(model=checkpoint)
+
+
 # ------------------------------------------------------------------------------------------ bad documents
 
 

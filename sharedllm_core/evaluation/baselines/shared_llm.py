@@ -48,6 +48,8 @@ class SharedLLM(System):
                 batch_size=self.batch_size,
                 max_new_tokens=max_new_tokens,
                 num_evidence=1,
+                temperature=0,  # as the other systems, whatever the checkpoint's generation config says
+                repetition_penalty=1,
             )
         return [(answer.text, answer.evidence) for answer in answers]
 
