@@ -86,13 +86,8 @@ def test_defaults_of_transformers_are_not_settings_of_the_checkpoint():
 
 
 def test_a_generation_config_of_real_weights_is_read_from_its_folder(tmp_path):
-    settings = {
-        "do_sample": True,
-        "temperature": 0.7,
-        "top_p": 0.8,
-        "top_k": 20,
-        "repetition_penalty": 1.05,
-    }  # Qwen2.5-Instruct's
+    # The settings of Qwen2.5-Instruct.
+    settings = {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05}
     folder = tiny_engine.with_generation_config(smollm2_folder(), tmp_path / "smollm2", **settings)
     found = SharedLLMEngine.from_pretrained(folder, cache=tiny_engine.memory_cache()).sampling
     assert found == SamplingSettings(temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=1.05)

@@ -1,4 +1,4 @@
-"""Both integrations choose tokens as the checkpoint's generation config says, unless a field or a call says otherwise."""
+"""Both integrations sample as the checkpoint's generation config says, unless a field or a call says otherwise."""
 
 import pytest
 
