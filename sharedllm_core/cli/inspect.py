@@ -16,7 +16,7 @@ from .inspect_page import page
 from .option_groups import takes_option_groups
 from .option_values import check_question
 from .options import CacheOptions, DocsArgument, DocumentOptions, GenerationOptions, ModelOptions, PrintOptions
-from .output import answer_json, print_evidence, print_json, say, visible
+from .output import answer_json, print_cut_off, print_evidence, print_json, say, visible
 from .sources import load_documents
 
 __all__ = ["inspect"]
@@ -100,6 +100,7 @@ def _print(seen: Inspection) -> None:
         console.print(f"{seen.left_out_chunks:,} chunks were left out (max_injected_states).", soft_wrap=True)
     console.print(Text("Answer: ", style="bold") + Text(visible(seen.answer.text)), soft_wrap=True)
     print_evidence(seen.answer)
+    print_cut_off(seen.answer)
 
 
 def _table(part: InspectedDocument) -> Table:

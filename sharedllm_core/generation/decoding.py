@@ -16,7 +16,7 @@ from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, St
 from ..model.past_context import PastContext
 from ..text.tokenization import GrowingText, TextTokenizer
 from .answer import FinishReason
-from .constraints.processors import Grammar
+from .constraints.processors import Grammar, shortened_rows
 from .sampling import logits_processors
 from .sampling_settings import SamplingSettings
 from .settings import AnswerSettings
@@ -88,6 +88,11 @@ class DecodedAnswer:
         if self.finish_reason is None:
             self.finish_reason = reason
             self._emit(len(self._held))
+
+    def shorten(self) -> None:
+        """Record that the text was completed early, within the token budget of its grammar."""
+        if self.finish_reason == "stop":
+            self.finish_reason = "length"
 
     def _add(self, piece: str) -> None:
         self._decoded += piece
@@ -166,8 +171,10 @@ def generate_answers(
     if not cancelled.is_set():
         padding = next(iter(eos_ids), 0)
         input_ids, mask = _padded(prompts, padding)
-        longest = input_ids.shape[1]
         device = model.get_input_embeddings().weight.device
+        processors = logits_processors(
+            sampling, settings.seed, (mask == 0).sum(dim=1).tolist(), input_ids.shape[1], device, grammar, new_tokens
+        )
         # The checkpoint's generation config is part of `sampling` and must not be applied again: generate on a
         # shallow copy with an empty one, which shares the weights.
         plain: Any = copy.copy(model)
@@ -178,17 +185,11 @@ def generate_answers(
             **({"past_context": PastContext.stack(pasts)} if any(past is not None for past in pasts) else {}),
             max_new_tokens=new_tokens,
             do_sample=False,
-            logits_processor=logits_processors(
-                sampling,
-                settings.seed,
-                [longest - len(ids) for ids in prompts],
-                longest,
-                device,
-                grammar,
-                new_tokens,
-            ),
+            logits_processor=processors,
             stopping_criteria=StoppingCriteriaList([_StopRows(rows, cancelled)]),
         )
+        for number in shortened_rows(processors):
+            rows[number].shorten()
     for row in rows:
         row.end("cancelled" if cancelled.is_set() else "length")
     return rows

@@ -32,7 +32,20 @@ def test_an_answer_comes_with_its_evidence_and_figures_go_to_stderr(sharedllm):
     assert evidence.startswith("[1] docs/")
     assert "of the attention" in evidence
     assert "tokens of documents (100% cached)" in result.stderr
-    assert "the answer was cut at --max-new-tokens" in result.stderr
+
+
+def test_an_answer_that_is_cut_off_says_so_once_on_stderr(sharedllm):
+    warning = "Warning: the answer was cut off after 4 tokens; raise --max-new-tokens"
+    for asked in (["Who?"], ["Who?", "--docs", "docs"], ["Who?", "--docs", "docs", "--once"]):
+        result = sharedllm("ask", *asked, *SHORT)
+        assert result.stderr.splitlines().count(warning) == 1
+    session = sharedllm("ask", *SHORT, stdin="Who?\nWhy?\n")
+    assert session.stderr.splitlines().count(warning) == 2, "once for each answer"
+    as_json = sharedllm("ask", "Who?", *SHORT, "--json")
+    assert (json.loads(as_json.stdout)["finish_reason"], as_json.stderr) == ("length", "")
+    text = sharedllm("ask", "Who?", *SHORT).stdout.rstrip("\n")
+    stopped = sharedllm("ask", "Who?", *SHORT, "--stop", text[1:])
+    assert "cut off" not in stopped.stderr
 
 
 def test_json_is_one_object_with_answer_usage_and_evidence(sharedllm):

@@ -88,6 +88,25 @@ def test_streamed_tool_calls_have_an_index_and_fit(llm):
     assert message.response_metadata["finish_reason"] == "tool_calls"
 
 
+def test_an_answer_that_is_cut_off_has_finish_reason_length(llm):
+    generation = llm.generate([[HumanMessage(QUESTION)]], max_tokens=3).generations[0][0]
+    assert generation.generation_info["finish_reason"] == "length"
+    assert generation.message.response_metadata["finish_reason"] == "length"
+    *_, last = llm.stream(QUESTION, max_tokens=3)
+    assert last.response_metadata["finish_reason"] == "length"
+
+
+def test_a_call_or_an_object_that_is_completed_early_fits_and_has_finish_reason_length(llm):
+    options = {"max_tokens": 60, "temperature": 30.0, "seed": 0}
+    called = llm.bind_tools([look_up], tool_choice="any").invoke(QUESTION, **options)
+    assert called.tool_calls
+    assert called.response_metadata["finish_reason"] == "length"
+    limited = llm.model_copy(update=options)
+    found = limited.with_structured_output(Lease, include_raw=True).invoke(QUESTION)
+    assert isinstance(found["parsed"], Lease)
+    assert found["raw"].response_metadata["finish_reason"] == "length"
+
+
 def test_leaving_a_stream_stops_the_model(llm):
     stream = llm.stream(QUESTION, max_tokens=500)
     next(stream)
