@@ -14,6 +14,7 @@ NAMES = {
     "CheckpointError",
     "Constraint",
     "ConfigError",
+    "DefaultModelWarning",
     "DeviceMemoryError",
     "Document",
     "DocumentError",

@@ -43,7 +43,8 @@ class ChatSharedLLM(GeneratingModel):
     process.
 
     Attributes:
-        model: folder or hub id of a checkpoint; `None` for the packaged model.
+        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, or `"lookup"` for the packaged model; `None`
+            for that one with a `DefaultModelWarning`.
         documents: paths, Documents of LangChain or of sharedllm, or a `Library`. Kept under a handle, of which
             LangChain's traces see only the fingerprint.
         temperature, top_p, top_k, repetition_penalty: see `AnswerSettings`; `None` for the checkpoint's own setting,
@@ -117,6 +118,14 @@ class ChatSharedLLM(GeneratingModel):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile:
+        """Return what the model can do, without loading its weights.
+
+        - `structured_output` and `tool_choice` hold for every model: output is generated along a grammar.
+        - `tool_calling` is whether the model was made to choose tools and to fill in their arguments
+          (`SharedLLMEngine.calls_tools`); where it is false, `bind_tools` still works, and calls fit their schema.
+        - `max_input_tokens` is what is read for one answer. Documents may be longer: of a model that quotes, it is the
+          window, and passages are searched in documents of any length.
+        """
         profile = ModelProfile(
             name=self.model_name,
             text_inputs=True,
@@ -124,10 +133,11 @@ class ChatSharedLLM(GeneratingModel):
             audio_inputs=False,
             video_inputs=False,
             text_outputs=True,
-            tool_calling=True,
             tool_choice=True,
             structured_output=True,
         )
+        if (calls_tools := self.calls_tools()) is not None:
+            profile["tool_calling"] = calls_tools
         if (max_input_tokens := self.context_tokens()) is not None:
             profile["max_input_tokens"] = max_input_tokens
         return profile

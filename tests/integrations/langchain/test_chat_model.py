@@ -62,6 +62,17 @@ def test_making_a_model_loads_no_weights(monkeypatch):
         ChatSharedLLM(model="first use").invoke(QUESTION)
 
 
+def test_the_profile_claims_tools_for_models_whose_template_takes_them(engine):
+    profile = ChatSharedLLM(engine=engine).profile
+    assert (profile["structured_output"], profile["tool_choice"]) == (True, True), "by grammar, with any model"
+    assert not profile["tool_calling"]
+    engine.tokenizer.tokenizer.chat_template = f"{{% if tools %}}{{{{ tools }}}}{{% endif %}}{tiny_engine.CHAT}"
+    assert ChatSharedLLM(engine=engine).profile["tool_calling"]
+    for name in (None, "lookup"):
+        packaged = ChatSharedLLM(model=name)
+        assert (packaged.profile["tool_calling"], packaged.profile["name"]) == (False, "lookup")
+
+
 # ---------------------------------------------------------------------------------------------- streams
 
 
@@ -71,7 +82,7 @@ def test_a_stream_is_the_answer_and_says_its_usage_once(llm):
     assert "".join(chunk.content for chunk in chunks) == whole.content
     assert [chunk.usage_metadata is not None for chunk in chunks].count(True) == 1
     joined = sum(chunks[1:], chunks[0])
-    assert joined.response_metadata["model_name"] == "sharedllm-default"
+    assert joined.response_metadata["model_name"] == "model", "the engine's folder"
     assert joined.response_metadata["evidence"] == whole.response_metadata["evidence"]
     assert joined.usage_metadata["output_tokens"] == whole.usage_metadata["output_tokens"]
 
