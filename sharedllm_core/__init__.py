@@ -16,6 +16,7 @@ from .errors import (
     CacheWarning,
     CheckpointError,
     ConfigError,
+    DefaultModelWarning,
     DeviceMemoryError,
     DocumentError,
     InputError,
@@ -29,6 +30,7 @@ from .errors import (
 )
 from .generation.answer import Answer, Evidence, Reading, ThoughtPiece, Usage
 from .generation.constraints.constraint import Constraint
+from .generation.sampling_settings import SamplingSettings
 from .generation.settings import AnswerOptions, AnswerSettings
 from .generation.tools import ToolCall
 from .method.config import SharedLLMConfig
@@ -52,6 +54,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "Constraint",
+    "DefaultModelWarning",
     "DeviceMemoryError",
     "Document",
     "DocumentError",
@@ -64,6 +67,7 @@ __all__ = [
     "PastContextBatch",
     "PastContextError",
     "Reading",
+    "SamplingSettings",
     "SharedLLMConfig",
     "SharedLLMEngine",
     "SharedLLMError",

@@ -30,6 +30,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "DamagedEntryError",
+    "DefaultModelWarning",
     "DeviceMemoryError",
     "DocumentError",
     "InputError",
@@ -198,3 +199,7 @@ class CacheUnavailableError(TreeCacheError):
 
 class CacheWarning(_Message, UserWarning):
     """A tier of the tree cache failed; what it should have given is computed instead."""
+
+
+class DefaultModelWarning(_Message, UserWarning):
+    """No model was named, and the small model of the package is used."""

@@ -1,5 +1,6 @@
 """Tiny engines: random weights with an injection that matters, a byte-level tokenizer, documents of plain words."""
 
+import json
 import random
 import shutil
 import subprocess
@@ -105,6 +106,14 @@ def checkpoints_of_each_reading(folder, **shape):
     shutil.copytree(folder / "base", plain)
     tokenizer().save_pretrained(plain)
     return {"injected": injected, "quoted": plain}
+
+
+def with_generation_config(checkpoint, folder, **settings):
+    """Copy a checkpoint to a folder, with these settings in its generation_config.json."""
+    shutil.copytree(checkpoint, folder)
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+    return folder
 
 
 def memory_cache(num_bytes=10**8, **options):

@@ -36,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.cache or Path(temporary)
         facts = write_handbook(folder / "handbook", given.sections, seed=0)
-        engine = SharedLLMEngine.from_pretrained(cache=TreeCache.default(folder=folder / "trees"))
+        engine = SharedLLMEngine.from_pretrained("lookup", cache=TreeCache.default(folder=folder / "trees"))
         print(f"The model that comes with sharedllm: {engine.model.num_parameters() / 1e6:.1f} M parameters")
         library = engine.library(given.docs or folder / "handbook")
         cached = engine.cached_tokens(library)

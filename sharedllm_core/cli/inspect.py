@@ -16,7 +16,7 @@ from .inspect_page import page
 from .option_groups import takes_option_groups
 from .option_values import check_question
 from .options import CacheOptions, DocsArgument, DocumentOptions, GenerationOptions, ModelOptions, PrintOptions
-from .output import answer_json, print_evidence, print_json, say, visible
+from .output import answer_json, print_cut_off, print_evidence, print_json, say, visible
 from .sources import load_documents
 
 __all__ = ["inspect"]
@@ -24,10 +24,10 @@ __all__ = ["inspect"]
 # From coarse to fine: dim to bright. Deeper trees repeat the last.
 _STYLES = ("grey50", "blue", "cyan", "bold yellow")
 _EXCERPT = 60
-_GENERATION = GenerationOptions(evidence=5)
+_GENERATION = GenerationOptions(evidence=5, temperature=0)
 
 
-@takes_option_groups(omit=["temperature", "top_p", "seed", "stop"])
+@takes_option_groups(omit=["temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop"])
 def inspect(
     docs: DocsArgument,
     question: Annotated[
@@ -52,7 +52,7 @@ def inspect(
     """Show which parts of documents a question drew on.
 
     For each retained node: its chunk, its level in the context tree (the deeper, the finer), how many tokens became
-    how many states, its attention, and its text. Then the answer with its evidence.
+    how many states, its attention, and its text. Then the answer, written greedily, with its evidence.
     """
     if html is not None and not html.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder of {html} does not exist; make it, or give another", param_hint="--html")
@@ -102,6 +102,7 @@ def _print(seen: Inspection) -> None:
         console.print(Text("Thoughts: ", style="bold") + Text(visible(seen.answer.thoughts)), soft_wrap=True)
     console.print(Text("Answer: ", style="bold") + Text(visible(seen.answer.text)), soft_wrap=True)
     print_evidence(seen.answer)
+    print_cut_off(seen.answer)
 
 
 def _table(part: InspectedDocument) -> Table:

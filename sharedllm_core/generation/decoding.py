@@ -17,9 +17,10 @@ from ..model.past_context import PastContext
 from ..text.tokenization import GrowingText, TextTokenizer
 from .answer import FinishReason, ThoughtPiece
 from .constraints.limited_thoughts import LimitedThoughts
-from .constraints.processors import Grammar
+from .constraints.processors import Grammar, shortened_rows
 from .decoded_thoughts import AnswerStart, DecodedThoughts, prefix_at_end
 from .sampling import logits_processors
+from .sampling_settings import SamplingSettings
 from .settings import AnswerSettings
 from .thoughts import PromptThoughts, ThoughtNotation
 from .tool_notations.beginning import CallBeginning
@@ -149,6 +150,11 @@ class DecodedAnswer:
             self.finish_reason = reason
             self._emit(len(self._held))
 
+    def shorten(self) -> None:
+        """Record that the text was completed early, within the token budget of its grammar."""
+        if self.finish_reason == "stop":
+            self.finish_reason = "length"
+
     def _call_token(self, token_id: int) -> str:
         """Return the content of a control token that begins a call; empty for any other token."""
         return self._call_beginning.tokens.get(token_id, "") if self._call_beginning and not self.calls else ""
@@ -211,6 +217,7 @@ def generate_answers(
     prompts: Sequence[Tensor],
     pasts: Sequence[PastContext | None],
     settings: AnswerSettings,
+    sampling: SamplingSettings,
     new_tokens: int,
     sinks: Sequence[Sink],
     cancelled: Event,
@@ -224,7 +231,8 @@ def generate_answers(
         model, tokenizer: the model and its tokenizer.
         prompts: ids [n] of each running text.
         pasts: the past context of each prompt, or `None`.
-        settings: sampling settings and stop strings.
+        settings: seed and stop strings.
+        sampling: how tokens are chosen.
         new_tokens: the most tokens to generate.
         sinks: one for each prompt; called in this thread.
         cancelled: when set, generation ends within one token.
@@ -236,16 +244,15 @@ def generate_answers(
     rows = _new_answers(tokenizer, eos_ids, settings, sinks, call_beginning, thinking)
     thoughts = None if thinking is None else thinking.limited_thoughts(tokenizer)
     if not cancelled.is_set():
-        longest = max(len(ids) for ids in prompts)
         padding = next(iter(eos_ids), 0)
-        input_ids = torch.full((len(prompts), longest), padding)
-        mask = torch.zeros_like(input_ids)
-        for number, ids in enumerate(prompts):
-            input_ids[number, longest - len(ids) :] = ids
-            mask[number, longest - len(ids) :] = 1
+        input_ids, mask = _padded(prompts, padding)
         device = model.get_input_embeddings().weight.device
-        # The checkpoint's generation settings (sampling, penalties, forced tokens) must not add to those of the
-        # request: generate on a shallow copy with an empty generation config, which shares the weights.
+        pads, prompt_tokens = (mask == 0).sum(dim=1).tolist(), input_ids.shape[1]
+        processors = logits_processors(
+            sampling, settings.seed, pads, prompt_tokens, device, grammar, new_tokens, thoughts
+        )
+        # The checkpoint's generation config is part of `sampling` and must not be applied again: generate on a
+        # shallow copy with an empty one, which shares the weights.
         plain: Any = copy.copy(model)
         plain.generation_config = GenerationConfig(eos_token_id=sorted(eos_ids) or None, pad_token_id=padding)
         plain.generate(
@@ -254,11 +261,11 @@ def generate_answers(
             **({"past_context": PastContext.stack(pasts)} if any(past is not None for past in pasts) else {}),
             max_new_tokens=new_tokens,
             do_sample=False,
-            logits_processor=logits_processors(
-                settings, [longest - len(ids) for ids in prompts], device, grammar, new_tokens, thoughts
-            ),
+            logits_processor=processors,
             stopping_criteria=StoppingCriteriaList([_StopRows(rows, cancelled)]),
         )
+        for number in shortened_rows(processors):
+            rows[number].shorten()
     for row in rows:
         row.end("cancelled" if cancelled.is_set() else "length")
     return rows
@@ -279,6 +286,17 @@ def _new_answers(
         DecodedAnswer(tokenizer, eos_ids, settings.stop_strings, sink, call_beginning, notation, is_begun, exact)
         for sink, is_begun in zip(sinks, begun, strict=True)
     ]
+
+
+def _padded(prompts: Sequence[Tensor], padding: int) -> tuple[Tensor, Tensor]:
+    """Stack prompts [n], padded on the left; return ids and attention mask [B, longest]."""
+    longest = max(len(ids) for ids in prompts)
+    input_ids = torch.full((len(prompts), longest), padding)
+    mask = torch.zeros_like(input_ids)
+    for number, ids in enumerate(prompts):
+        input_ids[number, longest - len(ids) :] = ids
+        mask[number, longest - len(ids) :] = 1
+    return input_ids, mask
 
 
 def eos_token_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> frozenset[int]:

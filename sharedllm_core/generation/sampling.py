@@ -12,6 +12,10 @@ from torch import Tensor
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
+    MinPLogitsWarper,
+    NoBadWordsLogitsProcessor,
+    SuppressTokensAtBeginLogitsProcessor,
+    SuppressTokensLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -19,7 +23,7 @@ from transformers import (
 
 from .constraints.limited_thoughts import LimitedThoughts
 from .constraints.processors import EndingGuard, Grammar, GrammarMask
-from .settings import AnswerSettings
+from .sampling_settings import SamplingSettings
 
 __all__ = ["logits_processors"]
 
@@ -29,8 +33,10 @@ _GREEDY_UP_TO = 1e-4  # below this temperature only the most likely token has an
 
 
 def logits_processors(
-    settings: AnswerSettings,
+    sampling: SamplingSettings,
+    seed: int | None,
     padding: Sequence[int],
+    prompt_tokens: int,
     device: torch.device,
     grammar: Grammar | None = None,
     new_tokens: int = 0,
@@ -39,8 +45,10 @@ def logits_processors(
     """Build the logits processors that choose the next token of each row.
 
     Args:
-        settings: sampling settings.
+        sampling: how tokens are chosen.
+        seed: of the random numbers; `None` for new ones.
         padding: number of padding tokens at the start of each row.
+        prompt_tokens: length of each row's prompt, with its padding.
         device: device of the logits.
         grammar: the grammar that each row must match within `new_tokens`.
         new_tokens: the most tokens to generate.
@@ -48,15 +56,19 @@ def logits_processors(
     """
     mask = None if grammar is None else GrammarMask(grammar, len(padding), thoughts)
     processors: list[LogitsProcessor] = [] if mask is None else [mask]
-    if settings.repetition_penalty != 1:
-        processors.append(_RepetitionPenalty(float(settings.repetition_penalty), padding))
-    if settings.temperature > _GREEDY_UP_TO:
-        processors.append(TemperatureLogitsWarper(float(settings.temperature)))
-        if settings.top_k:
-            processors.append(TopKLogitsWarper(settings.top_k))
-        if settings.top_p < 1:
-            processors.append(TopPLogitsWarper(float(settings.top_p)))
-        processors.append(_Sampler([_generator(settings.seed, device) for _ in padding]))
+    if sampling.repetition_penalty != 1:
+        processors.append(_RepetitionPenalty(float(sampling.repetition_penalty), padding))
+    if bans := _bans(sampling, prompt_tokens, device):
+        processors.append(_Bans(bans))
+    if sampling.temperature > _GREEDY_UP_TO:
+        processors.append(TemperatureLogitsWarper(float(sampling.temperature)))
+        if sampling.top_k:
+            processors.append(TopKLogitsWarper(sampling.top_k))
+        if sampling.top_p < 1:
+            processors.append(TopPLogitsWarper(float(sampling.top_p)))
+        if sampling.min_p:
+            processors.append(MinPLogitsWarper(float(sampling.min_p)))
+        processors.append(_Sampler([_generator(seed, device) for _ in padding]))
     if mask is not None:
         processors.append(EndingGuard(mask, new_tokens))
     return LogitsProcessorList(processors)
@@ -76,6 +88,32 @@ class _RepetitionPenalty(LogitsProcessor):
             score = scores[row, seen]
             penalized[row, seen] = torch.where(score < 0, score * self._penalty, score / self._penalty)
         return penalized
+
+
+def _bans(sampling: SamplingSettings, prompt_tokens: int, device: torch.device) -> list[LogitsProcessor]:
+    bans: list[LogitsProcessor] = []
+    if sampling.suppress_tokens:
+        bans.append(SuppressTokensLogitsProcessor(list(sampling.suppress_tokens), str(device)))
+    if sampling.begin_suppress_tokens:
+        first = list(sampling.begin_suppress_tokens)
+        bans.append(SuppressTokensAtBeginLogitsProcessor(first, prompt_tokens, str(device)))
+    if sampling.bad_words_ids:
+        bans.append(NoBadWordsLogitsProcessor([list(ids) for ids in sampling.bad_words_ids]))
+    return bans
+
+
+class _Bans(LogitsProcessor):
+    """Masks the tokens that a checkpoint bans, except where a grammar allows no other token."""
+
+    def __init__(self, bans: Sequence[LogitsProcessor]) -> None:
+        self._bans = bans
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        banned = scores
+        for ban in self._bans:
+            banned = ban(input_ids, banned)
+        none_left_B1 = banned.isneginf().all(dim=-1, keepdim=True)
+        return torch.where(none_left_B1, scores, banned)
 
 
 class _Sampler(LogitsProcessor):

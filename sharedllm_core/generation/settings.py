@@ -20,10 +20,10 @@ class AnswerOptions(TypedDict, total=False):
     """Keyword arguments of `ask`, `stream` and their variants; see `AnswerSettings`."""
 
     max_new_tokens: int | None
-    temperature: float
-    top_p: float
-    top_k: int
-    repetition_penalty: float
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    repetition_penalty: float | None
     seed: int | None
     stop: str | Sequence[str]
     constraint: Constraint | None
@@ -43,7 +43,8 @@ class AnswerSettings:
     Attributes:
         max_new_tokens: the most tokens to generate, thoughts included; by default 256, or 2,048 if the model thinks,
             but never more than a quarter of the window.
-        temperature: 0 is greedy decoding; above 0, tokens are sampled.
+        temperature: 0 is greedy decoding; above 0, tokens are sampled. `None`, here and in the next three, takes the
+            value of the checkpoint's generation config (`engine.sampling`).
         top_p: nucleus sampling: sample from the most likely tokens that together have this probability.
         top_k: sample from the k most likely tokens; 0 for all.
         repetition_penalty: above 1, tokens that already occur in the running text become less likely.
@@ -68,10 +69,10 @@ class AnswerSettings:
     """
 
     max_new_tokens: int | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    repetition_penalty: float = 1.0
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
     seed: int | None = None
     stop: str | Sequence[str] = ()
     constraint: Constraint | None = None
@@ -90,12 +91,9 @@ class AnswerSettings:
             check_whole("seed", self.seed, at_least=0, at_most=2**63 - 1, error=InputError)
         if self.quote_tokens is not None:
             check_whole("quote_tokens", self.quote_tokens, at_least=0, error=InputError)
-        check_whole("top_k", self.top_k, at_least=0, error=InputError)
         check_whole("num_evidence", self.num_evidence, at_least=0, error=InputError)
-        check_number("temperature", self.temperature, at_least=0, at_most=100, error=InputError)
-        check_number("top_p", self.top_p, above=0, at_most=1, error=InputError)
-        check_number("repetition_penalty", self.repetition_penalty, above=0, at_most=100, error=InputError)
         self._check("thinking", self.thinking is None or isinstance(self.thinking, bool), "True, False or None")
+        self._check_sampling()
         stops = [self.stop] if isinstance(self.stop, str) else self.stop
         right = isinstance(stops, Sequence) and all(isinstance(text, str) and text for text in stops)
         self._check("stop", right, "a string or a list of strings, none empty")
@@ -135,6 +133,16 @@ class AnswerSettings:
         """Return the token budget of the answer with a base model of this window, which thinks before it or not."""
         default = DEFAULT_THINKING_TOKENS if thinks else DEFAULT_NEW_TOKENS
         return self.max_new_tokens or max(1, min(default, window_tokens // 4))
+
+    def _check_sampling(self) -> None:
+        if self.top_k is not None:
+            check_whole("top_k", self.top_k, at_least=0, error=InputError)
+        if self.temperature is not None:
+            check_number("temperature", self.temperature, at_least=0, at_most=100, error=InputError)
+        if self.top_p is not None:
+            check_number("top_p", self.top_p, above=0, at_most=1, error=InputError)
+        if self.repetition_penalty is not None:
+            check_number("repetition_penalty", self.repetition_penalty, above=0, at_most=100, error=InputError)
 
     def _check(self, name: str, allowed: bool, limit: str) -> None:
         check_that(allowed, name, getattr(self, name), limit, error=InputError)

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sharedllm_core import InputError, SharedLLMEngine, TreeCache
-from sharedllm_core.engine.loading import context_tokens_of
+from sharedllm_core.engine.model_names import LOOKUP
+from sharedllm_core.engine.model_summary import model_summary
 
 from .engines import shared_engine
 from .errors import worded_errors
@@ -30,10 +31,10 @@ class EngineModel(BaseModel):
     ignored_parameters: ClassVar[frozenset[str]] = frozenset()
 
     model: str | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    repetition_penalty: float = 1.0
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
     seed: int | None = None
@@ -68,7 +69,9 @@ class EngineModel(BaseModel):
     @property
     def model_name(self) -> str:
         """The model's name in answers, usage and traces."""
-        return self.model or "sharedllm-default"
+        if self.model is None and self.engine is not None:
+            return self.engine.model_name
+        return self.model or LOOKUP
 
     @worded_errors()
     def get_engine(self, model: str | None = None) -> SharedLLMEngine:
@@ -83,8 +86,22 @@ class EngineModel(BaseModel):
         return shared_engine(model or self.model, self.tree_cache, **options)
 
     def context_tokens(self) -> int | None:
-        """Return the most tokens of past context and running text that the model was made for.
+        """Return the most tokens that the model reads for one answer; see `SharedLLMEngine.context_tokens`.
 
-        Loads no weights; `None` while the checkpoint's configuration is not on this machine.
+        Loads no weights, so a checkpoint whose injection was never trained counts as one that injects; `None` while the
+        checkpoint's configuration is not on this machine.
         """
-        return context_tokens_of(self.model) if self.engine is None else self.engine.context_tokens
+        if self.engine is not None:
+            return self.engine.context_tokens
+        summary = model_summary(self.model, quoted=self.reading == "quoted")
+        return None if summary is None else summary.context_tokens
+
+    def calls_tools(self) -> bool | None:
+        """Whether the model was made to call tools; see `SharedLLMEngine.calls_tools`.
+
+        Loads no weights; `None` while the checkpoint's chat template is not on this machine.
+        """
+        if self.engine is not None:
+            return self.engine.calls_tools
+        summary = model_summary(self.model)
+        return None if summary is None else summary.calls_tools

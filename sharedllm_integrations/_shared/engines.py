@@ -4,6 +4,7 @@ from threading import Lock
 from typing import Any
 
 from sharedllm_core import SharedLLMEngine, TreeCache
+from sharedllm_core.engine.default_model_warning import warn_default_model
 
 __all__ = ["shared_engine"]
 
@@ -26,13 +27,15 @@ def shared_engine(model: str | None, cache: TreeCache | None = None, **options: 
     """Return the engine of a checkpoint, the same one at each call; engines that differ in the cache share the model.
 
     Args:
-        model: folder or hub id; `None` for the packaged model.
+        model: folder or hub id; `None` for the packaged model, with a `DefaultModelWarning`, once per process.
         cache: the tree cache; by default memory and the user's cache folder.
         options: of `SharedLLMEngine.from_pretrained`; hashable.
 
     Raises:
         CheckpointError: there is no such checkpoint.
     """
+    if model is None:
+        warn_default_model()
     key = (model, *sorted(options.items()))
     with _lock:
         # A cache holds its engines itself: a table here would keep every cache alive.

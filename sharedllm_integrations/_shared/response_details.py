@@ -34,7 +34,7 @@ class ResponseDetails:
     def metadata(self, answer: Answer) -> dict[str, Any]:
         """Return the part of the response metadata that both integrations report, as plain values."""
         values: dict[str, Any] = {
-            "finish_reason": "tool_calls" if answer.tool_calls else answer.finish_reason,
+            "finish_reason": _finish_reason(answer),
             "evidence": [self._evidence(span) for span in answer.evidence],
             "reading": asdict(answer.reading),
         }
@@ -50,3 +50,8 @@ class ResponseDetails:
         values = {"document_id": span.document_id, "start": span.start, "end": span.end, "score": span.score}
         is_shown = self.shown_ids is None or span.document_id in self.shown_ids
         return values | ({"text": span.text} if is_shown else {})
+
+
+def _finish_reason(answer: Answer) -> str:
+    """OpenAI's names; a call whose arguments were shortened to fit the token budget has `"length"`."""
+    return "tool_calls" if answer.tool_calls and answer.finish_reason == "stop" else answer.finish_reason

@@ -43,10 +43,13 @@ class ChatSharedLLM(GeneratingModel):
     process.
 
     Attributes:
-        model: folder or hub id of a checkpoint; `None` for the packaged model.
+        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, or `"lookup"` for the packaged model; `None`
+            for that one with a `DefaultModelWarning`.
         documents: paths, Documents of LangChain or of sharedllm, or a `Library`. Kept under a handle, of which
             LangChain's traces see only the fingerprint.
-        temperature, top_p, top_k, repetition_penalty, seed, num_evidence, quote_tokens: see `AnswerSettings`.
+        temperature, top_p, top_k, repetition_penalty: see `AnswerSettings`; `None` for the checkpoint's own setting,
+            and greedy decoding where it has none.
+        seed, num_evidence, quote_tokens: see `AnswerSettings`.
         thinking: whether a reasoning model thinks before it answers; by default as its chat template has it. Thoughts
             are in `additional_kwargs["reasoning_content"]`, and in `content_blocks` as `reasoning` blocks.
         max_tokens: the most tokens to generate.
@@ -105,8 +108,11 @@ class ChatSharedLLM(GeneratingModel):
             ls_provider="sharedllm",
             ls_model_name=str(kwargs.get("model") or self.model_name),
             ls_model_type="chat",
-            ls_temperature=kwargs.get("temperature", self.temperature),
         )
+        if (temperature := kwargs.get("temperature", self.temperature)) is not None:
+            params["ls_temperature"] = temperature
+        elif self.engine is not None:
+            params["ls_temperature"] = self.engine.sampling.temperature
         if (max_tokens := kwargs.get("max_tokens", self.max_tokens)) is not None:
             params["ls_max_tokens"] = max_tokens
         if stops := stop_strings(stop) or stop_strings(self.stop):
@@ -114,6 +120,14 @@ class ChatSharedLLM(GeneratingModel):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile:
+        """Return what the model can do, without loading its weights.
+
+        - `structured_output` and `tool_choice` hold for every model: output is generated along a grammar.
+        - `tool_calling` is whether the model was made to choose tools and to fill in their arguments
+          (`SharedLLMEngine.calls_tools`); where it is false, `bind_tools` still works, and calls fit their schema.
+        - `max_input_tokens` is what is read for one answer. Documents may be longer: of a model that quotes, it is the
+          window, and passages are searched in documents of any length.
+        """
         profile = ModelProfile(
             name=self.model_name,
             text_inputs=True,
@@ -121,10 +135,11 @@ class ChatSharedLLM(GeneratingModel):
             audio_inputs=False,
             video_inputs=False,
             text_outputs=True,
-            tool_calling=True,
             tool_choice=True,
             structured_output=True,
         )
+        if (calls_tools := self.calls_tools()) is not None:
+            profile["tool_calling"] = calls_tools
         if (max_input_tokens := self.context_tokens()) is not None:
             profile["max_input_tokens"] = max_input_tokens
         return profile

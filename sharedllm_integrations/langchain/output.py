@@ -28,18 +28,18 @@ def chat_result(answer: Answer, details: ResponseDetails) -> ChatResult:
         usage_metadata=_usage(answer),
         response_metadata=metadata,
     )
-    return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": details.model_name})
+    generation = ChatGeneration(message=message, generation_info=_generation_info(metadata))
+    return ChatResult(generations=[generation], llm_output={"model_name": details.model_name})
 
 
 def chat_chunk(piece: str | Answer, details: ResponseDetails) -> ChatGenerationChunk:
     """Convert a piece of a streamed answer or of its thoughts, or the answer that ends the stream."""
     if isinstance(piece, ThoughtPiece):
-        chunk = AIMessageChunk(content="", additional_kwargs=_thoughts(str(piece)))
-    elif isinstance(piece, str):
-        chunk = AIMessageChunk(content=piece)
-    else:
-        chunk = _last_chunk(piece, details)
-    return ChatGenerationChunk(message=chunk)
+        return ChatGenerationChunk(message=AIMessageChunk(content="", additional_kwargs=_thoughts(str(piece))))
+    if isinstance(piece, str):
+        return ChatGenerationChunk(message=AIMessageChunk(content=piece))
+    last = _last_chunk(piece, details)
+    return ChatGenerationChunk(message=last, generation_info=_generation_info(last.response_metadata))
 
 
 def _last_chunk(answer: Answer, details: ResponseDetails) -> AIMessageChunk:
@@ -60,6 +60,11 @@ def _last_chunk(answer: Answer, details: ResponseDetails) -> AIMessageChunk:
 
 def _metadata(answer: Answer, details: ResponseDetails) -> dict[str, Any]:
     return {"model_name": details.model_name, "model_provider": "sharedllm", **details.metadata(answer)}
+
+
+def _generation_info(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return what callbacks of LangChain look for beside the message."""
+    return {"finish_reason": metadata["finish_reason"]}
 
 
 def _usage(answer: Answer) -> UsageMetadata:

@@ -43,10 +43,13 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
     are found. The weights are loaded at first use, once per process.
 
     Attributes:
-        model: folder or hub id of a checkpoint; `None` for the packaged model.
+        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, or `"lookup"` for the packaged model; `None`
+            for that one with a `DefaultModelWarning`.
         documents: paths, Documents or nodes of LlamaIndex, Documents of sharedllm, or a `Library`. Kept under a handle,
             of which events see only the fingerprint.
-        temperature, top_p, top_k, repetition_penalty, seed, num_evidence, quote_tokens: see `AnswerSettings`.
+        temperature, top_p, top_k, repetition_penalty: see `AnswerSettings`; `None` for the checkpoint's own setting,
+            and greedy decoding where it has none.
+        seed, num_evidence, quote_tokens: see `AnswerSettings`.
         thinking: whether a reasoning model thinks before it answers; by default as its chat template has it. Thoughts
             are in a `ThinkingBlock` of the message, and in `additional_kwargs["thinking_delta"]` of streamed responses.
         max_tokens: the most tokens to generate.
@@ -84,7 +87,14 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """The model's context window and abilities; LlamaIndex's own defaults where they are not known yet."""
+        """The model's context window and interface; LlamaIndex's own defaults where they are not known yet.
+
+        - `context_window`, unless it was set: what is read for one answer. Documents may be longer: of a model that
+          quotes, it is the window, and passages are searched in documents of any length.
+        - `is_function_calling_model` holds for every model: LlamaIndex's function agents and programs refuse others,
+          and calls, generated along a grammar, fit their schema with any. `calls_tools()` says whether the model was
+          made to choose tools and to fill in their arguments.
+        """
         return LLMMetadata(
             context_window=self.context_window or self.context_tokens() or DEFAULT_CONTEXT_WINDOW,
             num_output=self.max_tokens or DEFAULT_NUM_OUTPUTS,

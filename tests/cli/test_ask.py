@@ -33,7 +33,20 @@ def test_an_answer_comes_with_its_evidence_and_figures_go_to_stderr(sharedllm):
     assert evidence.startswith("[1] docs/")
     assert "of the attention" in evidence
     assert "tokens of documents (100% cached)" in result.stderr
-    assert "the answer was cut at --max-new-tokens" in result.stderr
+
+
+def test_an_answer_that_is_cut_off_says_so_once_on_stderr(sharedllm):
+    warning = "Warning: the answer was cut off after 4 tokens; raise --max-new-tokens"
+    for asked in (["Who?"], ["Who?", "--docs", "docs"], ["Who?", "--docs", "docs", "--once"]):
+        result = sharedllm("ask", *asked, *SHORT)
+        assert result.stderr.splitlines().count(warning) == 1
+    session = sharedllm("ask", *SHORT, stdin="Who?\nWhy?\n")
+    assert session.stderr.splitlines().count(warning) == 2, "once for each answer"
+    as_json = sharedllm("ask", "Who?", *SHORT, "--json")
+    assert (json.loads(as_json.stdout)["finish_reason"], as_json.stderr) == ("length", "")
+    text = sharedllm("ask", "Who?", *SHORT).stdout.rstrip("\n")
+    stopped = sharedllm("ask", "Who?", *SHORT, "--stop", text[1:])
+    assert "cut off" not in stopped.stderr
 
 
 @BOTH_READINGS
@@ -89,6 +102,20 @@ def test_sampling_settings_reach_the_model(sharedllm):
     text = answer(sharedllm("ask", "Who?", "--docs", "docs", "--max-new-tokens", 12, "--json"))["answer"]
     stopped = answer(sharedllm("ask", "Who?", "--docs", "docs", "--max-new-tokens", 12, "--stop", text[3:6], "--json"))
     assert stopped["answer"] == text[: text.index(text[3:6])]
+
+
+def test_a_model_that_samples_does_so_unless_an_option_says_otherwise(sharedllm, checkpoint, folder):
+    settings = {"do_sample": True, "temperature": 3.0, "repetition_penalty": 9.0}
+    sampled = tiny_engine.with_generation_config(checkpoint, folder / "sampled", **settings)
+
+    def text(*options, model=sampled):
+        command = ["ask", "Who?", "--max-new-tokens", 12, "--json", "--model", model, *options]
+        return answer(sharedllm(*command))["answer"]
+
+    greedy = ["--temperature", 0, "--repetition-penalty", 1]
+    assert text("--seed", 1) == text("--seed", 1) != text("--seed", 2)
+    assert text("--seed", 1) != text("--seed", 1, "--top-k", 2)
+    assert text(*greedy) == text(model=checkpoint)
 
 
 # ------------------------------------------------------------------------------------------ bad documents

@@ -50,6 +50,7 @@ def test_the_table_shows_every_retained_node_in_80_columns(sharedllm):
     found = json.loads(sharedllm("inspect", "docs", *ASK, "--json").stdout)
     assert len(nodes) == sum(len(document["nodes"]) for document in found["documents"])
     assert "[1] docs/" in rest
+    assert result.stderr.splitlines()[-1] == "Warning: the answer was cut off after 4 tokens; raise --max-new-tokens"
 
 
 def test_the_nodes_in_json_tile_the_text(sharedllm, folder):

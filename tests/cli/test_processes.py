@@ -29,6 +29,16 @@ def test_a_cache_that_fails_is_a_warning_in_words_and_the_answer_still_comes(fol
     assert "CacheWarning" not in done.stderr
 
 
+def test_without_a_model_one_line_says_which_one_answers():
+    done = processes.run("ask", *SHORT, stdin="Who?\nWhy?\n", SHAREDLLM_MODEL="")
+    assert done.returncode == 0, done.stderr
+    named = [line for line in done.stderr.splitlines() if "no model was named" in line]
+    assert len(named) == 1
+    assert named[0].startswith("Warning: ")
+    assert "such as --model 'smollm2' or" in named[0]
+    assert "no model was named" not in processes.run("ask", "Who?", *SHORT, "--model", "lookup").stderr
+
+
 def test_piped_questions_are_answered_and_stdout_is_json_alone_whatever_the_names(folder):
     name = os.fsdecode(b"caf\xe9.txt")  # not UTF-8, as old archives have them
     (folder / "docs" / name).write_text("The tenant paid the rent.")

@@ -295,7 +295,7 @@ def test_a_penalty_does_not_count_the_padding_of_a_batch(engine, library, penalt
 
 
 @BOTH_READINGS
-def test_a_checkpoints_own_sampling_does_not_sneak_in(engine, library):
+def test_a_generation_config_that_changes_later_does_not_change_an_engine(engine, library):
     expected = engine.ask(QUESTIONS[0], library, **ASKED).text
     engine.model.generation_config.update(do_sample=True, temperature=5.0, top_p=0.5, top_k=3, repetition_penalty=9.0)
     assert engine.ask(QUESTIONS[0], library, **ASKED).text == expected

@@ -130,7 +130,33 @@ def test_json_parses_and_fits_its_schema_in_however_few_tokens_it_has(shared, sc
     answer = shared.engine.ask("who?", shared.library, max_new_tokens=least + room, **options)
     checker = Draft202012Validator.FORMAT_CHECKER
     Draft202012Validator(schema, format_checker=checker).validate(json.loads(answer.text, parse_constant=pytest.fail))
-    assert answer.finish_reason == "stop"
+    assert answer.finish_reason in ("stop", "length"), "with few tokens, the text is completed early"
+
+
+TEXT = Constraint.json_schema({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]})
+
+
+@pytest.mark.parametrize(
+    "options", [{"constraint": TEXT}, {"tools": [{"name": "now"}]}], ids=["json", "text or a call"]
+)
+def test_an_answer_completed_early_has_finish_reason_length(engine, options):
+    for seed in range(3):
+        cut = engine.ask("who?", temperature=50.0, seed=seed, max_new_tokens=40, **options)
+        assert cut.finish_reason == "length"
+        assert cut.usage.completion_tokens <= 40
+
+
+def test_an_answer_that_matches_in_time_has_finish_reason_stop(engine):
+    for seed in range(3):
+        options = {"constraint": Constraint.choice(["yes", "it depends"]), "temperature": 9.0, "seed": seed}
+        assert engine.ask("who?", **options).finish_reason == "stop"
+
+
+def test_in_a_batch_only_the_rows_completed_early_have_finish_reason_length(engine):
+    options = {"constraint": TEXT, "max_new_tokens": 40, "num_evidence": 0}
+    batch = engine.ask_batch(["who?", "what?", "when?"], **options)
+    alone = [engine.ask(question, **options) for question in ("who?", "what?", "when?")]
+    assert [row.finish_reason for row in batch] == [row.finish_reason for row in alone]
 
 
 @pytest.mark.parametrize("schema", [PERSON, TREE, Node.model_json_schema()], ids=["person", "recursive", "pydantic"])

@@ -26,7 +26,7 @@ def test_every_cpu_multiplies_in_float32():
 
 def test_the_packaged_model_computes_in_what_this_cpu_multiplies():
     expected = torch.bfloat16 if cpu_dtype.has_native_matmul(torch.bfloat16) else torch.float32
-    assert SharedLLMEngine.from_pretrained(cache=tiny_engine.memory_cache()).model.dtype == expected
+    assert SharedLLMEngine.from_pretrained("lookup", cache=tiny_engine.memory_cache()).model.dtype == expected
 
 
 @pytest.mark.usefixtures("without_half_precision")

@@ -18,7 +18,7 @@ RIGHT_AT_LEAST = 12
 
 @pytest.fixture(scope="module")
 def engine():
-    return SharedLLMEngine.from_pretrained(cache=tiny_engine.memory_cache())
+    return SharedLLMEngine.from_pretrained("lookup", cache=tiny_engine.memory_cache())
 
 
 @pytest.fixture(scope="module")

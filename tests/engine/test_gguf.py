@@ -18,7 +18,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from sharedllm_core import CheckpointError, TokenizerError
 from sharedllm_core.engine import gguf_conversion
 from sharedllm_core.engine.gguf_header import read_header
-from sharedllm_core.engine.loading import context_tokens_of, load_model, load_tokenizer
+from sharedllm_core.engine.loading import load_model, load_tokenizer
+from sharedllm_core.engine.model_summary import model_summary
 from sharedllm_core.text.tokenization import TextTokenizer
 from tests import real_models, tiny_engine, tiny_gguf
 
@@ -118,7 +119,7 @@ def test_the_converted_folder_has_model_and_tokenizer_and_needs_no_gguf(file, mo
     text = "The tenant paid rent."
     ids = TextTokenizer(load_tokenizer(None, file, model)).encode(text).ids
     assert torch.equal(ids, TextTokenizer(tiny_engine.tokenizer()).encode(text).ids)
-    assert context_tokens_of(file) is None
+    assert model_summary(file).context_tokens == model.config.max_position_embeddings
 
 
 def test_the_second_load_does_not_convert_again(file, monkeypatch):

@@ -9,7 +9,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from sharedllm_core import CheckpointError, ConfigError, SharedLLMForCausalLM, TokenizerError
 from sharedllm_core.engine import model_names, plain_model
-from sharedllm_core.engine.loading import context_tokens_of, load_model, load_tokenizer
+from sharedllm_core.engine.loading import load_model, load_tokenizer
+from sharedllm_core.engine.model_summary import model_summary
 from sharedllm_core.model.window import window_tokens
 from sharedllm_core.text.tokenization import TextTokenizer
 from tests import real_models, tiny_engine, tiny_gguf
@@ -36,7 +37,7 @@ def test_a_model_of_any_family_loads_in_evaluation_mode(family, tmp_path):
     tokenizer = load_tokenizer(None, folder, model)
     assert window_tokens(model.config, tokenizer) == 256
     assert TextTokenizer(tokenizer).encode("rent").ids.tolist()
-    assert context_tokens_of(folder) is None
+    assert model_summary(folder).context_tokens == 256
 
 
 def test_a_checkpoint_of_this_library_loads_as_before(checkpoint):
@@ -161,7 +162,7 @@ def test_a_family_that_transformers_does_not_know(tmp_path):
         load(tmp_path)
     with pytest.raises(ConfigError, match="trust_remote_code=True would run code from the checkpoint, and only"):
         load(tmp_path, trust_remote_code=True)
-    assert context_tokens_of(tmp_path) is None
+    assert model_summary(tmp_path) is None
 
 
 def test_incomplete_and_damaged_weights(plain):

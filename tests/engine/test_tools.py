@@ -44,7 +44,7 @@ def wide(tmp_path_factory):
 def any_engine(request, wide):
     """Engines with the three ways of writing calls: the package's own model, no template for tools, Hermes'."""
     if request.param == "special tokens":
-        return SharedLLMEngine.from_pretrained(cache=tiny_engine.memory_cache())
+        return SharedLLMEngine.from_pretrained("lookup", cache=tiny_engine.memory_cache())
     engine = tiny_engine.make_engine(wide)
     if request.param == "template":
         engine.tokenizer.tokenizer.chat_template = HERMES

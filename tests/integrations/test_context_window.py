@@ -4,11 +4,12 @@ import pytest
 from transformers import LlamaConfig
 
 from sharedllm_core import Document, SharedLLMConfig, SharedLLMEngine, WindowError
-from sharedllm_core.engine.loading import context_tokens_of
+from sharedllm_core.engine.model_summary import model_summary
 from sharedllm_core.model.configuration import SharedLLMModelConfig
 from sharedllm_integrations.langchain import ChatSharedLLM
 from sharedllm_integrations.llama_index import SharedLLM
 from tests import tiny_engine
+from tests.real_models import smollm2_gguf
 
 REPORTED = {
     "LangChain": lambda **options: ChatSharedLLM(**options).profile["max_input_tokens"],
@@ -55,11 +56,38 @@ def test_a_loaded_engine_reports_its_own(engine, reported):
     assert reported(engine=engine) == 2048 * tiny_engine.METHOD.chunk_tokens
 
 
+@both
+def test_a_model_without_injection_has_its_window(tmp_path, reported):
+    LlamaConfig(max_position_embeddings=700).save_pretrained(tmp_path)
+    assert reported(model=str(tmp_path)) == 700
+
+
+@both
+def test_a_model_that_only_quotes_has_its_window(tmp_path, engine, reported):
+    folder = configured(tmp_path, window=512, context_tokens=131_072)
+    assert reported(model=folder, reading="quoted") == 512
+    quoting = SharedLLMEngine(engine.model, engine.tokenizer, cache=tiny_engine.memory_cache(), reading="quoted")
+    assert reported(engine=quoting) == quoting.context_tokens == 2048
+
+
+@both
+def test_a_gguf_file_has_the_window_of_its_header(reported):
+    assert reported(model=str(smollm2_gguf())) == 8192
+
+
+def test_documents_longer_than_the_window_are_answered_from(engine):
+    quoting = SharedLLMEngine(engine.model, engine.tokenizer, cache=tiny_engine.memory_cache(), reading="quoted")
+    documents = [Document(tiny_engine.words(3000), id="a")]
+    message = ChatSharedLLM(engine=quoting, max_tokens=2).invoke("Who paid the rent?", documents=documents)
+    read = message.response_metadata["reading"]
+    assert read["total_tokens"] > quoting.context_tokens > read["quoted_tokens"] > 0
+
+
 def test_a_checkpoint_that_is_not_on_this_machine_has_none_yet(tmp_path):
-    LlamaConfig().save_pretrained(tmp_path)
-    for name in ("nowhere/at-all", str(tmp_path / "nowhere"), str(tmp_path)):
-        assert context_tokens_of(name) is None
+    for name in ("nowhere/at-all", str(tmp_path / "nowhere"), str(tmp_path), str(tmp_path / "model.gguf")):
+        assert model_summary(name) is None
         assert "max_input_tokens" not in ChatSharedLLM(model=name).profile
+        assert "tool_calling" not in ChatSharedLLM(model=name).profile
         assert SharedLLM(model=name).metadata.context_window > 0
 
 

@@ -66,8 +66,9 @@ class SharedLLM(System):
                 libraries=self._libraries(documents, questions),
                 batch_size=self.batch_size,
                 max_new_tokens=max_new_tokens,
-                temperature=0.0,
                 num_evidence=1,
+                temperature=0,  # as the other systems, whatever the checkpoint's generation config says
+                repetition_penalty=1,
                 quote_tokens=self.budget_tokens,
             )
         return [(answer.text, answer.evidence) for answer in answers]

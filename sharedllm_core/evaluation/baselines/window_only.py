@@ -5,7 +5,7 @@ from threading import Event
 
 from torch import Tensor
 
-from ... import AnswerSettings, Document, SharedLLMEngine
+from ... import AnswerSettings, Document, SamplingSettings, SharedLLMEngine
 from ...generation.decoding import generate_answers
 from ..system import System
 from .prompt import document_ids
@@ -82,6 +82,7 @@ def written_in_window(system: "WindowOnly", prompts: Sequence[Tensor], max_new_t
                 rows,
                 [None] * len(rows),
                 settings,
+                SamplingSettings(),
                 max_new_tokens,
                 [_ignore] * len(rows),
                 Event(),

@@ -22,7 +22,7 @@ from .constraint import Constraint
 from .endings import MAX_ENDING_TOKENS, GrammarTokens, Mask, find_ending, unpack_bitmask
 from .limited_thoughts import LimitedThoughts
 
-__all__ = ["EndingGuard", "Grammar", "GrammarMask", "GrammarTokens"]
+__all__ = ["EndingGuard", "Grammar", "GrammarMask", "GrammarTokens", "shortened_rows"]
 
 # Suffixes: B rows, V vocabulary.
 
@@ -134,12 +134,17 @@ class GrammarMask(LogitsProcessor):
 
 
 class EndingGuard(LogitsProcessor):
-    """Replaces sampled tokens after which no ending within the remaining token budget is found."""
+    """Replaces sampled tokens after which no ending within the remaining token budget is found.
+
+    Attributes:
+        shortened: of each row, whether a larger budget would have kept a token that was replaced.
+    """
 
     def __init__(self, mask: GrammarMask, new_tokens: int) -> None:
         self._mask = mask
         self._remaining = new_tokens
         self._endings: list[Sequence[int]] = [mask.grammar.ending for _ in mask.matchers]
+        self.shortened = [False for _ in mask.matchers]
         for row in range(len(mask.matchers)):
             if (thoughts := mask.thoughts_in(row)) is not None:
                 thoughts.limit(new_tokens, len(mask.grammar.ending))
@@ -157,10 +162,16 @@ class EndingGuard(LogitsProcessor):
                 continue
             ending = self._ending_after(matcher, token_id, self._endings[row])
             if ending is None:
+                self.shortened[row] = self.shortened[row] or self._has_ending(matcher, token_id)
                 replacement, *ending = self._endings[row]
                 scores = _only_token(scores, row, replacement)
             self._endings[row] = ending
         return scores
+
+    def _has_ending(self, matcher: LLMatcher, token_id: int) -> bool:
+        """Whether an ending after `token_id` is found without a budget."""
+        after = matcher.deep_copy()
+        return after.consume_token(token_id) and find_ending(after, self._mask.grammar.tokens) is not None
 
     def _ending_after(self, matcher: LLMatcher, token_id: int, known: Sequence[int]) -> Sequence[int] | None:
         """Find an ending after `token_id` within the budget; the rest of the known one if valid, which is cheapest."""
@@ -177,3 +188,9 @@ def _only_token(scores: Tensor, row: int, token_id: int) -> Tensor:
     scores[row] = -torch.inf
     scores[row, token_id] = 0.0
     return scores
+
+
+def shortened_rows(processors: Sequence[LogitsProcessor]) -> frozenset[int]:
+    """Return the rows whose text was completed early to stay within the token budget."""
+    guards = [processor for processor in processors if isinstance(processor, EndingGuard)]
+    return frozenset(row for guard in guards for row, shortened in enumerate(guard.shortened) if shortened)

@@ -63,6 +63,17 @@ def test_making_a_model_loads_no_weights(monkeypatch):
         ChatSharedLLM(model="first use").invoke(QUESTION)
 
 
+def test_the_profile_claims_tools_for_models_whose_template_takes_them(engine):
+    profile = ChatSharedLLM(engine=engine).profile
+    assert (profile["structured_output"], profile["tool_choice"]) == (True, True), "by grammar, with any model"
+    assert not profile["tool_calling"]
+    engine.tokenizer.tokenizer.chat_template = f"{{% if tools %}}{{{{ tools }}}}{{% endif %}}{tiny_engine.CHAT}"
+    assert ChatSharedLLM(engine=engine).profile["tool_calling"]
+    for name in (None, "lookup"):
+        packaged = ChatSharedLLM(model=name)
+        assert (packaged.profile["tool_calling"], packaged.profile["name"]) == (False, "lookup")
+
+
 # ---------------------------------------------------------------------------------------------- streams
 
 
@@ -73,7 +84,7 @@ def test_a_stream_is_the_answer_and_says_its_usage_once(llm):
     assert "".join(chunk.content for chunk in chunks) == whole.content
     assert [chunk.usage_metadata is not None for chunk in chunks].count(True) == 1
     joined = sum(chunks[1:], chunks[0])
-    assert joined.response_metadata["model_name"] == "sharedllm-default"
+    assert joined.response_metadata["model_name"] == "model", "the engine's folder"
     assert joined.response_metadata["evidence"] == whole.response_metadata["evidence"]
     assert joined.usage_metadata["output_tokens"] == whole.usage_metadata["output_tokens"]
 
@@ -88,6 +99,25 @@ def test_streamed_tool_calls_have_an_index_and_fit(llm):
     message = sum(chunks[1:], chunks[0])
     assert message.tool_calls
     assert message.response_metadata["finish_reason"] == "tool_calls"
+
+
+def test_an_answer_that_is_cut_off_has_finish_reason_length(llm):
+    generation = llm.generate([[HumanMessage(QUESTION)]], max_tokens=3).generations[0][0]
+    assert generation.generation_info["finish_reason"] == "length"
+    assert generation.message.response_metadata["finish_reason"] == "length"
+    *_, last = llm.stream(QUESTION, max_tokens=3)
+    assert last.response_metadata["finish_reason"] == "length"
+
+
+def test_a_call_or_an_object_that_is_completed_early_fits_and_has_finish_reason_length(llm):
+    options = {"max_tokens": 60, "temperature": 30.0, "seed": 0}
+    called = llm.bind_tools([look_up], tool_choice="any").invoke(QUESTION, **options)
+    assert called.tool_calls
+    assert called.response_metadata["finish_reason"] == "length"
+    limited = llm.model_copy(update=options)
+    found = limited.with_structured_output(Lease, include_raw=True).invoke(QUESTION)
+    assert isinstance(found["parsed"], Lease)
+    assert found["raw"].response_metadata["finish_reason"] == "length"
 
 
 @BOTH_READINGS

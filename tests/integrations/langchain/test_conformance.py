@@ -12,7 +12,7 @@ from sharedllm_core import Document
 from sharedllm_integrations.langchain import ChatSharedLLM
 from tests import tiny_engine
 
-PARAMETERS = {"tree_cache": tiny_engine.memory_cache()}
+PARAMETERS = {"model": "lookup", "tree_cache": tiny_engine.memory_cache()}
 
 
 class Configured:

@@ -122,11 +122,25 @@ def test_stop_strings_end_an_answer(llm):
         assert stopped.raw["finish_reason"] == "stop"
 
 
+def test_an_answer_that_is_cut_off_has_finish_reason_length(llm):
+    assert llm.complete(QUESTION, max_tokens=3).raw["finish_reason"] == "length"
+    question = ChatMessage(role="user", content=QUESTION)
+    assert llm.chat([question], max_tokens=3).raw["finish_reason"] == "length"
+    *_, last = llm.stream_complete(QUESTION, max_tokens=3)
+    assert last.raw["finish_reason"] == "length"
+    required = {"tool_required": True, "temperature": 30.0, "seed": 0}
+    call = llm.chat_with_tools(TOOLS[:1], QUESTION, max_tokens=60, **required)
+    assert llm.get_tool_calls_from_response(call), "its arguments are completed early, and fit"
+    assert call.raw["finish_reason"] == "length"
+
+
 def test_metadata_says_what_the_model_can():
     told = SharedLLM(max_tokens=7, context_window=9999).metadata
     assert (told.context_window, told.num_output) == (9999, 7)
     assert told.is_chat_model
-    assert told.is_function_calling_model
+    assert told.is_function_calling_model, "function agents refuse others"
+    assert SharedLLM().calls_tools() is SharedLLM(model="lookup").calls_tools() is False
+    assert SharedLLM().metadata.model_name == "lookup"
     assert SharedLLM.class_name() == "SharedLLM"
     assert SharedLLM().metadata.context_window == 2048 * 512
 
@@ -408,7 +422,7 @@ def test_tools_are_called_with_what_fits_them(llm):
         calls = llm.get_tool_calls_from_response(response)
         assert len(calls) == 1, "several only where that is wanted"
         assert set(calls[0].tool_kwargs) == ({"clause"} if calls[0].tool_name == "look_up" else set())
-        assert response.raw["finish_reason"] == "tool_calls"
+        assert response.raw["finish_reason"] in ("tool_calls", "length"), "random weights fill strings to the end"
     named = llm.chat_with_tools(TOOLS, QUESTION, tool_choice="now", max_tokens=100)
     assert llm.get_tool_calls_from_response(named)[0].tool_name == "now"
     free = llm.chat_with_tools(TOOLS, QUESTION, tool_choice="none")
