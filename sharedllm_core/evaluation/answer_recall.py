@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate, takewhile
+from typing import TypeVar
 
 from .. import InputError, Library, SharedLLMEngine
 from ..selection.choice import tree_of
@@ -27,9 +29,12 @@ _BUDGETS = (512, 1_024, 2_048, 4_096)
 _TIMED_BUDGET = 1_024
 _POLICIES = ("search", "two_looks", "lexical")  # whose scores are comparable between chunks
 _SYSTEM = "sharedllm"
+_T = TypeVar("_T")
 
-#: Returns the texts that are opened for a question within a token budget.
-_Open = Callable[[str, int], list[str]]
+#: Returns the texts that are opened within a token budget.
+_Open = Callable[[int], list[str]]
+#: Searches for a question.
+_Search = Callable[[str], _Open]
 
 
 class AnswerRecall(Measurement):
@@ -57,7 +62,7 @@ class AnswerRecall(Measurement):
         if not isinstance(engine, SharedLLMEngine):
             raise InputError(f"answer recall needs a system with an engine, and {system.name!r} has none")
         library = engine.library([document for document in item.documents if document.text])
-        ways: dict[str, _Open] = {}
+        ways: dict[str, _Search] = {}
         results = []
         for name, build in _WAYS.items():
             begin = time.perf_counter()
@@ -65,81 +70,73 @@ class AnswerRecall(Measurement):
             results.append(Result(item.labels, {f"{name} index seconds": time.perf_counter() - begin}))
         for question in item.questions:
             if _folded(question.expected[0]) not in ("yes", "no"):
-                results += [
-                    Result({**item.labels, "length": budget}, _recall(ways, question, library, budget))
-                    for budget in _BUDGETS
-                ]
+                scores = _recall(ways, question, library)
+                results += [Result({**item.labels, "length": budget}, scores[budget]) for budget in _BUDGETS]
         return results
 
 
-def _recall(ways: Mapping[str, _Open], question: Question, library: Library, budget: int) -> Scores:
+def _recall(ways: Mapping[str, _Search], question: Question, library: Library) -> dict[int, Scores]:
+    """The scores of one question at each budget."""
     texts = {document.id: document.text for document in library}
     answers = [_folded(answer) for answer in question.expected]
     facts = [_folded(texts[document][start:end]) for document, start, end in question.facts]
-    scores: dict[str, float] = {}
-    for name, open_texts in ways.items():
+    scores: dict[int, dict[str, float]] = {budget: {} for budget in _BUDGETS}
+    for name, search in ways.items():
         begin = time.perf_counter()
-        opened = open_texts(question.text, budget)
-        seconds = time.perf_counter() - begin
-        text = _folded(" ¶ ".join(opened))
-        scores[name] = float(any(answer in text for answer in answers))
-        if facts:
-            scores[f"{name} all facts"] = float(all(fact in text for fact in facts))
-        if budget == _TIMED_BUDGET:
-            scores[f"{name} seconds"] = seconds
-    return scores
+        opened = search(question.text)
+        opened(_TIMED_BUDGET)
+        scores[_TIMED_BUDGET][f"{name} seconds"] = time.perf_counter() - begin
+        for budget in _BUDGETS:
+            text = _folded(" ¶ ".join(opened(budget)))
+            scores[budget][name] = float(any(answer in text for answer in answers))
+            if facts:
+                scores[budget][f"{name} all facts"] = float(all(fact in text for fact in facts))
+    return dict(scores)
 
 
-def _passages(engine: SharedLLMEngine, library: Library) -> _Open:
+def _passages(engine: SharedLLMEngine, library: Library) -> _Search:
     _ = library.word_index
-
-    def open_texts(question: str, budget: int) -> list[str]:
-        return [passage.text for passage in find_passages(question, library, engine.tokenizer, budget)]
-
-    return open_texts
+    find = partial(find_passages, library=library, tokenizer=engine.tokenizer)
+    return lambda question: lambda budget: [passage.text for passage in find(question, max_tokens=budget)]
 
 
-def _bm25(engine: SharedLLMEngine, library: Library) -> _Open:
+def _bm25(engine: SharedLLMEngine, library: Library) -> _Search:
     index = BM25Index(library.documents)
     counts = {passage: engine.tokenizer.count(passage.text) for passage in index.passages}
 
-    def open_texts(question: str, budget: int) -> list[str]:
-        texts = []
-        for passage in index.ranked(question):
-            budget -= counts[passage]
-            if budget < 0:
-                break
-            texts.append(passage.text)
-        return texts
+    def search(question: str) -> _Open:
+        ranked = index.ranked(question)
+        return lambda budget: [passage.text for passage in _within(budget, ranked, counts.__getitem__)]
 
-    return open_texts
+    return search
 
 
-def _leaves(policy_name: str, engine: SharedLLMEngine, library: Library) -> _Open:
+def _leaves(policy_name: str, engine: SharedLLMEngine, library: Library) -> _Search:
     method, policy = replace(engine.method, policy=policy_name), load_policy(policy_name)
     chunks = [chunk.ids for chunk in library.chunks]
     leaves = [tree_of(chunk, method).leaves for chunk in chunks]
     if policy.searches_text:
         _ = library.word_index
 
-    def open_texts(question: str, budget: int) -> list[str]:
+    def search(question: str) -> _Open:
         relevance = token_relevance(question, library) if policy.searches_text else ()
         ids = engine.tokenizer.encode(question.rstrip("?!. ")).ids
         score = policy.scores(chunks, Query(None, policy.weights(ids, chunks), relevance))
         scored = [
-            (value, number, leaf.start, leaf.end)
+            (value, (number, leaf.start, leaf.end))
             for number, of_chunk in enumerate(leaves)
             for value, leaf in zip(score(number, of_chunk), of_chunk, strict=True)
         ]
-        chosen = []
-        for _, number, start, end in sorted(scored, key=lambda leaf: -leaf[0]):
-            budget -= end - start
-            if budget < 0:
-                break
-            chosen.append((number, start, end))
-        return _texts(sorted(chosen), library)
+        ranked = [span for _, span in sorted(scored, key=lambda leaf: -leaf[0])]
+        return lambda budget: _texts(sorted(_within(budget, ranked, lambda span: span[2] - span[1])), library)
 
-    return open_texts
+    return search
+
+
+def _within(budget: int, ranked: Sequence[_T], num_tokens: Callable[[_T], int]) -> list[_T]:
+    """The best of ranked parts, as many as fit into the budget."""
+    ends = accumulate(map(num_tokens, ranked))
+    return [part for part, end in takewhile(lambda pair: pair[1] <= budget, zip(ranked, ends, strict=True))]
 
 
 def _texts(spans: Sequence[tuple[int, int, int]], library: Library) -> list[str]:
@@ -160,7 +157,7 @@ def _folded(text: str) -> str:
 
 
 #: The ways to choose, each by what builds its index.
-_WAYS: dict[str, Callable[[SharedLLMEngine, Library], _Open]] = {
+_WAYS: dict[str, Callable[[SharedLLMEngine, Library], _Search]] = {
     "passages": _passages,
     **{name: partial(_leaves, name) for name in _POLICIES},
     "BM25": _bm25,
