@@ -15,6 +15,7 @@ from sharedllm_core.text.embedding import Embedder
 from sharedllm_core.text.library import make_library
 from sharedllm_core.text.passages import find_passages
 from sharedllm_core.text.tokenization import TextTokenizer
+from tests import tiny_engine
 from tests.real_models import smollm2_folder
 
 TOPICS = {"car": 0, "vehicle": 0, "lorry": 0, "doctor": 1, "physician": 1, "roof": 2, "tiles": 2}
@@ -114,3 +115,22 @@ def test_what_is_no_embedding_is_refused(tokenizer, embedding, message):
     library = make_library([Document("\n\n".join(d.text for d in DOCUMENTS), id="a")], tokenizer, PLAIN_METHOD)
     with pytest.raises(InputError, match=message):
         Embedder(embedding).index(library)
+
+
+def test_an_engine_quotes_what_a_question_means_and_engines_derived_from_it_share_the_vectors(tmp_path):
+    embedded = []
+    engine = tiny_engine.make_engine(
+        tiny_engine.make_checkpoint(tmp_path),
+        reading="quoted",
+        embedding=lambda texts: embedded.extend(texts) or embed(texts),
+    )
+    library = engine.read(DOCUMENTS)
+    count = len(embedded)
+    assert count == 3
+    derived = engine.with_cache(tiny_engine.memory_cache())
+    for one in (engine, derived):
+        (passage,) = one.passages("Any doctor here?", library, max_tokens=120)
+        assert passage.document_id == "physician"
+        answer = one.ask("Any doctor here?", library, quote_tokens=120, max_new_tokens=2)
+        assert [span.document_id for span in answer.evidence] == ["physician"]
+    assert not any("physician" in text for text in embedded[count:]), "documents are embedded once"

@@ -16,6 +16,7 @@ from ..generation.sampling_settings import SamplingSettings
 from ..method.checks import check_whole
 from ..method.config import SharedLLMConfig
 from ..model.modeling import SharedLLMForCausalLM
+from ..text.embedding import Embedder
 from ..text.tokenization import TextTokenizer
 from ..tree_cache import TreeCache
 from .answering import Answering
@@ -49,6 +50,7 @@ class BaseEngine:
         quote_tokens: int | None = None,
         quote_template: str | None = None,
         thinking: bool | None = None,
+        embedding: Any = None,
         shared: SharedModel | None = None,
     ) -> None:
         model.eval()
@@ -57,11 +59,14 @@ class BaseEngine:
         self.cache = TreeCache.default() if cache is None else cache
         self.allow_untrained = allow_untrained
         self._reading = reading_mode(model, reading, allow_untrained)
+        # Engines that are derived from this one get the embedder, and with it the vectors of documents.
+        self._embedder = embedding if embedding is None or isinstance(embedding, Embedder) else Embedder(embedding)
         self._options = {
             "reading": reading,
             "quote_tokens": quote_tokens,
             "quote_template": quote_template,
             "thinking": thinking,
+            "embedding": self._embedder,
         }
         if quote_tokens is not None:
             check_whole("quote_tokens", quote_tokens, at_least=1, error=InputError)
@@ -90,10 +95,12 @@ class BaseEngine:
     def _make_reader(self) -> TreeReader | None:
         if self._reading == "quoted":
             return None
-        return TreeReader(self.model.lower_model, self.cache, self._lock, self._shared.reading_fingerprint)
+        fingerprint = self._shared.reading_fingerprint
+        return TreeReader(self.model.lower_model, self.cache, self._lock, fingerprint, self._embedder)
 
     def _make_quoter(self, template: str | None) -> Quoter:
-        return Quoter(self.tokenizer, QuoteTemplate() if template is None else QuoteTemplate(template))
+        quote_template = QuoteTemplate() if template is None else QuoteTemplate(template)
+        return Quoter(self.tokenizer, quote_template, self._embedder)
 
     @classmethod
     def from_pretrained(
@@ -110,6 +117,7 @@ class BaseEngine:
         quote_tokens: int | None = None,
         quote_template: str | None = None,
         thinking: bool | None = None,
+        embedding: Any = None,
         **kwargs: Any,
     ) -> Self:
         """Load a checkpoint with its tokenizer.
@@ -120,7 +128,7 @@ class BaseEngine:
                 with a `DefaultModelWarning`, once per process.
             base: location of an adapter's base model, if it has moved.
             tokenizer: folder or hub id of the tokenizer, if it is neither in the checkpoint nor in the base's.
-            cache, allow_untrained, reading, quote_tokens, quote_template, thinking: see the class.
+            cache, allow_untrained, reading, quote_tokens, quote_template, thinking, embedding: see the class.
             device: such as `"cuda"`.
             policy: a selection policy that replaces the checkpoint's, such as `"lexical"`.
             kwargs: passed to transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …). Without
@@ -144,6 +152,7 @@ class BaseEngine:
             quote_tokens=quote_tokens,
             quote_template=quote_template,
             thinking=thinking,
+            embedding=embedding,
         )
 
     @property

@@ -48,6 +48,8 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             `number`, `title`, `text`) and `question`; by default numbered passages and then the question.
         thinking: whether a reasoning model thinks before it answers, unless a question sets it; by default as its chat
             template has it.
+        embedding: searches passages by meaning beside the words: a function from texts to vectors, LangChain's
+            `Embeddings` or LlamaIndex's `BaseEmbedding`.
         shared: the lock and the weights' hashes of another engine on the same weights.
 
     Raises:
@@ -100,6 +102,8 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
         library = library or self.library(sources, on_error=on_error, max_file_bytes=max_file_bytes)
         if self.reading != "injected":
             _ = library.word_index  # built now, so that questions need not wait
+            if self._embedder is not None:
+                self._embedder.index(library)
         if self._reader is not None:
             with Progress(progress) as shown:
                 self._reader.read(library, shown, self._lifetime.cancellation(cancelled))
@@ -244,7 +248,7 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             check_whole("max_tokens", max_tokens, at_least=1, error=InputError)
         library = self._require_library(documents)
         budget = max_tokens or self._answering.quote_tokens
-        return find_passages(query_text(question), library, self.tokenizer, budget)
+        return find_passages(query_text(question), library, self.tokenizer, budget, self._embedder)
 
     def inspect(self, question: Question, documents: Documents, **options: Unpack[AnswerOptions]) -> Inspection:
         """Answer as `ask` does, and report the retained nodes of every document with their share of the attention.

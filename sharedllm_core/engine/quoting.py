@@ -12,6 +12,7 @@ from ..generation.answer import Evidence
 from ..generation.prompting import Prompt, render_running_text, running_text_ids
 from ..generation.quoting import Quote, QuoteTemplate
 from ..generation.tools import Tools
+from ..text.embedding import Embedder
 from ..text.library import Library
 from ..text.passages import Passage, find_passages
 from ..text.tokenization import TextTokenizer
@@ -41,10 +42,12 @@ class Quoter:
     Args:
         tokenizer: the model's tokenizer.
         template: wording and place of the passages.
+        embedder: searches by meaning as well; `None` to search by words alone.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, template: QuoteTemplate) -> None:
+    def __init__(self, tokenizer: TextTokenizer, template: QuoteTemplate, embedder: Embedder | None = None) -> None:
         self._tokenizer = tokenizer
+        self._embedder = embedder
         self._template = template
 
     def quote(
@@ -62,7 +65,7 @@ class Quoter:
         budget = allowed = max(0, min(quote_tokens, room_tokens - len(prompt.ids)))
         titles = {document.id: document.title for document in library}
         while budget > 0:
-            passages = find_passages(prompt.question, library, self._tokenizer, budget)
+            passages = find_passages(prompt.question, library, self._tokenizer, budget, self._embedder)
             quotes = [Quote(titles[passage.document_id], passage.text) for passage in passages]
             messages = self._template.place(prompt.messages, quotes)
             text = render_running_text(messages, self._tokenizer, tools, prompt.thinking)

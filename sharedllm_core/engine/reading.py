@@ -24,6 +24,7 @@ from ..model.node_vectors import NodeVectors
 from ..model.past_context import PastContext
 from ..selection.choice import nodes_of
 from ..selection.policy import Query, load_policy
+from ..text.embedding import Embedder
 from ..text.library import Library
 from ..text.search import token_relevance
 from ..tree_cache import TreeCache, TreeKeys
@@ -61,9 +62,18 @@ class TreeReader:
         cache: stores the trees.
         lock: held while the model runs.
         fingerprint: hash of the lower model's weights.
+        embedder: for a policy that searches text, searches by meaning as well.
     """
 
-    def __init__(self, lower: LowerModel, cache: TreeCache, lock: FairLock, fingerprint: str) -> None:
+    def __init__(
+        self,
+        lower: LowerModel,
+        cache: TreeCache,
+        lock: FairLock,
+        fingerprint: str,
+        embedder: Embedder | None = None,
+    ) -> None:
+        self._embedder = embedder
         self._lower = lower
         self.cache = cache
         self._lock = lock
@@ -125,7 +135,7 @@ class TreeReader:
             cancelled: set it from another thread to stop.
         """
         chunks = [chunk.ids for chunk in library.chunks]
-        relevance = token_relevance(question, library) if self._searches_text else None
+        relevance = token_relevance(question, library, self._embedder) if self._searches_text else None
         with self._lock, torch.no_grad():
             query = read_query(self._lower, query_ids, chunks, relevance)
         selected = self._select(chunks, query)

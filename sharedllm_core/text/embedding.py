@@ -46,10 +46,14 @@ class Embedder:
     """
 
     def __init__(self, embedding: Any) -> None:
+        self._embedding = embedding
         self._embed_texts, self._embed_question = _functions(embedding)
         self._of_libraries: WeakKeyDictionary[Library, list[_DocumentVectors]] = WeakKeyDictionary()
         self._of_documents: WeakValueDictionary[bytes, _DocumentVectors] = WeakValueDictionary()
         self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Embedder({self._embedding!r})"
 
     def index(self, library: Library) -> None:
         """Compute the vectors of a library's segments that are not known yet.
