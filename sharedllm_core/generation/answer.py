@@ -117,5 +117,10 @@ class Answer:
     reading: Reading = field(default_factory=Reading)
     thoughts: str = ""
 
+    @property
+    def input_tokens(self) -> int:
+        """The tokens that the model read: the running text with its passages, and documents that were injected."""
+        return self.usage.running_text_tokens + self.reading.injected_tokens
+
     def __str__(self) -> str:
         return self.text

@@ -69,14 +69,13 @@ def _generation_info(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def _usage(answer: Answer) -> UsageMetadata:
     usage = answer.usage
-    input_tokens = usage.past_context_tokens + usage.running_text_tokens
+    injected_tokens = answer.reading.injected_tokens
+    cache_read = min(usage.cached_tokens, injected_tokens)
     metadata = UsageMetadata(
-        input_tokens=input_tokens,
+        input_tokens=answer.input_tokens,
         output_tokens=usage.completion_tokens,
-        total_tokens=input_tokens + usage.completion_tokens,
-        input_token_details=InputTokenDetails(
-            cache_creation=usage.past_context_tokens - usage.cached_tokens, cache_read=usage.cached_tokens
-        ),
+        total_tokens=answer.input_tokens + usage.completion_tokens,
+        input_token_details=InputTokenDetails(cache_creation=injected_tokens - cache_read, cache_read=cache_read),
     )
     if usage.thought_tokens:
         metadata["output_token_details"] = OutputTokenDetails(reasoning=usage.thought_tokens)

@@ -74,11 +74,10 @@ def _thought_delta(delta: str) -> dict[str, str]:
 def _raw(answer: Answer, details: ResponseDetails) -> dict[str, Any]:
     """Plain values: the model, usage under the names that token counters look for, and the details."""
     usage = answer.usage
-    prompt_tokens = usage.past_context_tokens + usage.running_text_tokens
     counts = {
-        "prompt_tokens": prompt_tokens,
+        "prompt_tokens": answer.input_tokens,
         "completion_tokens": usage.completion_tokens,
-        "total_tokens": prompt_tokens + usage.completion_tokens,
+        "total_tokens": answer.input_tokens + usage.completion_tokens,
         "thought_tokens": usage.thought_tokens,
         "past_context_tokens": usage.past_context_tokens,
         "cached_tokens": usage.cached_tokens,

@@ -92,8 +92,7 @@ async def test_all_eight_methods_give_the_engines_own_answer(engine, llm):
     for name, response in (await asked_in_every_way(llm, documents=documents)).items():
         assert text_of(response) == expected.text, name
         usage = response.raw["usage"]
-        given = expected.usage.past_context_tokens + expected.usage.running_text_tokens
-        assert usage["prompt_tokens"] == given
+        assert usage["prompt_tokens"] == expected.input_tokens
         assert usage["completion_tokens"] == expected.usage.completion_tokens
         assert [one["document_id"] for one in response.raw["evidence"]] == [
             one.document_id for one in expected.evidence
@@ -187,14 +186,14 @@ async def collected(responses):
 
 async def test_token_counters_report_the_true_counts(engine, llm):
     documents = tiny_engine.documents(2)
-    used = engine.ask(QUESTION, documents, max_new_tokens=12).usage
+    answer = engine.ask(QUESTION, documents, max_new_tokens=12)
     counter = TokenCountingHandler()
     llm.callback_manager = CallbackManager([counter])
     await asked_in_every_way(llm, documents=documents)
     assert len(counter.llm_token_counts) == 8
     for counted in counter.llm_token_counts:
-        assert counted.prompt_token_count == used.past_context_tokens + used.running_text_tokens
-        assert counted.completion_token_count == used.completion_tokens
+        assert counted.prompt_token_count == answer.input_tokens
+        assert counted.completion_token_count == answer.usage.completion_tokens
 
 
 def test_callbacks_see_a_failing_call_begin_and_end(llm):
