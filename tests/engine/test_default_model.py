@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 import sharedllm_core
-from sharedllm_core import Document, SharedLLMEngine
+from sharedllm_core import Document, SamplingSettings, SharedLLMEngine
 from tests import tiny_engine
 
 FOLDER = Path(sharedllm_core.__file__).with_name("default_model")
@@ -40,6 +40,11 @@ def test_it_is_small_enough_to_ship_and_says_what_it_is(engine):
     card = (FOLDER / "README.md").read_text()
     assert "examples/default_model" in card
     assert "not a general assistant" in card
+
+
+def test_it_is_greedy_and_has_a_name(engine):
+    assert engine.sampling == SamplingSettings()
+    assert engine.model_name == "lookup"
 
 
 def test_it_answers_from_a_handbook_that_it_never_saw_and_from_nothing_else(engine, handbook):

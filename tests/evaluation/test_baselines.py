@@ -251,6 +251,15 @@ def test_what_a_document_says_is_text_even_where_it_looks_like_a_special_token(e
     assert engine.tokenizer.tokenizer.eos_token_id not in ids.tolist()
 
 
+@pytest.mark.parametrize("name", ["sharedllm", "window_only", "bm25", "full_attention"])
+def test_answers_are_greedy_whatever_the_checkpoints_generation_config_says(name, engine, tmp_path):
+    settings = {"do_sample": True, "temperature": 9.0, "repetition_penalty": 5.0}
+    folder = tiny_engine.with_generation_config(engine.model.name_or_path, tmp_path / "sampled", **settings)
+    systems = [make_system(name, one) for one in (engine, tiny_engine.make_engine(folder))]
+    greedy, sampled = [system.answers(DOCUMENTS, QUESTIONS, NEW) for system in systems]
+    assert sampled == greedy
+
+
 # ------------------------------------------------------------------------------------------------ SharedLLM
 
 
