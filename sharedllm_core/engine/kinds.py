@@ -14,7 +14,9 @@ from ..model.modeling import SharedLLMForCausalLM
 __all__ = ["PLAIN_METHOD", "is_trained", "reading_mode", "supports_padding"]
 
 #: For models without injection: only the size of chunks is used, and by the evaluation trees with leaves of 32 tokens.
-PLAIN_METHOD = SharedLLMConfig(injection_layers=1, chunk_tokens=1024, tree_depth=5, min_node_tokens=32)
+PLAIN_METHOD = SharedLLMConfig(
+    injection_layers=1, chunk_tokens=1024, tree_depth=5, policy="search", scope="past", min_node_tokens=32
+)
 
 #: Families whose layers run over padding as over text, whatever the attention mask.
 _WITHOUT_PADDING = frozenset({"cpmant", "recurrent_gemma", "rwkv", "xlstm"})

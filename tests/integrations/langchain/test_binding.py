@@ -33,8 +33,8 @@ def set_of(text=TEXT):
 
 
 def past_tokens(message):
-    details = message.usage_metadata["input_token_details"]
-    return details["cache_creation"] + details["cache_read"]
+    """The tokens of all documents of a request."""
+    return message.response_metadata["reading"]["total_tokens"]
 
 
 ORDERS = {

@@ -23,8 +23,8 @@ QUESTION = "What is the notice period?"
 
 
 def past_tokens(message):
-    details = message.usage_metadata["input_token_details"]
-    return details["cache_creation"] + details["cache_read"]
+    """The tokens of all documents of a request."""
+    return message.response_metadata["reading"]["total_tokens"]
 
 
 def as_langchain():
@@ -51,7 +51,9 @@ def test_every_way_of_giving_documents_gives_the_same_answer(engine, llm, way):
     message = way(llm, QUESTION)
     assert message.content == expected.text
     assert past_tokens(message) == expected.usage.past_context_tokens
-    assert message.usage_metadata["input_tokens"] > past_tokens(message)
+    assert message.usage_metadata["input_tokens"] == expected.input_tokens
+    details = message.usage_metadata["input_token_details"]
+    assert details["cache_creation"] + details["cache_read"] == expected.reading.injected_tokens
     spans = evidence_documents(message, as_langchain())
     assert [span.page_content for span in spans] == [one.text for one in expected.evidence]
     assert [span.metadata["score"] for span in spans] == [one.score for one in expected.evidence]
@@ -116,7 +118,8 @@ def test_documents_that_look_like_prompts_are_read_in_full(llm):
         message = llm.invoke([SystemMessage(f"Answer from this.\n\n{text}"), HumanMessage(QUESTION)])
         tokens = llm.engine.tokenizer.count(text)
         assert past_tokens(message) >= 0.8 * tokens
-        assert message.usage_metadata["input_tokens"] >= 0.95 * tokens
+        if llm.engine.reading == "injected":
+            assert message.usage_metadata["input_tokens"] >= 0.95 * tokens
 
 
 def test_short_prompts_are_left_alone_and_so_are_long_ones_where_that_is_wanted(llm):
