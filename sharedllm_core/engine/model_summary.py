@@ -125,7 +125,7 @@ def _templates(location: str | Path | None) -> Iterator[Any]:
         return
     jinja = _local_file(location, "chat_template.jinja")
     if jinja is not None:
-        yield jinja.read_text(encoding="utf-8")
+        yield jinja.read_text(encoding="utf-8", errors="replace")
         return
     found = [_tokenizer_values(location, name) for name in ("chat_template.json", "tokenizer_config.json")]
     templates = [values["chat_template"] for values in found if values and values.get("chat_template")]
