@@ -98,6 +98,33 @@ def test_the_table_of_a_second_look_is_the_measured_one():
     assert min(found["two_hop", length, "two_looks"]["mean"] for length in (4096, 32768)) > 0.3
 
 
+def test_the_table_of_answer_recall_is_the_measured_one():
+    names = {
+        "nq_passages": "NaturalQuestions",
+        "hotpotqa": "HotpotQA",
+        "contracts": "contracts",
+        "squad_12": "SQuAD",
+        "fairytale_dev": "FairytaleQA",
+        "covid_20": "COVID-QA",
+        "privacy_policies": "PolicyQA",
+    }
+    budgets = (512, 1024, 2048, 4096)
+    rows = json.loads((ROOT / "docs/results/answer_recall.json").read_text())["rows"]
+    found = {(row["file"], row["metric"], row["budget"]): row for row in rows}
+
+    def cell(file, metric):
+        return " / ".join(f"{found[file, metric, budget]['mean']:.0%}".rstrip("%") for budget in budgets)
+
+    page = (ROOT / "docs/results/selection.md").read_text()
+    for file, name in names.items():
+        ways = " | ".join(cell(file, metric) for metric in ("BM25", "search", "two_looks", "lexical"))
+        count = found[file, "passages", 512]["count"]
+        assert f"| {name} | {count} | **{cell(file, 'passages')}** | {ways} |" in page
+        for budget in budgets:
+            passages, plain = (found[file, metric, budget]["mean"] for metric in ("passages", "BM25"))
+            assert passages >= plain - 0.01, (file, budget)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
