@@ -17,6 +17,8 @@ SharedLLMError
 └── TreeCacheError          inside the tree cache; answers never see it, only `CacheWarning`
     ├── DamagedEntryError       an entry is not what was stored
     └── CacheUnavailableError   a store cannot be reached for now
+
+`DefaultModelWarning` is given once per process where the model of the package is used without being named.
 """
 
 import re

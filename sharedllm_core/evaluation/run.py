@@ -41,7 +41,7 @@ def run(
         settings: which items.
         folder: of the results; made if it is missing.
         about: what else must be the same in all runs of a folder, such as the model.
-        progress: is told of each item.
+        progress: receives a line for each item.
 
     Raises:
         InputError: the folder has results with other settings, or two systems have one name.

@@ -1,6 +1,6 @@
 """Tools of a request: the functions that an answer may call, whether it calls them, and the calls of an answer.
 
-How a model is told of tools and writes its calls is the subject of `tool_notations/`.
+How tools are described to a model and how it writes calls is the subject of `tool_notations/`.
 """
 
 import re

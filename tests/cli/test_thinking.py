@@ -39,7 +39,7 @@ def test_an_answer_that_is_cut_while_the_model_thinks_shows_its_thoughts(sharedl
     result = sharedllm("ask", "What period?", "--max-new-tokens", 20)
     assert result.stdout == "\n"
     assert "It goes on" in result.stderr
-    assert "the answer was cut at --max-new-tokens" in result.stderr
+    assert "the answer was cut off after 20 tokens; raise --max-new-tokens" in result.stderr
 
 
 def test_json_has_thoughts_and_nothing_else_is_printed_of_them(sharedllm, model):

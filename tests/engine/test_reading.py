@@ -92,7 +92,7 @@ def test_in_bfloat16_the_same_nodes_are_retained_and_logits_agree(tmp_path):
         engine = tiny_engine.make_engine(checkpoint, cache=cache, dtype=torch.bfloat16)
         library = engine.read(library_of) if cache.tiers else engine.library(library_of)
         query = engine.tokenizer.encode("Who signed the lease").ids
-        read = engine._reader.past_context(library, query, tiny_engine.no_progress(), Event())
+        read = engine._reader.past_context(library, QUESTION, query, tiny_engine.no_progress(), Event())
         pasts.append(read.past)
         with torch.no_grad():
             logits.append(engine.model(query[None], past_context=read.past).logits.float())

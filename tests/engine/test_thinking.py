@@ -321,7 +321,7 @@ def test_quoted_passages_keep_the_switch():
 def test_a_constrained_answer_follows_the_thoughts_and_fits_however_long_the_model_thinks(thinking_engine, new_tokens):
     answer = thinking_engine.ask(QUESTION, constraint=Constraint.json_schema(SCHEMA), max_new_tokens=new_tokens)
     assert set(json.loads(answer.text)) == {"days"}
-    assert answer.finish_reason == "stop"
+    assert answer.finish_reason == ("stop" if new_tokens == 200 else "length"), "completed early to fit"
     assert answer.thoughts
     assert THOUGHTS.startswith(answer.thoughts)
     if new_tokens == 200:

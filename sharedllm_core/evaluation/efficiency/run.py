@@ -30,7 +30,7 @@ def measure(
 
     Args:
         settings: what is measured.
-        progress: is told a line for each system and length.
+        progress: receives a line for each system and length.
         keep: is given the result so far after each length, which may have taken an hour.
 
     Returns:

@@ -1,4 +1,4 @@
-"""`ToolNotation`: how one model is told of tools, how it calls them, and how its calls are read.
+"""`ToolNotation`: how tools are described to one model, how it writes calls, and how its calls are parsed.
 
 The notation of a tokenizer is detected once: by rendering its chat template, checked against its `response_template`
 if it has one. Tools and calls of other models are written into the messages, in the notation of Hermes.
