@@ -58,7 +58,7 @@ def test_a_document_that_the_best_passage_names_by_its_title_is_opened_next(toke
 
 
 def test_a_title_of_common_words_names_no_document(tokenizer):
-    common = Document("Nothing of use stands here at all.", id="common", metadata={"title": "Growers"})
+    common = Document("A note about tram lines.", id="common", metadata={"title": "Growers"})
     documents = [*FILLER, NOVEL, common]
     budget = tokenizer.count(NOVEL.text) + 2 * tokenizer.count(FILLER[0].text)
     passages = found(tokenizer, "What did the growers of hops of season 9 ask for?", documents, budget)

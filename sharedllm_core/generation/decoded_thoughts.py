@@ -1,11 +1,12 @@
 """The thoughts before an answer while they are being generated, and the border between them and the answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ..text.tokenization import GrowingText, TextTokenizer
+from .markers import prefix_at_end
 from .thoughts import ThoughtNotation
 
-__all__ = ["AnswerStart", "DecodedThoughts", "prefix_at_end"]
+__all__ = ["AnswerStart", "DecodedThoughts"]
 
 
 class DecodedThoughts:
@@ -121,10 +122,3 @@ class AnswerStart:
         self._begun = True
         held, self._held = self._held, ""
         return held
-
-
-def prefix_at_end(text: str, markers: Sequence[str]) -> int:
-    """Count the characters at the end of a text that may be the beginning of a marker."""
-    longest = max((len(marker) for marker in markers), default=1) - 1
-    sizes = range(min(longest, len(text)), 0, -1)
-    return next((size for size in sizes if any(marker.startswith(text[-size:]) for marker in markers)), 0)

@@ -18,7 +18,8 @@ from ..text.tokenization import GrowingText, TextTokenizer
 from .answer import FinishReason, ThoughtPiece
 from .constraints.limited_thoughts import LimitedThoughts
 from .constraints.processors import Grammar, shortened_rows
-from .decoded_thoughts import AnswerStart, DecodedThoughts, prefix_at_end
+from .decoded_thoughts import AnswerStart, DecodedThoughts
+from .markers import prefix_at_end
 from .sampling import logits_processors
 from .sampling_settings import SamplingSettings
 from .settings import AnswerSettings

@@ -17,7 +17,7 @@ class LimitedThoughts:
     Args:
         tokenizer: the model's tokenizer.
         notation: the markers.
-        in_prompt: which part of the thoughts the prompt holds already; a begin marker that it lacks is forced.
+        in_prompt: which part of the thoughts the prompt holds already; a missing begin marker is forced.
 
     Attributes:
         ended: whether the grammar applies to the next token.

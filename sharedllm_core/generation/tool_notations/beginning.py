@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..markers import prefix_at_end
 from .call_format import CallFormat
 from .control_token_ids import ControlTokenIds
 
@@ -41,9 +42,7 @@ class CallBeginning:
         """Count the characters at the end of `held` that may be the beginning of one of the texts."""
         if self.only_first:
             return len(held) if first and any(text.startswith(held) for text in self.texts) else 0
-        longest = max(map(len, self.texts), default=1) - 1
-        sizes = range(min(longest, len(held)), 0, -1)
-        return next((size for size in sizes if any(text.startswith(held[-size:]) for text in self.texts)), 0)
+        return prefix_at_end(held, self.texts)
 
 
 def marker_of(call_format: CallFormat, tokens: ControlTokenIds) -> str:
