@@ -1,4 +1,4 @@
-"""A tiny engine for the tests that both integrations share."""
+"""Tiny engines with room for tools, for the tests of both integrations."""
 
 import pytest
 
@@ -6,8 +6,20 @@ from tests import tiny_engine
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    return tiny_engine.make_checkpoint(tmp_path_factory.mktemp("integrations"), max_position_embeddings=2048)
+def checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("integrations")
+    return tiny_engine.checkpoints_of_each_reading(folder, max_position_embeddings=2048)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(request, checkpoints):
+    """A trained injection; where a test is parametrised with `BOTH_READINGS`, a plain model as well."""
+    return checkpoints[getattr(request, "param", "injected")]
+
+
+@pytest.fixture(scope="session")
+def folder(checkpoint):
+    return checkpoint
 
 
 @pytest.fixture

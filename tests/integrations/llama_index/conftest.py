@@ -1,4 +1,4 @@
-"""A tiny engine with room for tools, models of LlamaIndex on it, and nothing that could reach a network."""
+"""Models of LlamaIndex on a tiny engine, and nothing that could reach a network."""
 
 import socket
 
@@ -9,28 +9,6 @@ from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 
 from sharedllm_integrations.llama_index import SharedLLM
-from tests import tiny_engine
-
-
-@pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory):
-    return tiny_engine.checkpoints_of_each_reading(tmp_path_factory.mktemp("llama_index"), max_position_embeddings=2048)
-
-
-@pytest.fixture(scope="session")
-def checkpoint(request, checkpoints):
-    """A trained injection; where a test is parametrised with `BOTH_READINGS`, a plain model as well."""
-    return checkpoints[getattr(request, "param", "injected")]
-
-
-@pytest.fixture(scope="session")
-def folder(checkpoint):
-    return checkpoint
-
-
-@pytest.fixture
-def engine(folder):
-    return tiny_engine.make_engine(folder)
 
 
 @pytest.fixture
