@@ -14,7 +14,7 @@ from ..generation.quoting import Quote, QuoteTemplate
 from ..generation.tools import Tools
 from ..text.embedding import Embedder
 from ..text.library import Library
-from ..text.passages import Passage, find_passages
+from ..text.passages import Passage, PassageSearch
 from ..text.tokenization import TextTokenizer
 from ..text.words import words_of
 
@@ -63,9 +63,10 @@ class Quoter:
             tools: described in the running text.
         """
         budget = allowed = max(0, min(quote_tokens, room_tokens - len(prompt.ids)))
+        search = PassageSearch(prompt.question, library, self._tokenizer, self._embedder)
         titles = {document.id: document.title for document in library}
         while budget > 0:
-            passages = find_passages(prompt.question, library, self._tokenizer, budget, self._embedder)
+            passages = search.within(budget)
             quotes = [Quote(titles[passage.document_id], passage.text) for passage in passages]
             messages = self._template.place(prompt.messages, quotes)
             text = render_running_text(messages, self._tokenizer, tools, prompt.thinking)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from .. import InputError, Library, SharedLLMEngine
 from ..selection.choice import tree_of
 from ..selection.policy import Query, load_policy
-from ..text.passages import find_passages
+from ..text.passages import PassageSearch
 from ..text.search import token_relevance
 from .bm25_passages import BM25Index
 from .measurement import Item, Measurement, Question, Result, Scores
@@ -96,8 +96,12 @@ def _recall(ways: Mapping[str, _Search], question: Question, library: Library) -
 
 def _passages(engine: SharedLLMEngine, library: Library) -> _Search:
     _ = library.word_index
-    find = partial(find_passages, library=library, tokenizer=engine.tokenizer)
-    return lambda question: lambda budget: [passage.text for passage in find(question, max_tokens=budget)]
+
+    def search(question: str) -> _Open:
+        found = PassageSearch(question, library, engine.tokenizer)
+        return lambda budget: [passage.text for passage in found.within(budget)]
+
+    return search
 
 
 def _bm25(engine: SharedLLMEngine, library: Library) -> _Search:

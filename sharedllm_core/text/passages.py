@@ -3,6 +3,7 @@
 from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -13,7 +14,7 @@ from .search import ordered_segments, segment_scores
 from .sentences import sentences_of
 from .tokenization import TextTokenizer
 
-__all__ = ["Passage", "find_passages"]
+__all__ = ["Passage", "PassageSearch", "find_passages"]
 
 _MAX_MISFITS = 8  # spans that do not fit, after which the budget counts as spent
 
@@ -42,33 +43,56 @@ class Passage:
 def find_passages(
     question: str, library: Library, tokenizer: TextTokenizer, max_tokens: int, embedder: Embedder | None = None
 ) -> list[Passage]:
-    """Find what to quote for a question.
+    """Find what to quote for a question within a token budget; see `PassageSearch` for arguments and result."""
+    return PassageSearch(question, library, tokenizer, embedder).within(max_tokens)
 
-    Segments of whole sentences are opened, the best first, as long as they fit into the budget; neighbours are joined.
-    If the budget is smaller than the best segments, single sentences of them are.
+
+class PassageSearch:
+    """The search for one question, whose segments are scored once for all token budgets.
 
     Args:
         question: what is looked for.
         library: the documents.
         tokenizer: counts the tokens of passages.
-        max_tokens: the most tokens of all passages together, each counted as a text of its own.
         embedder: compares meaning as well; `None` to compare words alone.
-
-    Returns:
-        Passages in the order of the documents and of their text, which do not overlap; whole documents if all fit.
     """
-    if library.num_tokens <= max_tokens:
-        whole = _Spans(library)
-        for number, text in enumerate(document.text for document in library.documents):
-            whole.add(number, 0, len(text), 0.0)
-        if tokenizer.count_all([passage.text for passage in whole.passages()]) <= max_tokens:
-            return whole.passages()
-    scores = segment_scores(question, library, embedder)
-    opened = _opened(_ranked(scores, library), library, max_tokens)
-    if not opened.num_tokens:  # the budget is smaller than the best segments
-        best = islice(_ranked(scores, library), _MAX_MISFITS)
-        opened = _opened(_sentences(best, library), library, max_tokens)
-    return _within(opened.passages(), tokenizer, max_tokens)
+
+    def __init__(
+        self, question: str, library: Library, tokenizer: TextTokenizer, embedder: Embedder | None = None
+    ) -> None:
+        self._question = question
+        self._library = library
+        self._tokenizer = tokenizer
+        self._embedder = embedder
+
+    def within(self, max_tokens: int) -> list[Passage]:
+        """Find what to quote within a token budget.
+
+        Segments of whole sentences are opened, the best first, as long as they fit into the budget; neighbours are
+        joined. If the budget is smaller than the best segments, single sentences of them are.
+
+        Args:
+            max_tokens: the most tokens of all passages together, each counted as a text of its own.
+
+        Returns:
+            Passages in the order of the documents and of their text, which do not overlap; whole documents if all fit.
+        """
+        library = self._library
+        if library.num_tokens <= max_tokens:
+            whole = _Spans(library)
+            for number, text in enumerate(document.text for document in library.documents):
+                whole.add(number, 0, len(text), 0.0)
+            if self._tokenizer.count_all([passage.text for passage in whole.passages()]) <= max_tokens:
+                return whole.passages()
+        opened = _opened(_ranked(self._scores, library), library, max_tokens)
+        if not opened.num_tokens:  # the budget is smaller than the best segments
+            best = islice(_ranked(self._scores, library), _MAX_MISFITS)
+            opened = _opened(_sentences(best, library), library, max_tokens)
+        return _within(opened.passages(), self._tokenizer, max_tokens)
+
+    @cached_property
+    def _scores(self) -> np.ndarray:
+        return segment_scores(self._question, self._library, self._embedder)
 
 
 def _opened(ranked: Iterable[_Ranked], library: Library, max_tokens: int) -> "_Spans":
