@@ -94,7 +94,7 @@ def _load(source: Source, on_error: str, max_file_bytes: int, skipped: list[Unre
                     f"it has {size:,} bytes and the limit is {max_file_bytes:,}",
                     remedy=["split it", f"raise {setting('max_file_bytes')}"],
                 )
-            text = extract_text(path)
+            text = extract_text(path).text
         except (DocumentError, OSError) as error:
             if on_error == "skip":
                 skipped.append(Unreadable(path.as_posix(), str(error)))

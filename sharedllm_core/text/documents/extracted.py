@@ -1,0 +1,37 @@
+"""What a reader extracts from a file: its text, the places in it, and what could not be extracted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Extracted", "Place"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place that people find in the original file, such as a page or a row.
+
+    Attributes:
+        start: the first character of the extracted text that stands there; it ends where the next place of its kind
+            begins.
+        kind: `"page"`, `"row"`, `"line"`, `"heading"`, `"sheet"`, `"slide"` or `"cell"`.
+        name: as people call it: `"3"`, or the text of a heading.
+    """
+
+    start: int
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """The text of a file.
+
+    Attributes:
+        text: with line feeds as line ends.
+        places: in the order of their starts.
+        warnings: what is missing or was guessed, each a sentence that names the place, without the file's name.
+    """
+
+    text: str
+    places: Sequence[Place] = ()
+    warnings: Sequence[str] = ()
