@@ -30,6 +30,7 @@ from .errors import (
 )
 from .generation.answer import Answer, Evidence, Reading, ThoughtPiece, Usage
 from .generation.constraints.constraint import Constraint
+from .generation.prompting import PromptSize
 from .generation.sampling_settings import SamplingSettings
 from .generation.settings import AnswerOptions, AnswerSettings
 from .generation.tools import ToolCall
@@ -66,6 +67,7 @@ __all__ = [
     "PastContext",
     "PastContextBatch",
     "PastContextError",
+    "PromptSize",
     "Reading",
     "SamplingSettings",
     "SharedLLMConfig",

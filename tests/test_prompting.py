@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharedllm_core.errors import InputError, WindowError
-from sharedllm_core.generation.prompting import build_prompt, query_text
+from sharedllm_core.generation.messages import query_text
+from sharedllm_core.generation.prompting import build_prompt
 from sharedllm_core.text.tokenization import TextTokenizer
 from tests.test_tokenization import tokenizer
 

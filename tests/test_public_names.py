@@ -26,6 +26,7 @@ NAMES = {
     "PastContextBatch",
     "Passage",
     "PastContextError",
+    "PromptSize",
     "Reading",
     "SamplingSettings",
     "SharedLLMConfig",

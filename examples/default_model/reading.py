@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from sharedllm_core import Document, SharedLLMConfig
-from sharedllm_core.generation.prompting import query_text
+from sharedllm_core.generation.messages import query_text
 from sharedllm_core.method.context_tree import Node, kept_tokens, num_states
 from sharedllm_core.selection.choice import select, tree_of
 from sharedllm_core.selection.policy import Query, load_policy

@@ -2,8 +2,8 @@
 
     python examples/langchain/drop_in.py
 
-Nothing in the chains knows of sharedllm. The documents stand in the prompt, as always; `ChatSharedLLM` finds them
-there, reads them once, and answers from its cache from then on, also when they come in another order. Questions are
+Nothing in the chains knows of sharedllm. The documents stand in the prompt between `<context>` fences, as in LangChain's
+guides; `ChatSharedLLM` finds them there, reads them once, and answers from its cache from then on, also when they come in another order. Questions are
 drawn from all that the handbook says, and asked in wordings that the model was not trained on as well.
 """
 
@@ -23,7 +23,7 @@ from sharedllm_integrations.langchain import ChatSharedLLM, read_documents
 
 PROMPT = ChatPromptTemplate.from_messages(
     [
-        ("system", "Answer from the context.\n\n{context}"),
+        ("system", "Answer from the context.\n\n<context>\n{context}\n</context>"),
         ("human", "{input}"),
     ]
 )

@@ -16,7 +16,14 @@ from ..generation.constraints.constraint import Constraint
 from ..generation.constraints.limited_thoughts import LimitedThoughts
 from ..generation.constraints.processors import Grammar, GrammarTokens
 from ..generation.decoding import DecodedAnswer, Sink, Thinking, eos_token_ids, generate_answers
-from ..generation.prompting import Message, Prompt, build_prompt, empty_question_ids
+from ..generation.messages import Message
+from ..generation.prompting import (
+    Prompt,
+    PromptSize,
+    build_prompt,
+    count_prompt_tokens,
+    empty_question_ids,
+)
 from ..generation.sampling_settings import SamplingSettings
 from ..generation.settings import AnswerSettings
 from ..generation.thoughts import ThoughtNotation
@@ -114,8 +121,9 @@ class Answering:
         if self.quoter is not None and settings.quote_tokens is not None:
             check_quote_room(settings.quote_tokens, self.window_tokens, new_tokens)
         tools = settings.offered_tools
+        quote_tokens = self.quote_budget(settings)
         prompts = [
-            build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools, thinking)
+            build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools, thinking, quote_tokens)
             for question in questions
         ]
         libraries = [self._add_moved_turns(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
@@ -126,6 +134,23 @@ class Answering:
         if grammar is not None:
             grammar.check_room(new_tokens, self._least_thought_tokens if thinks else 0)
         return PreparedQuestions(self, prompts, libraries, settings, new_tokens, thinks, grammar)
+
+    def prompt_size(self, question: Question, settings: AnswerSettings) -> PromptSize:
+        """Return how much of the window a question needs, and how much there is."""
+        thinking = self.thinking if settings.thinking is None else settings.thinking
+        new_tokens = settings.new_tokens(self.window_tokens, self.thought_notation.thinks(thinking))
+        return PromptSize(
+            tokens=count_prompt_tokens(question, self.tokenizer, settings.offered_tools, thinking),
+            max_tokens=self.window_tokens - new_tokens,
+            window_tokens=self.window_tokens,
+            quote_tokens=self.quote_budget(settings),
+        )
+
+    def quote_budget(self, settings: AnswerSettings) -> int:
+        """The most tokens of passages to quote; 0 for an engine that only injects."""
+        if self.quoter is None:
+            return 0
+        return self.quote_tokens if settings.quote_tokens is None else settings.quote_tokens
 
     @cached_property
     def _grammar_tokens(self) -> GrammarTokens:
@@ -248,8 +273,8 @@ class PreparedQuestions:
         quoter, settings = self.answering.quoter, self.settings
         if quoter is None or library is None or cancelled.is_set():
             return Quoted(prompt.ids, ())
-        quote_tokens = self.answering.quote_tokens if settings.quote_tokens is None else settings.quote_tokens
         room_tokens = self.answering.window_tokens - self.new_tokens
+        quote_tokens = self.answering.quote_budget(settings)
         return quoter.quote(prompt, library, quote_tokens, room_tokens, settings.offered_tools)
 
     def _read_past(self, prompt: Prompt, library: Library | None, cancelled: Event) -> ReadPast | None:

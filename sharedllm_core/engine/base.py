@@ -174,6 +174,11 @@ class BaseEngine:
         return self._answering.sampling
 
     @property
+    def window_tokens(self) -> int:
+        """The model's window: the most tokens of running text and answer together."""
+        return self._answering.window_tokens
+
+    @property
     def context_tokens(self) -> int:
         """The most tokens that are read for one answer: of documents and running text, or, if it quotes, the window.
 
@@ -189,6 +194,11 @@ class BaseEngine:
         """
         template = getattr(self.tokenizer.tokenizer, "chat_template", None)
         return calls_tools(template, is_default_model=self._is_default_model)
+
+    @property
+    def reads_window(self) -> bool:
+        """Whether the model was made to read documents in its window; the package's model only looks facts up."""
+        return not self._is_default_model
 
     @property
     def model_name(self) -> str:

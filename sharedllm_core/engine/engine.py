@@ -6,7 +6,8 @@ from typing import Literal, Unpack
 
 from ..errors import InputError, setting
 from ..generation.answer import Answer
-from ..generation.prompting import query_text
+from ..generation.messages import query_text
+from ..generation.prompting import PromptSize
 from ..generation.settings import AnswerOptions, AnswerSettings
 from ..method.checks import check_whole
 from ..model.past_context import PastContext
@@ -229,6 +230,22 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
         read = self._reader.past_context(library, text, query_ids, Progress(), Event())
         assert read is not None, "the event is never set"
         return read.past
+
+    def prompt_size(self, question: Question, **options: Unpack[AnswerOptions]) -> PromptSize:
+        """Count the tokens of a question as running text, and what the window holds beside the answer.
+
+        Where it does not fit, `ask` moves the oldest turns to the past context, and refuses a last turn that is longer
+        than the window.
+
+        Args:
+            question: a string, or messages of which the last one is answered.
+            options: see `AnswerSettings`.
+
+        Raises:
+            InputError: no question, or a setting out of range.
+        """
+        self._lifetime.check_open()
+        return self._answering.prompt_size(question, AnswerSettings.from_options(options))
 
     def passages(self, question: Question, documents: Documents, *, max_tokens: int | None = None) -> list[Passage]:
         """Find the passages that would be quoted for a question, without running the model.

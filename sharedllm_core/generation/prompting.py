@@ -5,10 +5,8 @@ calls and tool results are messages like any other; for a chat template without 
 text.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 from jinja2 import TemplateError
@@ -17,29 +15,22 @@ from torch import Tensor
 from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
 from .control_tokens import ControlTokens, render_as_text
+from .messages import Message, merge_neighbours, normalize, query_text, split_turns
 from .running_text import RunningText, tokenize
 from .thoughts import PromptThoughts, ThoughtNotation
 from .tool_notations.notation import ToolNotation
 from .tools import Tools
 
 __all__ = [
-    "Message",
     "Prompt",
+    "PromptSize",
     "build_prompt",
+    "count_prompt_tokens",
     "empty_question_ids",
-    "query_text",
     "render",
     "render_running_text",
     "running_text_ids",
 ]
-
-#: A message: `role` (system, user, assistant, tool) and `content`; an assistant message may have OpenAI's `tool_calls`,
-#: and its thoughts as `reasoning_content`.
-Message = Mapping[str, Any]
-
-_ROLES = ("system", "user", "assistant", "tool")
-_OPTIONAL_FIELDS = ("tool_calls", "tool_call_id", "name", "reasoning_content")
-_TRAILING = " \t\n?!.,;:…\"'”’»)]"
 
 
 @dataclass(frozen=True)
@@ -65,6 +56,43 @@ class Prompt:
     thoughts: PromptThoughts = "none"
 
 
+@dataclass(frozen=True, kw_only=True)
+class PromptSize:
+    """How much of the model's window a conversation needs, in tokens.
+
+    Attributes:
+        tokens: of all messages and tools as running text, without passages of documents.
+        max_tokens: the most tokens of running text beside the answer.
+        window_tokens: the model's window.
+        quote_tokens: the most tokens of passages to quote; they need room in `max_tokens` as well.
+    """
+
+    tokens: int
+    max_tokens: int
+    window_tokens: int
+    quote_tokens: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether all of it fits the window, and nothing has to become past context."""
+        return self.tokens <= self.max_tokens
+
+
+def count_prompt_tokens(
+    messages: str | Sequence[Message],
+    tokenizer: TextTokenizer,
+    tools: Tools | None = None,
+    thinking: bool | None = None,
+) -> int:
+    """Count the tokens of a whole conversation as running text.
+
+    Raises:
+        InputError: no messages, an invalid message or an empty question.
+    """
+    text = render_running_text(normalize(messages), tokenizer, tools, thinking)
+    return len(running_text_ids(text, tokenizer))
+
+
 def build_prompt(
     messages: str | Sequence[Message],
     tokenizer: TextTokenizer,
@@ -72,6 +100,7 @@ def build_prompt(
     new_tokens: int,
     tools: Tools | None = None,
     thinking: bool | None = None,
+    quote_tokens: int = 0,
 ) -> Prompt:
     """Build the running text of a conversation, keeping as many of the last turns as fit into the window.
 
@@ -82,21 +111,25 @@ def build_prompt(
         new_tokens: tokens to reserve for the answer.
         tools: tools to describe to the model.
         thinking: whether the model thinks before it answers; `None` for the template's default.
+        quote_tokens: tokens to reserve for passages, at most half of the room, once a turn has to be moved: what was
+            moved is read by its passages.
 
     Raises:
         InputError: no messages, an invalid message or an empty question.
         WindowError: the system messages and the last turn alone do not fit.
     """
-    conversation = _normalize(messages)
+    conversation = normalize(messages)
     prompt_budget = window_tokens - new_tokens
-    turns = _split_turns(conversation)
+    turns = split_turns(conversation)
     for oldest in range(len(turns)):
+        is_last = oldest == len(turns) - 1
+        reserved = 0 if is_last or not oldest else min(quote_tokens, prompt_budget // 2)
         kept = [message for turn in turns[oldest:] for message in turn]
         system = [message for turn in turns[:oldest] for message in turn if message["role"] == "system"]
-        messages = _merge_neighbours(system + kept)
+        messages = merge_neighbours(system + kept)
         text = render_running_text(messages, tokenizer, tools, thinking)
         ids = running_text_ids(text, tokenizer)
-        if len(ids) <= prompt_budget:
+        if len(ids) <= prompt_budget - reserved:
             moved = [message for turn in turns[:oldest] for message in turn if message["role"] != "system"]
             question = query_text(conversation)
             thoughts = ThoughtNotation.for_tokenizer(tokenizer).in_prompt(text.text)
@@ -117,81 +150,6 @@ def empty_question_ids(tokenizer: TextTokenizer, thinking: bool | None = None) -
     """Tokenize the running text of an empty question; ids [n]."""
     messages = [{"role": "user", "content": ""}]
     return running_text_ids(render_running_text(messages, tokenizer, thinking=thinking), tokenizer)
-
-
-def query_text(messages: str | Sequence[Message]) -> str:
-    """Return the last question, as selection compares it: without chat template and trailing punctuation.
-
-    A selection vector may be the last token's, and "?" is the last token of every question.
-    """
-    conversation = _normalize(messages)
-    with_text = [m for m in conversation if m["content"].strip()]
-    question = next((m["content"] for m in reversed(with_text) if m["role"] == "user"), with_text[-1]["content"])
-    return question.rstrip(_TRAILING) or question
-
-
-def _normalize(messages: str | Sequence[Message]) -> list[Message]:
-    if isinstance(messages, str):
-        messages = [{"role": "user", "content": messages}]
-    if not messages:
-        raise InputError("there are no messages", remedy="give a question")
-    for message in messages:
-        if not isinstance(message, Mapping) or not all(isinstance(message.get(n), str) for n in ("role", "content")):
-            raise InputError(f"{message!r:.100} is no message", remedy="give {'role': 'user', 'content': '…'}")
-        if not isinstance(message.get("reasoning_content") or "", str):
-            raise InputError(f"the reasoning_content of {message!r:.100} is no text", remedy="give a string")
-    if not messages[-1]["content"].strip() and messages[-1]["role"] != "tool":
-        raise InputError("the last message is empty", remedy="give a question")
-    return _merge_neighbours([_normalize_role(message) for message in messages])
-
-
-def _normalize_role(message: Message) -> Message:
-    role, content = message["role"], message["content"]
-    if role in _ROLES:
-        optional = {name: message[name] for name in _OPTIONAL_FIELDS if message.get(name)}
-        if "tool_calls" in optional:
-            optional["tool_calls"] = [_normalize_call(call) for call in optional["tool_calls"]]
-        return {"role": role, "content": content, **optional}
-    return {"role": "user", "content": f"{role}: {content}"}
-
-
-def _normalize_call(call: Any) -> dict[str, Any]:
-    """Convert a call to OpenAI's format with the arguments as an object, as chat templates expect it."""
-    function = call.get("function", call) if isinstance(call, Mapping) else {}
-    if not isinstance(function.get("name"), str):
-        raise InputError(f"{call!r:.100} is no tool call", remedy="give {'function': {'name': …, 'arguments': {…}}}")
-    arguments = function.get("arguments") or {}
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except ValueError as error:
-            raise InputError(f"the arguments {arguments!r:.100} of a call are no JSON: {error}") from error
-    call_id = {"id": call["id"]} if "id" in call else {}
-    return {**call_id, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
-
-
-def _merge_neighbours(messages: list[Message]) -> list[Message]:
-    """Merge consecutive messages of one role: strict chat templates reject two in a row."""
-    merged: list[Message] = []
-    for role, group in groupby(messages, key=lambda message: message["role"]):
-        neighbours = list(group)
-        if role == "tool" or any("tool_calls" in message for message in neighbours):
-            merged += neighbours  # each result belongs to its own call
-        else:
-            joined = {"role": role, "content": "\n\n".join(message["content"] for message in neighbours)}
-            thoughts = [message["reasoning_content"] for message in neighbours if "reasoning_content" in message]
-            merged.append({**joined, "reasoning_content": "\n\n".join(thoughts)} if thoughts else joined)
-    return merged
-
-
-def _split_turns(messages: list[Message]) -> list[list[Message]]:
-    """Split messages into turns, each of which begins with a user message."""
-    turns: list[list[Message]] = [[]]
-    for message in messages:
-        if message["role"] == "user" and any(earlier["role"] != "system" for earlier in turns[-1]):
-            turns.append([])
-        turns[-1].append(message)
-    return turns
 
 
 def render(
@@ -266,7 +224,7 @@ def _write_out_tools(messages: Sequence[Message], notation: ToolNotation, tools:
         calls = message.get("tool_calls")
         parts = [message["content"], notation.format_calls(calls) if calls else ""]
         plain.append({"role": message["role"], "content": "\n".join(part for part in parts if part)})
-    return _merge_neighbours(plain)
+    return merge_neighbours(plain)
 
 
 def _apply_template(
@@ -286,7 +244,7 @@ def _apply_template(
 
 def _as_user_messages(messages: Sequence[Message]) -> list[Message]:
     formats = {"system": "{}", "tool": "tool: {}"}
-    return _merge_neighbours(
+    return merge_neighbours(
         [
             {"role": "user", "content": formats[m["role"]].format(m["content"])} if m["role"] in formats else m
             for m in messages

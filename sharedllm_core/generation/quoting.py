@@ -8,7 +8,7 @@ from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import InputError, setting
-from .prompting import Message
+from .messages import Message
 
 __all__ = ["DEFAULT_QUOTE_TEMPLATE", "Quote", "QuoteTemplate"]
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, setting
-from ..generation.prompting import build_prompt, query_text, render_running_text, running_text_ids
+from ..generation.messages import query_text
+from ..generation.prompting import build_prompt, render_running_text, running_text_ids
 from ..method.config import SharedLLMConfig
 from ..text.documents import Document
 from ..text.library import make_library

@@ -1,36 +1,19 @@
 """A conversation in the engine's form, and the documents that its messages carried."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sharedllm_core import Document, InputError
 
+from .document_parts import document_parts
 from .document_set import with_unique_ids
-from .prompt_documents import find_documents
+from .prompt_rules import PromptSplitter
+from .split_messages import ParsedMessage, SplitMessage, engine_messages
 
-__all__ = ["Conversation", "ParsedMessage", "read_conversation"]
+__all__ = ["Conversation", "read_conversation"]
 
 M = TypeVar("M")
-
-
-@dataclass(frozen=True)
-class ParsedMessage:
-    """A framework's message, converted by its integration.
-
-    Attributes:
-        role: in the engine's terms.
-        text: of all text blocks.
-        documents: from content blocks.
-        tool_fields: tool calls, or the id of the call that the message answers, in OpenAI's form.
-        thoughts: of an earlier answer; never part of the text.
-    """
-
-    role: str
-    text: str
-    documents: Sequence[Document] = ()
-    tool_fields: Mapping[str, Any] = field(default_factory=dict)
-    thoughts: str = ""
 
 
 @dataclass
@@ -39,26 +22,37 @@ class Conversation:
 
     Attributes:
         messages: role, content, tool fields and thoughts of each.
-        documents: from content blocks and from long texts; each has an id of its own.
+        documents: from content blocks and from texts; each has an id of its own.
         moved: for the response metadata: which messages documents were taken from.
+        shown_ids: ids of the documents whose text evidence may show: those that a user or a tool put into a message.
     """
 
     messages: list[dict[str, Any]] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
     moved: list[dict[str, Any]] = field(default_factory=list)
+    shown_ids: set[str] = field(default_factory=set)
 
-    def add_documents(self, documents: Sequence[Document], message: int, source: str) -> None:
-        """Add documents that were taken from a message, given its number; `source` says where in it they were."""
+    def add_documents(self, documents: Sequence[Document], message: int, role: str, source: str) -> None:
+        """Add documents that were taken from a message.
+
+        Args:
+            documents: with ids that no other document has.
+            message: its number.
+            role: of the message.
+            source: where in the message they were.
+        """
         if documents:
             self.documents += documents
             names = [document.id for document in documents]
             self.moved.append({"message": message, "documents": names, "from": source})
+            if role in ("user", "tool"):
+                self.shown_ids.update(names)
 
 
 def read_conversation(
     messages: Sequence[M],
     parse: Callable[[M, int], ParsedMessage],
-    is_long: Callable[[str], bool] | None,
+    splitter: PromptSplitter,
     taken_ids: Collection[str] = (),
 ) -> Conversation:
     """Convert a framework's messages, and take the documents out of them.
@@ -66,7 +60,7 @@ def read_conversation(
     Args:
         messages: of the framework.
         parse: converts a message, given its number.
-        is_long: whether a piece of text is long enough to be a document; `None` leaves texts as they are.
+        splitter: decides which text becomes past context.
         taken_ids: ids of other documents; documents found here get other ids.
 
     Raises:
@@ -74,19 +68,25 @@ def read_conversation(
     """
     if not messages:
         raise InputError("there are no messages", remedy="give a question")
-    conversation = Conversation()
-    for number, message in enumerate(messages):
-        parsed = parse(message, number)
-        text = parsed.text
-        ids = {*taken_ids, *(document.id for document in conversation.documents)}
-        attached = with_unique_ids(parsed.documents, ids)
-        conversation.add_documents(attached, number, "content blocks")
-        if is_long is not None and parsed.role != "assistant":
-            ids.update(document.id for document in attached)
-            first_number = len(conversation.documents) + 1
-            found = find_documents(text, is_long, first_number, ids, is_question=parsed.role == "user")
-            text = found.rest
-            conversation.add_documents(found.documents, number, "text")
-        thoughts = {"reasoning_content": parsed.thoughts} if parsed.thoughts else {}
-        conversation.messages.append({"role": parsed.role, "content": text, **parsed.tool_fields, **thoughts})
+    parsed = [parse(message, number) for number, message in enumerate(messages)]
+    split = splitter.split([SplitMessage.whole(message) for message in parsed])
+    conversation = Conversation(engine_messages(split))
+    for number, message in enumerate(split):
+        for source, documents in (("content blocks", message.message.documents), ("text", _documents(message))):
+            named = [
+                _named(document, len(conversation.documents) + place) for place, document in enumerate(documents, 1)
+            ]
+            ids = {*taken_ids, *(document.id for document in conversation.documents)}
+            conversation.add_documents(with_unique_ids(named, ids), number, message.role, source)
     return conversation
+
+
+def _documents(message: SplitMessage) -> Iterator[Document | str]:
+    """The parts of a message's text that become past context; long texts in several documents."""
+    for part in message.parts:
+        for document in part.documents or ():
+            yield from [document] if isinstance(document, Document) else document_parts(document)
+
+
+def _named(document: Document | str, number: int) -> Document:
+    return Document(document, id=f"prompt {number}") if isinstance(document, str) else document

@@ -10,6 +10,7 @@ from sharedllm_core.engine.model_summary import model_summary
 
 from .engines import shared_engine
 from .errors import worded_errors
+from .prompt_rules import DocumentsFromPrompt
 
 __all__ = ["EngineModel"]
 
@@ -43,7 +44,7 @@ class EngineModel(BaseModel):
     quote_tokens: int | None = None
     thinking: bool | None = None
     evidence_text: bool = False
-    documents_from_prompt: bool = True
+    documents_from_prompt: DocumentsFromPrompt | None = None
     min_document_tokens: int = 400
     tree_cache: TreeCache | None = Field(default=None, repr=False, exclude=True)
     engine: SharedLLMEngine | None = Field(default=None, repr=False, exclude=True)

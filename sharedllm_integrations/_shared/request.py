@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from sharedllm_core import Answer, Library, SharedLLMEngine
 
-from .conversation import ParsedMessage, read_conversation
+from .conversation import read_conversation
 from .document_set import DocumentSet, joined_library
 from .engine_model import EngineModel
-from .prompt_documents import length_test
+from .prompt_rules import PromptSplitter
 from .response_details import ResponseDetails
+from .split_messages import ParsedMessage
 
 __all__ = ["Request", "make_request"]
 
@@ -72,13 +73,15 @@ def make_request(
         InputError: messages that cannot be converted.
         DocumentError: documents that cannot be read.
     """
-    is_long = length_test(engine, model.min_document_tokens) if model.documents_from_prompt else None
-    taken_ids = [] if documents is None else [document.id for document in documents.documents]
-    conversation = read_conversation(messages, parse, is_long, taken_ids)
+    rule = model.documents_from_prompt or ("overflow" if engine.reads_window else "always")
+    splitter = PromptSplitter(engine, rule, model.min_document_tokens, options)
+    own_ids = [] if documents is None else [document.id for document in documents.documents]
+    conversation = read_conversation(messages, parse, splitter, own_ids)
     details = ResponseDetails(
         model_name,
         conversation.moved,
-        None if model.evidence_text else frozenset(document.id for document in conversation.documents),
+        frozenset({*own_ids, *conversation.shown_ids}),
+        frozenset({*own_ids, *conversation.shown_ids} if model.evidence_text else conversation.shown_ids),
         {} if documents is None else documents.notes,
         with_citations,
     )

@@ -20,14 +20,17 @@ class ResponseDetails:
     Attributes:
         model_name: as the caller named the model.
         moved: which messages documents were taken from.
-        shown_ids: ids of the documents whose text evidence may show; `None` for all.
+        evidence_ids: ids of the documents that evidence may name: what the user gave as documents. Text of system
+            messages and earlier turns that became past context is no evidence.
+        shown_ids: ids of the documents whose text evidence may show as well.
         document_notes: by document id, such as which parts of a document are missing.
         with_citations: whether the content carries citations (LangChain's output version 1).
     """
 
     model_name: str
     moved: Sequence[Mapping[str, Any]] = ()
-    shown_ids: frozenset[str] | None = None
+    evidence_ids: frozenset[str] = frozenset()
+    shown_ids: frozenset[str] = frozenset()
     document_notes: Mapping[str, Any] = field(default_factory=dict)
     with_citations: bool = False
 
@@ -35,7 +38,7 @@ class ResponseDetails:
         """Return the part of the response metadata that both integrations report, as plain values."""
         values: dict[str, Any] = {
             "finish_reason": _finish_reason(answer),
-            "evidence": [self._evidence(span) for span in answer.evidence],
+            "evidence": [self._evidence(span) for span in answer.evidence if span.document_id in self.evidence_ids],
             "reading": asdict(answer.reading),
         }
         if self.moved:
@@ -48,8 +51,7 @@ class ResponseDetails:
 
     def _evidence(self, span: Evidence) -> dict[str, Any]:
         values = {"document_id": span.document_id, "start": span.start, "end": span.end, "score": span.score}
-        is_shown = self.shown_ids is None or span.document_id in self.shown_ids
-        return values | ({"text": span.text} if is_shown else {})
+        return values | ({"text": span.text} if span.document_id in self.shown_ids else {})
 
 
 def _finish_reason(answer: Answer) -> str:

@@ -18,8 +18,8 @@ _THOUGHTS = {"reasoning": "reasoning", "thinking": "thinking"}  # the key of the
 _OF_OTHER_MODELS = {*_THOUGHTS, "redacted_thinking", "server_tool_call", "server_tool_call_chunk", "server_tool_use"}
 
 
-def read_content(message: BaseMessage, place: str) -> tuple[str, list[Document]]:
-    """Return the text of a message, and the documents in its blocks, named by their titles.
+def read_content(message: BaseMessage, place: str) -> tuple[list[str], list[Document]]:
+    """Return the texts of a message's blocks, and the documents in them, named by their titles.
 
     Args:
         message: of LangChain.
@@ -29,7 +29,7 @@ def read_content(message: BaseMessage, place: str) -> tuple[str, list[Document]]
         InputError: a block that is neither text nor a document.
     """
     if isinstance(message.content, str):
-        return message.content, []
+        return [message.content], []
     texts: list[str] = []
     documents: list[Document] = []
     for block in _blocks(message, place):
@@ -38,7 +38,7 @@ def read_content(message: BaseMessage, place: str) -> tuple[str, list[Document]]
             continue
         title, text = _document(block)
         documents.append(Document(text, id=title or f"{place}, document {len(documents) + 1}"))
-    return "\n\n".join(text for text in texts if text), documents
+    return [text for text in texts if text], documents
 
 
 def read_thoughts(message: BaseMessage) -> str:

@@ -13,7 +13,7 @@ from sharedllm_core.text.documents import read_documents as read_files
 from .._shared import document_set
 from .._shared.errors import worded_errors
 
-__all__ = ["DocumentSet", "read_documents"]
+__all__ = ["DocumentSet", "from_langchain", "read_documents"]
 
 
 class DocumentSet(document_set.DocumentSet):
@@ -32,7 +32,7 @@ class DocumentSet(document_set.DocumentSet):
         return isinstance(source, LangChainDocument)
 
     def _convert_foreign(self, sources: list[Any]) -> Iterable[Document]:
-        return [_from_langchain(source) for source in sources]
+        return [from_langchain(source) for source in sources]
 
 
 @worded_errors()
@@ -60,6 +60,7 @@ def read_documents(
     return read
 
 
-def _from_langchain(document: LangChainDocument) -> Document:
+def from_langchain(document: LangChainDocument) -> Document:
+    """Convert a document, named by its id, source or title."""
     name = document.id or document.metadata.get("source") or document.metadata.get("title") or "document"
     return Document(document.page_content, id=str(name), metadata=dict(document.metadata))

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from langchain_core.documents import Document as LangChainDocument
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
-from .._shared.conversation import ParsedMessage
+from sharedllm_core import Document
+
+from .._shared.split_messages import ParsedMessage
 from .content import read_content, read_thoughts
+from .documents import from_langchain
 
 __all__ = ["parse_message"]
 
@@ -18,8 +22,9 @@ def parse_message(message: BaseMessage, number: int) -> ParsedMessage:
     Raises:
         InputError: a content block that is neither text nor a document.
     """
-    text, documents = read_content(message, f"message {number + 1}")
-    return ParsedMessage(_role(message), text, documents, _tool_fields(message), read_thoughts(message))
+    texts, documents = read_content(message, f"message {number + 1}")
+    tool_fields, thoughts = _tool_fields(message), read_thoughts(message)
+    return ParsedMessage(_role(message), texts, documents, tool_fields, thoughts, _artifacts(message))
 
 
 def _role(message: BaseMessage) -> str:
@@ -40,3 +45,10 @@ def _tool_fields(message: BaseMessage) -> dict[str, Any]:
         name = {"name": message.name} if message.name else {}
         return {"tool_call_id": message.tool_call_id, **name}
     return {}
+
+
+def _artifacts(message: BaseMessage) -> list[Document]:
+    """The documents that a retriever's tool returned beside their text."""
+    artifact = message.artifact if isinstance(message, ToolMessage) else None
+    found = artifact if isinstance(artifact, list) else [artifact]
+    return [from_langchain(document) for document in found if isinstance(document, LangChainDocument)]

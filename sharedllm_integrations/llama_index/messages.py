@@ -19,8 +19,8 @@ from llama_index.core.base.llms.types import (
 from sharedllm_core import Document, InputError
 from sharedllm_core.text.documents import read_documents
 
-from .._shared.conversation import ParsedMessage
 from .._shared.media_types import decode_text
+from .._shared.split_messages import ParsedMessage
 
 __all__ = ["parse_message"]
 
@@ -49,12 +49,11 @@ def parse_message(message: ChatMessage) -> ParsedMessage:
             documents.append(_document(block))
         elif not isinstance(block, _WITHOUT_TEXT):
             raise _unsupported_block(type(block).__name__)
-    text = "\n\n".join(text for text in texts if text)
     thoughts = "\n\n".join(
         block.content for block in message.blocks if isinstance(block, ThinkingBlock) and block.content
     )
     role = _ROLES.get(message.role, message.role.value)
-    return ParsedMessage(role, text, documents, _tool_fields(message), thoughts)
+    return ParsedMessage(role, [text for text in texts if text], documents, _tool_fields(message), thoughts)
 
 
 def _tool_fields(message: ChatMessage) -> dict[str, Any]:

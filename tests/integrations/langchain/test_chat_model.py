@@ -177,7 +177,7 @@ async def test_async_batches_do_too(llm):
 
 @BOTH_READINGS
 def test_one_bad_question_of_a_batch_spoils_no_other(llm):
-    model = llm.model_copy(update={"documents_from_prompt": False})
+    model = llm.model_copy(update={"documents_from_prompt": "never"})
     results = model.batch([QUESTION, "word " * 3000, QUESTION], return_exceptions=True)
     assert isinstance(results[1], ContextOverflowError)
     assert results[0].content == results[2].content == llm.invoke(QUESTION).content
@@ -442,7 +442,7 @@ def test_what_is_wrong_is_said(llm, fault, call):
 
 
 def test_a_prompt_that_cannot_fit_raises_context_overflow_with_the_numbers(llm):
-    plain = llm.model_copy(update={"documents_from_prompt": False})
+    plain = llm.model_copy(update={"documents_from_prompt": "never"})
     for call in (plain.invoke, lambda prompt: list(plain.stream(prompt))):
         with pytest.raises(ContextOverflowError, match=r"has [\d,]+ tokens, .* window is 2048"):
             call("word " * 3000)

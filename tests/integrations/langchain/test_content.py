@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from sharedllm_core import InputError
 from sharedllm_integrations._shared.conversation import read_conversation
+from sharedllm_integrations._shared.prompt_rules import PromptSplitter
 from sharedllm_integrations.langchain import evidence_documents
 from sharedllm_integrations.langchain.messages import parse_message
 from tests import tiny_engine
@@ -21,7 +22,8 @@ def plain(text, title="lease.txt"):
 
 
 def read(*blocks, kind=HumanMessage):
-    return read_conversation([kind([*blocks]), HumanMessage("And?")], parse_message, None)
+    nothing_moves = PromptSplitter(None, "never", 0, {})
+    return read_conversation([kind([*blocks]), HumanMessage("And?")], parse_message, nothing_moves)
 
 
 def test_a_block_named_like_a_document_is_another_document(llm):
@@ -48,7 +50,8 @@ def test_blocks_with_one_title_are_documents_of_their_own(llm):
 
 def test_texts_in_prompts_are_named_beside_documents_of_that_name(llm):
     given = [LangChainDocument(SECRET, id="prompt 1")]
-    message = llm.invoke(f"Use this.\n\n{SHOWN * 5}\n\nQuestion: What?", documents=given)
+    llm = llm.model_copy(update={"documents_from_prompt": "always"})
+    message = llm.invoke(f"<context>{SHOWN * 5}</context>\n\nQuestion: What?", documents=given)
     assert message.response_metadata["documents_from_messages"][0]["documents"] == ["prompt 1 (2)"]
 
 

@@ -6,8 +6,9 @@ import pickle
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.documents import Document as LangChainDocument
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.globals import set_llm_cache
-from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tracers.base import BaseTracer
@@ -18,7 +19,7 @@ from tests import tiny_engine
 from tests.tiny_engine import BOTH_READINGS
 
 MARK = "harbour ledger number ninety"
-LONG = "\n\n".join(f"{MARK} {i}. {tiny_engine.words(40, seed=i)}" for i in range(30))
+LONG = "\n\n".join(f"{MARK} {i}. {tiny_engine.words(40, seed=i)}" for i in range(90))
 QUESTION = "What is the notice period?"
 
 
@@ -87,72 +88,83 @@ def test_what_is_no_text_is_refused(llm, kind):
         llm.invoke([HumanMessage([block, {"type": "text", "text": QUESTION}])])
 
 
-FENCES = "Context information is below.\n---------------------\n{}\n---------------------\nAnswer the query.\nQuery: {}"
-PROMPTS = {
-    "stuff, one message": [
-        HumanMessage(f"Use the following context.\n\n{LONG}\n\nQuestion: {QUESTION}\nHelpful Answer:")
+RULED = "Context information is below.\n---------------------\n{}\n---------------------\nAnswer the query.\nQuery: {}"
+MARKED = {
+    "LlamaIndex's lines": [HumanMessage(RULED.format(LONG, QUESTION))],
+    "context": [HumanMessage(f"Context:\n<context>\n{LONG}\n</context>\n{QUESTION}")],
+    "documents": [HumanMessage(f"<documents><document id=1>\n{LONG}\n</document></documents>\n\n{QUESTION}")],
+    "a list of Documents": [HumanMessage(f"Answer from: {as_langchain()}\n\nQuestion: {QUESTION}")],
+    "system": [SystemMessage(f"Answer from this.\n<context>{LONG}</context>"), HumanMessage(QUESTION)],
+    "tool": [
+        HumanMessage(QUESTION),
+        AIMessage("", tool_calls=[{"id": "1", "name": "find", "args": {}}]),
+        ToolMessage(f"Found this:\n\n{LONG}", tool_call_id="1", artifact=as_langchain()),
     ],
-    "stuff, system": [SystemMessage(f"Answer from the context.\n\n{LONG}"), HumanMessage(QUESTION)],
-    "fenced": [HumanMessage(FENCES.format(LONG, QUESTION))],
-    "tags": [HumanMessage(f"<context>\n{LONG}\n</context>\n{QUESTION}")],
-    "documents": [HumanMessage(f"<document id=1>\n{LONG}\n</document>\n\n{QUESTION}")],
-    "repr": [HumanMessage(f"Answer from: {as_langchain()}\n\nQuestion: {QUESTION}")],
-    "tool": [HumanMessage(QUESTION), ToolMessage(f"Found this:\n\n{LONG}", tool_call_id="1")],
 }
-
-
-@pytest.mark.parametrize("messages", PROMPTS.values(), ids=list(PROMPTS))
-def test_documents_in_prompts_of_existing_chains_are_read_as_documents(llm, messages):
-    message = llm.invoke(messages)
-    tokens = llm.engine.tokenizer.count(LONG)
-    assert 0.95 * tokens <= past_tokens(message) <= 1.05 * tokens, "all of it, and nothing else"
-    assert message.usage_metadata["input_tokens"] - past_tokens(message) < 200
-    assert message.response_metadata["documents_from_messages"][0]["from"] == "text"
+TEXT_LAST = f"{QUESTION}\n\n{LONG}"
+TEXT_FIRST = f"{LONG}\n\n{QUESTION}"
 
 
 @BOTH_READINGS
-def test_documents_that_look_like_prompts_are_read_in_full(llm):
-    rules = "\n----------\n".join(tiny_engine.words(300, seed=i) for i in range(7))
-    faq = "\n\n".join(f"Question: {tiny_engine.words(9, seed=i)}\n{tiny_engine.words(200, seed=i)}" for i in range(12))
-    for text in (rules, faq):
-        message = llm.invoke([SystemMessage(f"Answer from this.\n\n{text}"), HumanMessage(QUESTION)])
-        tokens = llm.engine.tokenizer.count(text)
-        assert past_tokens(message) >= 0.8 * tokens
-        if llm.engine.reading == "injected":
-            assert message.usage_metadata["input_tokens"] >= 0.95 * tokens
+@pytest.mark.parametrize("messages", MARKED.values(), ids=list(MARKED))
+def test_marked_documents_that_do_not_fit_are_read_as_documents(llm, messages):
+    message = llm.invoke(messages)
+    tokens = llm.engine.tokenizer.count(LONG)
+    assert 0.95 * tokens <= past_tokens(message) <= 1.05 * tokens, "all of it, and nothing else"
+    assert message.response_metadata["documents_from_messages"][-1]["from"] == "text"
+    if llm.engine.reading == "injected":
+        assert message.usage_metadata["input_tokens"] - past_tokens(message) < 200
 
 
-def test_short_prompts_are_left_alone_and_so_are_long_ones_where_that_is_wanted(llm):
-    short = llm.invoke(f"Use this context.\n\n{MARK}\n\nQuestion: {QUESTION}")
-    assert past_tokens(short) == 0
-    assert "documents_from_messages" not in short.response_metadata
-    prompt = f"Use this.\n\n{LONG[:2400]}\n\nQuestion: {QUESTION}"
-    assert past_tokens(llm.invoke(prompt)) > 0
-    whole = llm.model_copy(update={"documents_from_prompt": False}).invoke(prompt)
-    assert past_tokens(whole) == 0
+@BOTH_READINGS
+@pytest.mark.parametrize("prompt", [TEXT_FIRST, TEXT_LAST], ids=["text first", "text last"])
+def test_the_middle_of_a_text_that_does_not_fit_is_read_as_documents(llm, prompt):
+    message = llm.invoke(prompt)
+    tokens = llm.engine.tokenizer.count(LONG)
+    assert 0.3 * tokens < past_tokens(message) < tokens - llm.engine.window_tokens / 2
 
 
-def test_stuffed_documents_in_another_order_are_mostly_known_to_the_cache(llm):
-    texts = ["\n\n".join(tiny_engine.words(45, seed=100 * i + j) for j in range(200)) for i in range(4)]
-
-    def asked(texts):
-        stuffed = "\n\n".join(texts)
-        return llm.invoke(f"Use this.\n\n{stuffed}\n\nQuestion: {QUESTION}").usage_metadata
-
-    first, again = asked(texts), asked(texts[::-1])
-    assert first["input_token_details"]["cache_read"] == 0
-    details = again["input_token_details"]
-    assert details["cache_read"] > 2 * details["cache_creation"]
+def test_a_system_message_that_cannot_fit_says_how_to_mark_its_documents(llm):
+    with pytest.raises(ContextOverflowError, match="between <context> and </context>"):
+        llm.invoke([SystemMessage(f"Answer from the context.\n\n{LONG}"), HumanMessage(QUESTION)])
 
 
-def test_stuffed_documents_with_titles_are_all_known_in_any_order(llm):
-    bodies = ["\n\n".join(tiny_engine.words(45, seed=100 * i + j) for j in range(50)) for i in range(4)]
-    texts = [f"# Title {i}\n\n{body}" for i, body in enumerate(bodies)]
+def test_what_fits_stays_where_it_is(llm):
+    short = LONG[:2400]
+    for prompt in (f"<context>{short}</context>\n{QUESTION}", f"{short}\n\n{QUESTION}"):
+        message = llm.invoke(prompt)
+        assert past_tokens(message) == 0
+        assert "documents_from_messages" not in message.response_metadata
+    always = llm.model_copy(update={"documents_from_prompt": "always"})
+    assert past_tokens(always.invoke(f"<context>{short}</context>\n{QUESTION}")) > 0
+    with pytest.raises(ContextOverflowError):
+        llm.model_copy(update={"documents_from_prompt": "never"}).invoke(TEXT_FIRST)
+
+
+@pytest.mark.parametrize("rule", ["overflow", "always"])
+def test_trees_of_a_prompts_text_are_shared_when_the_order_or_the_question_changes(llm, rule):
+    texts = ["\n\n".join(tiny_engine.words(45, seed=200 * i + j) for j in range(200)) for i in range(4)]
+    llm = llm.model_copy(update={"documents_from_prompt": rule})
+
+    def ask(texts, question):
+        details = llm.invoke("\n\n".join([*texts, question])).usage_metadata["input_token_details"]
+        return details, llm.engine.cache.stats()["memory"].entries
+
+    _, trees = ask(texts, QUESTION)
+    details, trees_of_both_orders = ask(texts[::-1], QUESTION)
+    assert details["cache_read"] > 10 * details["cache_creation"]
+    # Another question retains other nodes of the same trees.
+    _, trees_of_both_questions = ask(texts[::-1], "Who pays the deposit, and when?")
+    assert trees < trees_of_both_orders < 1.2 * trees
+    assert trees_of_both_questions == trees_of_both_orders
+
+
+def test_marked_documents_are_all_known_to_the_cache_in_any_order(llm):
+    texts = ["\n\n".join(tiny_engine.words(45, seed=100 * i + j) for j in range(50)) for i in range(4)]
 
     def details(texts):
-        stuffed = "\n\n".join(texts)
-        answer = llm.invoke(f"Use this.\n\n{stuffed}\n\nQuestion: {QUESTION}")
-        return answer.usage_metadata["input_token_details"]
+        marked = "\n".join(f"<document>{text}</document>" for text in texts)
+        return llm.invoke(f"<documents>{marked}</documents>\n{QUESTION}").usage_metadata["input_token_details"]
 
     assert details(texts)["cache_creation"] > 0
     for again in (texts[::-1], texts[1:] + texts[:1]):
@@ -160,7 +172,8 @@ def test_stuffed_documents_with_titles_are_all_known_in_any_order(llm):
 
 
 def test_evidence_holds_the_text_of_prompts_and_that_of_documents_where_it_is_wanted(engine, llm):
-    stuffed = llm.invoke(f"Use this.\n\n{LONG}\n\nQuestion: {QUESTION}")
+    stuffed = llm.invoke(TEXT_FIRST)
+    assert evidence_documents(stuffed)
     assert all(span.page_content in LONG for span in evidence_documents(stuffed))
     given = llm.invoke(QUESTION, documents=as_langchain())
     with pytest.raises(InputError, match=r"'lease\.txt' is not among the documents"):
@@ -170,6 +183,17 @@ def test_evidence_holds_the_text_of_prompts_and_that_of_documents_where_it_is_wa
         LangChainDocument(span.page_content, metadata=span.metadata)
         for span in evidence_documents(given, as_langchain())
     ]
+
+
+@BOTH_READINGS
+def test_evidence_names_no_text_of_system_messages_and_earlier_turns(engine):
+    llm = ChatSharedLLM(engine=engine, evidence_text=True, max_tokens=4, num_evidence=50)
+    system = SystemMessage(f"Obey.\n<context>{LONG}</context>")
+    history = [kind(tiny_engine.words(200, seed=seed)) for seed in range(20) for kind in (HumanMessage, AIMessage)]
+    assert llm.invoke([system, HumanMessage(QUESTION)]).response_metadata["evidence"] == []
+    message = llm.invoke([*history, HumanMessage(QUESTION)], documents=[Document(LONG, id="lease")])
+    assert message.response_metadata["turns_read_as_documents"] > 0
+    assert {span["document_id"] for span in message.response_metadata["evidence"]} == {"lease"}
 
 
 def test_documents_given_twice_are_refused(llm):

@@ -351,7 +351,7 @@ def test_documents_in_the_prompts_of_llama_index_are_read_as_documents(llm):
     for response in (llm.complete(prompt), llm.chat([ChatMessage(role="user", content=prompt)])):
         assert 0.95 * tokens <= response.raw["usage"]["past_context_tokens"] <= 1.05 * tokens
         assert response.raw["documents_from_messages"][0]["from"] == "text"
-    off = llm.model_copy(update={"documents_from_prompt": False})
+    off = llm.model_copy(update={"documents_from_prompt": "never"})
     assert off.complete(prompt[-1000:]).raw["usage"]["past_context_tokens"] == 0
 
 
