@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo/real_documents.py
 
 test: lint
-	$(BIN)/pytest -n 2 --ignore tests/benchmarks -m "not real"
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/benchmarks -m "not real"
 	$(BIN)/pytest tests/benchmarks
 
 test-all: test

@@ -14,7 +14,7 @@ QUESTIONS = ["Who signed the lease?", "When is the rent paid?", "Which clause?",
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("checkpoint", "seconds"), [("injected", 30), ("quoted", 10)], indirect=["checkpoint"])
+@pytest.mark.parametrize(("checkpoint", "seconds"), [("injected", 15), ("quoted", 6)], indirect=["checkpoint"])
 def test_sixteen_threads_over_four_libraries_never_wait_for_ever_nor_mix_answers(checkpoint, seconds):
     engine = tiny_engine.make_engine(checkpoint)
     libraries = [engine.read(tiny_engine.documents(3, seed=seed)) for seed in range(4)]

@@ -48,7 +48,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_results(tmp_path):
     lines = before.count(b"\n")
     assert 5 <= lines < 50, "it was killed in the middle"
     items.write_bytes(before[: before.rfind(b"\n") + 1] + b'{"measurement": "lookup", "sys')
-    assert child(tmp_path / "killed", 0).wait() == 0
+    slow_run(tmp_path / "killed", 0)
     assert items.read_bytes().startswith(before[: before.rfind(b"\n") + 1])
     results = [(tmp_path / name / "results.json").read_bytes() for name in ("whole", "killed")]
     assert results[0] == results[1]

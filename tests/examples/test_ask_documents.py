@@ -1,23 +1,13 @@
 """The demonstration runs as a user runs it."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 from tests import tiny_engine
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "ask_documents.py"
-
-
-def run(*arguments):
-    done = subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.examples.running import run_here
 
 
 def test_it_reads_the_standard_library_once_and_answers_from_memory_and_from_disk():
-    shown = run("--bytes", "40000", "--layers", "2", "--hidden", "128")
+    shown = run_here("ask_documents.py", "--bytes", 40_000, "--layers", 2, "--hidden", 128)
     cached = [
         (int(read.replace(",", "")), int(had.replace(",", "")))
         for read, had in re.findall(r"([\d,]+) tokens of documents, ([\d,]+) of them cached", shown)
@@ -30,6 +20,6 @@ def test_it_reads_the_standard_library_once_and_answers_from_memory_and_from_dis
 def test_it_takes_a_model_and_documents_of_the_users(tmp_path):
     model = tiny_engine.make_checkpoint(tmp_path)
     (tmp_path / "a.txt").write_text(tiny_engine.words(200))
-    shown = run("--model", str(model), "--docs", str(tmp_path / "a.txt"))
+    shown = run_here("ask_documents.py", "--model", model, "--docs", tmp_path / "a.txt")
     assert "random ones" not in shown
     assert "Library(1 documents" in shown

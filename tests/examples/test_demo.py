@@ -1,23 +1,17 @@
 """`make demo` as a user runs it, at a small size."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-DEMO = Path(__file__).parents[2] / "examples" / "demo" / "demo.py"
+from tests.examples import running
 
 
-def run(*arguments):
-    command = [sys.executable, DEMO, "--sections", "2", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run(*arguments, how=running.run_here):
+    return how("demo/demo.py", "--sections", 2, *arguments)
 
 
 def test_questions_are_answered_with_evidence_and_a_second_run_finds_the_trees(tmp_path):
     first = run("--cache", tmp_path, "--questions", 4)
-    second = run("--cache", tmp_path, "--questions", 4)
+    second = run("--cache", tmp_path, "--questions", 4, how=running.run_in_own_process)
     assert len(re.findall(r"^Q: ", first, re.MULTILINE)) == 4
     assert len(re.findall(r"Evidence \(\w+\.md\): ", first)) == 4
     assert re.search(r"\d of 4 answers are what the handbook says", first)

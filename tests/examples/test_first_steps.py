@@ -1,20 +1,10 @@
 """The first example runs as a user runs it."""
 
-import subprocess
-import sys
-from pathlib import Path
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "first_steps.py"
-
-
-def run(*arguments):
-    done = subprocess.run([sys.executable, EXAMPLE, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.examples.running import run_here, run_in_own_process
 
 
 def test_it_reads_a_hundred_thousand_tokens_and_answers_from_them():
-    shown = run()
+    shown = run_in_own_process("first_steps.py")
     assert "196 chunks, 784 retained nodes" in shown
     assert "without the past context are equal: True" in shown
     assert "equal after loading: True" in shown
@@ -23,4 +13,5 @@ def test_it_reads_a_hundred_thousand_tokens_and_answers_from_them():
 
 
 def test_it_takes_a_base_model_of_the_users(bases):
-    assert "Add self-injection to " + str(bases("qwen3")) in run("--base", str(bases("qwen3")), "--tokens", "1500")
+    shown = run_here("first_steps.py", "--base", bases("qwen3"), "--tokens", 1500)
+    assert f"Add self-injection to {bases('qwen3')}" in shown

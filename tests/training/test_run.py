@@ -60,16 +60,32 @@ def settings(folder, output, **changes):
     } | changes
 
 
-def command(folder, output, *launcher, **changes):
+def settings_file(folder, output, **changes):
     file = Path(output).with_suffix(".yaml")
     file.write_text(yaml.safe_dump(settings(folder, output, **changes)))
-    return [*(launcher or (sys.executable,)), "-m", "sharedllm_core", "train", str(file)]
+    return str(file)
+
+
+def command(folder, output, *launcher, **changes):
+    return [
+        *(launcher or (sys.executable,)),
+        *("-m", "sharedllm_core", "train", settings_file(folder, output, **changes)),
+    ]
+
+
+def execute(command):
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
 
 
 def run(*arguments, **changes):
-    done = subprocess.run(command(*arguments, **changes), capture_output=True, text=True, env=ENVIRONMENT, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
+    return execute(command(*arguments, **changes))
+
+
+def train_here(folder, output, **changes):
+    """Train in this process."""
+    return train(TrainingConfig.from_dict(settings(folder, output, **changes)))
 
 
 def losses(output):
@@ -165,24 +181,28 @@ def test_tasks_are_generated_while_training(folder, tmp_path):
 
 def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(folder, tmp_path):
     changes = {"random_chunk_positions": 100, "in_batch_past": [[0, 2]], "steps": 40, "save_every": 10}
-    run(folder, tmp_path / "whole", **changes)
-    killed = subprocess.Popen(
-        command(folder, tmp_path / "killed", **changes),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=ENVIRONMENT,
-    )
-    while not list((tmp_path / "killed").glob("checkpoint-*/trainer_state.json")):
+    train_here(folder, tmp_path / "whole", **changes)
+    kill_after_a_checkpoint(command(folder, tmp_path / "killed", **changes), tmp_path / "killed")
+    run(folder, tmp_path / "killed", **changes)
+    assert_equal_runs(tmp_path / "killed", tmp_path / "whole")
+
+
+def kill_after_a_checkpoint(command, output):
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    killed = subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True, **quiet)
+    while not list(output.glob("checkpoint-*/trainer_state.json")):
         assert killed.poll() is None
         time.sleep(0.01)
     time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
+    os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    assert not (tmp_path / "killed" / "model").exists()
-    run(folder, tmp_path / "killed", **changes)
-    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
-    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not (output / "model").exists()
+
+
+def assert_equal_runs(output, expected):
+    assert losses(output) == losses(expected)
+    found, whole = weights(output), weights(expected)
+    assert all(torch.equal(whole[name], found[name]) for name in whole)
 
 
 def launched(*kind):
@@ -193,23 +213,51 @@ def launched(*kind):
 
 DDP = launched("--multi_gpu")
 FSDP = launched("--config_file", str(tiny_engine.ROOT / "examples" / "training" / "fsdp.yaml"))
+#: What runs on two processes, with the batch size of one process.
+ON_TWO_PROCESSES = {
+    trained: {
+        "steps": 6,
+        "save_every": 6,
+        "trained": trained,
+        "gradient_checkpointing": trained == "injection+upper",
+        "method": settings(Path(), "")["method"] | {"split_noise_tokens": 0.0},
+    }
+    for trained in ("all", "injection+upper", "injection")
+}
+IN_BFLOAT16 = ON_TWO_PROCESSES["injection+upper"] | {
+    "steps": 3,
+    "save_every": 3,
+    "gradient_checkpointing": False,
+    "dtype": "bfloat16",
+    "bf16": True,
+}
+KILLED = {
+    "random_chunk_positions": 100,
+    "in_batch_past": [[0, 2]],
+    "steps": 40,
+    "save_every": 10,
+    "trained": "injection+upper",
+    "batch_size": 2,
+}
 
 
-@pytest.mark.parametrize(
-    ("launcher", "trained"),
-    [(DDP, "all"), (FSDP, "all"), (FSDP, "injection+upper"), (FSDP, "injection")],
-    ids=["ddp-all", "fsdp-all", "fsdp-injection+upper", "fsdp-injection"],
-)
-def test_two_processes_give_the_losses_of_one(folder, tmp_path, launcher, trained):
-    changes = {"steps": 6, "save_every": 6, "trained": trained, "gradient_checkpointing": trained == "injection+upper"}
-    changes["method"] = settings(folder, "")["method"] | {"split_noise_tokens": 0.0}
-    run(folder, tmp_path / "one", **changes)
-    done = run(folder, tmp_path / "two", *launcher, **(changes | {"batch_size": 2}))
-    assert (done.stdout + done.stderr).count("the model is in") == 1, "the first process says so, for all"
-    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
-    assert one.keys() == two.keys()
-    assert all(abs(one[step] - two[step]) < 2e-3 for step in one), (one, two)
-    single, double = weights(tmp_path / "one"), weights(tmp_path / "two")
+@pytest.fixture(scope="module")
+def sharded(folder, tmp_path_factory):
+    """Folder of runs that two processes train with FSDP: one for each value of `trained`, `bfloat16` and `whole`."""
+    made = tmp_path_factory.mktemp("sharded")
+    runs = {trained: changes | {"batch_size": 2} for trained, changes in ON_TWO_PROCESSES.items()}
+    runs |= {"bfloat16": IN_BFLOAT16 | {"batch_size": 1, "accumulation": 2}, "whole": KILLED}
+    files = [settings_file(folder, made / name, **changes) for name, changes in runs.items()]
+    execute([*FSDP, "-m", "tests.training.several_runs", *files])
+    return made
+
+
+def assert_two_processes_trained_as_one(folder, two, one, trained):
+    train_here(folder, one, **ON_TWO_PROCESSES[trained])
+    of_two, of_one = losses(two), losses(one)
+    assert of_one.keys() == of_two.keys()
+    assert all(abs(of_one[step] - of_two[step]) < 2e-3 for step in of_one), (of_one, of_two)
+    single, double = weights(one), weights(two)
     for name, weight in single.items():
         torch.testing.assert_close(double[name], weight, rtol=1e-2, atol=2e-3, msg=name)
     if trained != "all":
@@ -219,34 +267,33 @@ def test_two_processes_give_the_losses_of_one(folder, tmp_path, launcher, traine
         assert all(torch.equal(double[name], before[name]) for name in frozen)
 
 
-def test_in_bfloat16_shards_give_the_losses_of_one_process(folder, tmp_path):
-    changes = {"steps": 3, "save_every": 3, "trained": "injection+upper", "dtype": "bfloat16", "bf16": True}
-    changes["method"] = settings(folder, "")["method"] | {"split_noise_tokens": 0.0}
-    run(folder, tmp_path / "one", **changes)
-    run(folder, tmp_path / "two", *FSDP, **(changes | {"batch_size": 1, "accumulation": 2}))
-    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+def test_two_processes_give_the_losses_of_one(folder, tmp_path):
+    done = run(folder, tmp_path / "two", *DDP, **ON_TWO_PROCESSES["all"] | {"batch_size": 2})
+    assert (done.stdout + done.stderr).count("the model is in") == 1, "the first process says so, for all"
+    assert_two_processes_trained_as_one(folder, tmp_path / "two", tmp_path / "one", "all")
+
+
+@pytest.mark.parametrize("trained", ON_TWO_PROCESSES)
+def test_shards_on_two_processes_give_the_losses_of_one(folder, tmp_path, sharded, trained):
+    assert_two_processes_trained_as_one(folder, sharded / trained, tmp_path / "one", trained)
+
+
+def test_in_bfloat16_shards_give_the_losses_of_one_process(folder, tmp_path, sharded):
+    train_here(folder, tmp_path / "one", **IN_BFLOAT16)
+    one, two = losses(tmp_path / "one"), losses(sharded / "bfloat16")
     assert all(abs(one[step] - two[step]) < 3e-2 for step in one), (one, two)
-    assert load_file(tmp_path / "two" / "model" / "model.safetensors")["lm_head.weight"].dtype == torch.bfloat16
+    saved = load_file(sharded / "bfloat16" / "model" / "model.safetensors")
+    assert saved["lm_head.weight"].dtype == torch.bfloat16
 
 
 @pytest.mark.slow
-def test_a_sharded_run_that_is_killed_and_resumed_ends_with_the_same_weights(folder, tmp_path):
-    changes = {"random_chunk_positions": 100, "in_batch_past": [[0, 2]], "steps": 40, "save_every": 10}
-    changes |= {"trained": "injection+upper", "batch_size": 2}
-    run(folder, tmp_path / "whole", *FSDP, **changes)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": ENVIRONMENT}
-    killed = subprocess.Popen(command(folder, tmp_path / "killed", *FSDP, **changes), start_new_session=True, **quiet)
-    while not list((tmp_path / "killed").glob("checkpoint-*/trainer_state.json")):
-        assert killed.poll() is None
-        time.sleep(0.01)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
-    assert not (tmp_path / "killed" / "model").exists()
-    run(folder, tmp_path / "killed", *FSDP, **changes)
-    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
-    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    checkpoint = tmp_path / "whole" / "checkpoint-40"
+def test_a_sharded_run_that_is_killed_and_resumed_ends_with_the_same_weights(folder, tmp_path, sharded):
+    output = tmp_path / "killed"
+    kill_after_a_checkpoint(command(folder, output, *FSDP, **KILLED), output)
+    done = run(folder, output, *FSDP, **KILLED)
+    assert (done.stdout + done.stderr).count("the model is in") == 1, "the first process says so, for all"
+    assert_equal_runs(output, sharded / "whole")
+    checkpoint = sharded / "whole" / "checkpoint-40"
     for kind in ("optimizer_0", "pytorch_model_fsdp_0"):
         first, second = (file.stat().st_size for file in sorted((checkpoint / kind).glob("*.distcp")))
         assert 0.5 < first / second < 2, kind  # each process held its half
