@@ -28,10 +28,11 @@ from ..text.documents import Document
 from ..text.library import Library, make_library
 from ..text.tokenization import TextTokenizer
 from .accounting import account
+from .cut_off_warning import warn_cut_off
 from .evidence import evidence_spans, state_scores, token_scores
 from .fair_lock import FairLock
 from .inspection import Inspection, make_inspection
-from .kinds import is_trained
+from .kinds import is_trained, model_name
 from .progress import Progress
 from .quoting import Quoted, Quoter, check_quote_room, passage_evidence
 from .reading import ReadPast, TreeReader
@@ -237,6 +238,7 @@ class PreparedQuestions:
                 Thinking(answering.thought_notation, self.thinks, in_prompts),
             )
             scores = [self._state_scores(*row) for row in zip(self.prompts, quotes, decoded, pasts, strict=True)]
+        warn_cut_off(decoded, self.settings, self.new_tokens, model_name(answering.model))
         return [
             AnsweredQuestion(answering, prompt, library, quoted, read, text, row_scores, self.settings.num_evidence)
             for (prompt, library), quoted, read, text, row_scores in zip(
