@@ -119,14 +119,16 @@ class Answering:
             build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools, thinking)
             for question in questions
         ]
-        libraries = [self._add_moved_turns(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
-        if self.reader is not None and any(library is not None for library in libraries):
-            self._check_trained()
+        with_moved = [self._add_moved_turns(*row) for row in zip(libraries, prompts, strict=True)]
+        if any(library is not None for library in with_moved):
+            has_documents = any(library is not None for library in libraries)
+            past = "the documents" if has_documents else "the messages that do not fit into the window"
+            self._check_reads(past, settings)
         constraint = settings.constraint if tools is None else self.notation.constraint(tools, settings.constraint)
         grammar = None if constraint is None else self._grammar(constraint)
         if grammar is not None:
             grammar.check_room(new_tokens, self._least_thought_tokens if thinks else 0)
-        return PreparedQuestions(self, prompts, libraries, settings, new_tokens, thinks, grammar)
+        return PreparedQuestions(self, prompts, with_moved, settings, new_tokens, thinks, grammar)
 
     @cached_property
     def _grammar_tokens(self) -> GrammarTokens:
@@ -181,14 +183,30 @@ class Answering:
             return "quoted"
         return "injected" if self.quoter is None else "both"
 
-    def _check_trained(self) -> None:
-        if self.allow_untrained or is_trained(self.model):
+    def quote_tokens_of(self, settings: AnswerSettings) -> int:
+        """Return the most tokens of passages in an answer with these settings; 0 if the engine only injects."""
+        if self.quoter is None:
+            return 0
+        return self.quote_tokens if settings.quote_tokens is None else settings.quote_tokens
+
+    def _check_reads(self, past: str, settings: AnswerSettings) -> None:
+        """Check that the past context is quoted, or injected by an injection that was trained.
+
+        Args:
+            past: what the past context is.
+            settings: of the answers.
+
+        Raises:
+            UntrainedInjectionError: it would be ignored.
+        """
+        is_read = self.reader is None or self.quote_tokens_of(settings) > 0
+        if is_read or self.allow_untrained or is_trained(self.model):
             return
+        quote = f"leave {setting('reading')} out" if self.quoter is None else f"raise {setting('quote_tokens')}"
         raise UntrainedInjectionError(
-            "the model's injection was never trained (its output projections are zero), so it would "
-            "ignore the documents",
+            f"the model's injection was never trained (its output projections are zero), so it would ignore {past}",
             remedy=[
-                f"leave {setting('reading')} out: passages are then quoted",
+                f"{quote}: passages are then quoted",
                 "train it with `sharedllm train`",
                 "load a trained one",
                 f"pass {setting('allow_untrained', True)} to see the base model's answers",
@@ -250,9 +268,10 @@ class PreparedQuestions:
         quoter, settings = self.answering.quoter, self.settings
         if quoter is None or library is None or cancelled.is_set():
             return Quoted(prompt.ids, ())
-        quote_tokens = self.answering.quote_tokens if settings.quote_tokens is None else settings.quote_tokens
         room_tokens = self.answering.window_tokens - self.new_tokens
-        return quoter.quote(prompt, library, quote_tokens, room_tokens, settings.offered_tools)
+        return quoter.quote(
+            prompt, library, self.answering.quote_tokens_of(settings), room_tokens, settings.offered_tools
+        )
 
     def _read_past(self, prompt: Prompt, library: Library | None, cancelled: Event) -> ReadPast | None:
         if self.answering.reader is None or library is None or cancelled.is_set():

@@ -31,9 +31,7 @@ def cut_off_wording(wording: Wording) -> Iterator[None]:
         _wording.reset(token)
 
 
-def warn_cut_off(
-    decoded: Sequence[DecodedAnswer], settings: AnswerSettings, new_tokens: int, model_name: str
-) -> None:
+def warn_cut_off(decoded: Sequence[DecodedAnswer], settings: AnswerSettings, new_tokens: int, model_name: str) -> None:
     """Warn if the default token budget, or thoughts that used up any budget, cut off one of these answers.
 
     Args:
