@@ -43,8 +43,8 @@ Begin!
 
 Question: {input}
 Thought:{agent_scratchpad}"""
-CONVERSATION = """The following is a friendly conversation between a human and an AI. If the AI does not know the answer to a
-question, it truthfully says it does not know.
+CONVERSATION = """The following is a friendly conversation between a human and an AI. If the AI does not know the answer
+to a question, it truthfully says it does not know.
 
 Current conversation:
 {history}
@@ -75,7 +75,7 @@ def engine(checkpoints):
 
 
 @pytest.fixture
-def calls(engine, monkeypatch):
+def calls(monkeypatch):
     seen = Calls()
     prepare, generate_answers = Answering.prepare, answering.generate_answers
 
@@ -115,7 +115,7 @@ def assert_nothing_moved(calls):
 @tool
 def find_clause(name: str) -> str:
     """Find a clause of the lease by its name."""
-    return tiny_engine.words(120, seed=9)
+    return f"{name}: {tiny_engine.words(120, seed=9)}"
 
 
 def test_a_react_scratchpad_keeps_format_question_and_observations(engine, calls):
@@ -134,7 +134,7 @@ def test_a_react_scratchpad_keeps_format_question_and_observations(engine, calls
         agent_scratchpad="",
     )
     assert whole in calls.texts[0]
-    observed = tiny_engine.words(120, seed=9)
+    observed = find_clause.invoke("notice")
     assert f"{whole}{first}\nObservation: {observed}\nThought: " in calls.texts[1]
     assert_nothing_moved(calls)
 
@@ -204,9 +204,7 @@ def test_of_a_message_history_of_63_turns_that_does_not_fit_nothing_is_lost(engi
     _ask_after_turns(engine, turns)
     (text,) = calls.texts
     assert "<|system|>Answer as a notary.<|end|>" in text
-    assert (
-        text.endswith("<|user|>Which clause came last?<|end|><|assistant|>") or "Which clause came last?" in text[-400:]
-    )
+    assert text.endswith("Which clause came last?<|end|><|assistant|>")
     assert turns[-1][1] in text, "the newest turn stays"
     whole = f"{calls.documents[0]}\n{text}"
     missing = [part for turn in turns for part in turn if part not in whole]
@@ -226,9 +224,9 @@ def test_summarization_gets_its_instructions_and_the_messages_and_the_agent_gets
         done = agent.invoke({"messages": [*messages, HumanMessage("Which clause came last?")]})
     assert done["messages"][-1].text == "The first."
     summarized, answered = calls.texts
-    kept = 1  # of the turns; the last one stays beside the question
-    parts = [part for turn in turns[:-kept] for part in turn]
-    assert_in_order([SUMMARY.split("\n\n", maxsplit=1)[0], "Messages to summarize:", *parts, "</messages>"], summarized)
+    old = [message.text for message in messages[:-1]]  # the last answer stays beside the question
+    instructions = SUMMARY.split("{messages}", maxsplit=1)[0]
+    assert_in_order([instructions, *old, "</messages>"], summarized)
     assert_in_order(
         ["Answer as a notary.", "The tenant asked for clauses.", turns[-1][1], "Which clause came last?"], answered
     )
