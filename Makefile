@@ -44,7 +44,7 @@ test-matrix: $(addprefix matrix-,$(MATRIX))
 
 matrix-%:
 	$(PYTHON) -m venv .matrix/$*
-	.matrix/$*/bin/pip install --quiet "torch==2.13.0" "transformers==$*" accelerate hypothesis pytest pytest-xdist -e .
+	.matrix/$*/bin/pip install --quiet "torch==2.13.0" "transformers==$*" accelerate hypothesis pytest pytest-asyncio pytest-xdist -e .
 	.matrix/$*/bin/pytest -n 2 tests/core
 
 # The tables of docs/results/efficiency.md; about an hour on two cores.

@@ -18,7 +18,8 @@ SharedLLMError
     ├── DamagedEntryError       an entry is not what was stored
     └── CacheUnavailableError   a store cannot be reached for now
 
-`DefaultModelWarning` is given once per process where the model of the package is used without being named.
+`DefaultModelWarning` is given once per process where the model of the package is used without being named, and
+`CutOffWarning` once per process and model where the default token budget cut off an answer.
 """
 
 import re
@@ -31,6 +32,7 @@ __all__ = [
     "CacheWarning",
     "CheckpointError",
     "ConfigError",
+    "CutOffWarning",
     "DamagedEntryError",
     "DefaultModelWarning",
     "DeviceMemoryError",
@@ -205,3 +207,10 @@ class CacheWarning(_Message, UserWarning):
 
 class DefaultModelWarning(_Message, UserWarning):
     """No model was named, and the small model of the package is used."""
+
+
+class CutOffWarning(_Message, UserWarning):
+    """The default token budget cut off an answer, or thoughts used up the budget before the answer began.
+
+    Given once per process and model; `finish_reason` of every such answer is `"length"`.
+    """

@@ -14,6 +14,7 @@ NAMES = {
     "CheckpointError",
     "Constraint",
     "ConfigError",
+    "CutOffWarning",
     "DefaultModelWarning",
     "DeviceMemoryError",
     "Document",

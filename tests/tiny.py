@@ -85,6 +85,12 @@ def with_injection(folder, method=METHOD, seed=1, **kwargs):
     return model
 
 
+def checkpoint_activations(model):
+    """Let a model compute activations again in the backward pass; older versions of transformers have another name."""
+    is_renamed = hasattr(model, "activation_checkpointing_enable")
+    (model.activation_checkpointing_enable if is_renamed else model.gradient_checkpointing_enable)()
+
+
 def ids(length, seed=0):
     return torch.randint(3, VOCAB, (length,), generator=torch.Generator().manual_seed(seed))
 

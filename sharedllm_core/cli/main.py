@@ -7,7 +7,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from ..errors import CacheWarning, DefaultModelWarning
+from ..errors import CacheWarning, CutOffWarning, DefaultModelWarning
 from ..version import __version__
 from . import options
 from .ask import ask
@@ -95,5 +95,5 @@ def _show_warning(
     if isinstance(message, CacheWarning | DefaultModelWarning):
         message.wording = current_wording()
         print_warning(str(message))
-    elif os.environ.get("SHAREDLLM_DEBUG"):
+    elif os.environ.get("SHAREDLLM_DEBUG") and category is not CutOffWarning:  # commands report each such answer
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ..errors import UntrainedInjectionError, setting
-from ..generation.answer import Answer, Evidence, ReadingMode, Usage
+from ..generation.answer import ReadingMode
 from ..generation.constraints.constraint import Constraint
 from ..generation.constraints.limited_thoughts import LimitedThoughts
 from ..generation.constraints.processors import Grammar, GrammarTokens
@@ -29,18 +29,17 @@ from ..generation.settings import AnswerSettings
 from ..generation.thoughts import ThoughtNotation
 from ..generation.tool_notations.notation import ToolNotation
 from ..method.config import SharedLLMConfig
-from ..model.past_context import PastContext
 from ..model.window import window_tokens
 from ..text.documents import Document
 from ..text.library import Library, make_library
 from ..text.tokenization import TextTokenizer
-from .accounting import account
-from .evidence import evidence_spans, state_scores, token_scores
+from .answered_question import AnsweredQuestion
+from .cut_off_warning import warn_cut_off
+from .evidence import state_scores
 from .fair_lock import FairLock
-from .inspection import Inspection, make_inspection
-from .kinds import is_trained
+from .kinds import is_trained, model_name
 from .progress import Progress
-from .quoting import Quoted, Quoter, check_quote_room, passage_evidence
+from .quoting import Quoted, Quoter, check_quote_room
 from .reading import ReadPast, TreeReader
 
 __all__ = ["Answering", "PreparedQuestions", "Question"]
@@ -126,14 +125,16 @@ class Answering:
             build_prompt(question, self.tokenizer, self.window_tokens, new_tokens, tools, thinking, quote_tokens)
             for question in questions
         ]
-        libraries = [self._add_moved_turns(library, prompt) for library, prompt in zip(libraries, prompts, strict=True)]
-        if self.reader is not None and any(library is not None for library in libraries):
-            self._check_trained()
+        with_moved = [self._add_moved_turns(*row) for row in zip(libraries, prompts, strict=True)]
+        if any(library is not None for library in with_moved):
+            has_documents = any(library is not None for library in libraries)
+            past = "the documents" if has_documents else "the messages that do not fit into the window"
+            self._check_reads(past, settings)
         constraint = settings.constraint if tools is None else self.notation.constraint(tools, settings.constraint)
         grammar = None if constraint is None else self._grammar(constraint)
         if grammar is not None:
             grammar.check_room(new_tokens, self._least_thought_tokens if thinks else 0)
-        return PreparedQuestions(self, prompts, libraries, settings, new_tokens, thinks, grammar)
+        return PreparedQuestions(self, prompts, with_moved, settings, new_tokens, thinks, grammar)
 
     def prompt_size(self, question: Question, settings: AnswerSettings) -> PromptSize:
         """Return how much of the window a question needs, and how much there is."""
@@ -205,14 +206,24 @@ class Answering:
             return "quoted"
         return "injected" if self.quoter is None else "both"
 
-    def _check_trained(self) -> None:
-        if self.allow_untrained or is_trained(self.model):
+    def _check_reads(self, past: str, settings: AnswerSettings) -> None:
+        """Check that the past context is quoted, or injected by an injection that was trained.
+
+        Args:
+            past: what the past context is.
+            settings: of the answers.
+
+        Raises:
+            UntrainedInjectionError: it would be ignored.
+        """
+        is_read = self.reader is None or self.quote_budget(settings) > 0
+        if is_read or self.allow_untrained or is_trained(self.model):
             return
+        quote = f"leave {setting('reading')} out" if self.quoter is None else f"raise {setting('quote_tokens')}"
         raise UntrainedInjectionError(
-            "the model's injection was never trained (its output projections are zero), so it would "
-            "ignore the documents",
+            f"the model's injection was never trained (its output projections are zero), so it would ignore {past}",
             remedy=[
-                f"leave {setting('reading')} out: passages are then quoted",
+                f"{quote}: passages are then quoted",
                 "train it with `sharedllm train`",
                 "load a trained one",
                 f"pass {setting('allow_untrained', True)} to see the base model's answers",
@@ -232,7 +243,7 @@ class PreparedQuestions:
     thinks: bool
     grammar: Grammar | None = None
 
-    def generate(self, sinks: Sequence[Sink], cancelled: Event) -> "list[AnsweredQuestion]":
+    def generate(self, sinks: Sequence[Sink], cancelled: Event) -> list[AnsweredQuestion]:
         """Encode the past context and generate all answers in one batch.
 
         Args:
@@ -262,8 +273,19 @@ class PreparedQuestions:
                 Thinking(answering.thought_notation, self.thinks, in_prompts),
             )
             scores = [self._state_scores(*row) for row in zip(self.prompts, quotes, decoded, pasts, strict=True)]
+        warn_cut_off(decoded, self.settings, self.new_tokens, model_name(answering.model))
         return [
-            AnsweredQuestion(answering, prompt, library, quoted, read, text, row_scores, self.settings.num_evidence)
+            AnsweredQuestion(
+                answering.mode,
+                answering.notation,
+                prompt,
+                library,
+                quoted,
+                read,
+                text,
+                row_scores,
+                self.settings.num_evidence,
+            )
             for (prompt, library), quoted, read, text, row_scores in zip(
                 rows, quotes, pasts, decoded, scores, strict=True
             )
@@ -291,56 +313,3 @@ class PreparedQuestions:
         answer_ids = torch.tensor(decoded.ids)
         empty_prompt_ids = self.answering.empty_prompt_ids(prompt.thinking)
         return state_scores(self.answering.model, quoted.ids, answer_ids, empty_prompt_ids, read.past)
-
-
-@dataclass(frozen=True)
-class AnsweredQuestion:
-    """One decoded answer with its prompt, its documents, and the scores [S] of its retained states."""
-
-    answering: Answering
-    prompt: Prompt
-    library: Library | None
-    quoted: Quoted
-    read: ReadPast | None
-    decoded: DecodedAnswer
-    scores: Tensor | None
-    num_evidence: int
-
-    def answer(self) -> Answer:
-        """Build the public `Answer`: text, thoughts, usage, evidence and tool calls."""
-        reading = account(self.answering.mode, self.library, self.quoted, self.read)
-        decoded = self.decoded
-        thought_tokens = len(decoded.thoughts.ids)
-        usage = Usage(
-            past_context_tokens=reading.total_tokens,
-            cached_tokens=reading.cached_tokens,
-            running_text_tokens=len(self.quoted.ids),
-            completion_tokens=thought_tokens + len(decoded.ids),
-            injected_states=reading.injected_states,
-            thought_tokens=thought_tokens,
-        )
-        assert decoded.finish_reason is not None
-        calls = self.answering.notation.parse_calls(decoded.calls) if decoded.calls else ()
-        moved = tuple(self.prompt.moved)
-        evidence, thoughts = self._evidence(), decoded.thoughts.text
-        return Answer(decoded.text, decoded.finish_reason, usage, evidence, calls, moved, reading, thoughts)
-
-    def _evidence(self) -> tuple[Evidence, ...]:
-        if self.quoted.passages:
-            text = f"{self.decoded.text} {self.decoded.calls}"
-            return passage_evidence(self.quoted.passages, text, self.num_evidence)
-        if self.library is None:
-            return ()
-        return evidence_spans(self.library, self._token_scores, self.num_evidence)
-
-    def inspection(self) -> Inspection:
-        """Build the answer together with the retained nodes of every document and their scores."""
-        assert self.library is not None
-        past = PastContext.empty() if self.read is None else self.read.past
-        return make_inspection(self.answer(), self.library, past, self._token_scores, self.quoted.passages)
-
-    @cached_property
-    def _token_scores(self) -> list[Tensor]:
-        if self.library is None or self.read is None or self.scores is None:
-            return [] if self.library is None else [torch.zeros(0) for _ in self.library.documents]
-        return token_scores(self.library, self.read.past, self.scores)

@@ -21,11 +21,10 @@ from ..text.tokenization import TextTokenizer
 from ..tree_cache import TreeCache
 from .answering import Answering
 from .default_model_warning import warn_default_model
-from .kinds import PLAIN_METHOD, reading_mode
+from .kinds import PLAIN_METHOD, is_default_model, model_name, reading_mode
 from .libraries import LibraryMaker
 from .lifetime import Lifetime
 from .loading import load_model, load_tokenizer
-from .model_names import DEFAULT_MODEL, LOOKUP
 from .model_summary import calls_tools, context_tokens
 from .quoting import DEFAULT_QUOTE_TOKENS, Quoter, check_quote_room
 from .reading import TreeReader
@@ -193,24 +192,17 @@ class BaseEngine:
         Calls fit their schema with any model; which tool is called with what is the model's choice.
         """
         template = getattr(self.tokenizer.tokenizer, "chat_template", None)
-        return calls_tools(template, is_default_model=self._is_default_model)
+        return calls_tools(template, is_default_model=is_default_model(self.model))
 
     @property
     def reads_window(self) -> bool:
         """Whether the model was made to read documents in its window; the package's model only looks facts up."""
-        return not self._is_default_model
+        return not is_default_model(self.model)
 
     @property
     def model_name(self) -> str:
-        """The name of the model: its hub id, the name of its folder, or `"lookup"`."""
-        location = str(self.model.name_or_path)
-        if self._is_default_model:
-            return LOOKUP
-        return (Path(location).name if Path(location).is_dir() else location) or self.model.config.model_type
-
-    @property
-    def _is_default_model(self) -> bool:
-        return Path(self.model.name_or_path) == DEFAULT_MODEL
+        """The name of the model: its hub id, the name of its folder, `"lookup"`, or else its family."""
+        return model_name(self.model)
 
     @property
     def quote_tokens(self) -> int:

@@ -1,5 +1,6 @@
 """What a model is, and how an engine with it reads documents."""
 
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -10,8 +11,9 @@ from ..method.checks import check_one_of
 from ..method.config import SharedLLMConfig
 from ..model.base_families import INJECTED_LAYERS
 from ..model.modeling import SharedLLMForCausalLM
+from .model_names import DEFAULT_MODEL, LOOKUP
 
-__all__ = ["PLAIN_METHOD", "is_trained", "reading_mode", "supports_padding"]
+__all__ = ["PLAIN_METHOD", "is_default_model", "is_trained", "model_name", "reading_mode", "supports_padding"]
 
 #: For models without injection: only the size of chunks is used, and by the evaluation trees with leaves of 32 tokens.
 PLAIN_METHOD = SharedLLMConfig(
@@ -25,6 +27,19 @@ _WITHOUT_PADDING = frozenset({"cpmant", "recurrent_gemma", "rwkv", "xlstm"})
 def supports_padding(model: PreTrainedModel) -> bool:
     """Whether prompts of different lengths can be generated together: the model ignores the padding of the shorter."""
     return model.config.model_type not in _WITHOUT_PADDING
+
+
+def is_default_model(model: PreTrainedModel) -> bool:
+    """Whether a model is that of the package."""
+    return Path(model.name_or_path) == DEFAULT_MODEL
+
+
+def model_name(model: PreTrainedModel) -> str:
+    """Return the name of a model: its hub id, the name of its folder, `"lookup"`, or else its family."""
+    location = str(model.name_or_path)
+    if is_default_model(model):
+        return LOOKUP
+    return (Path(location).name if Path(location).is_dir() else location) or str(model.config.model_type)
 
 
 def is_trained(model: PreTrainedModel) -> bool:

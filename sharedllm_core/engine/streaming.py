@@ -1,10 +1,14 @@
-"""Answer streams: generated in a thread of their own, so a slow consumer does not block the engine."""
+"""Answer streams: generated in a thread of their own, so a slow consumer does not block the engine.
+
+The thread runs with the context variables of the caller that made the stream.
+"""
 
 import asyncio
 import atexit
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
@@ -37,7 +41,7 @@ class AnswerStream:
         self._cancelled = Event()
         self._ended = False
         # The thread refers to the queue, not to the stream, so that an abandoned stream is garbage-collected.
-        self._thread = _GenerationThread(generate, self._queue.put, self._cancelled)
+        self._thread = _GenerationThread(_in_own_context(generate), self._queue.put, self._cancelled)
         weakref.finalize(self, self._cancelled.set)
 
     def __iter__(self) -> Self:
@@ -101,7 +105,7 @@ class AsyncAnswerStream:
 
     def __init__(self, generate: Generate) -> None:
         self.answer: Answer | None = None
-        self._generate = generate
+        self._generate = _in_own_context(generate)
         self._cancelled = Event()
         self._queue: asyncio.Queue[_Item] | None = None
         self._ended = False
@@ -155,6 +159,12 @@ class AsyncAnswerStream:
     def cancel(self) -> None:
         """Stop generating within one token; the remaining pieces and the cancelled answer are still delivered."""
         self._cancelled.set()
+
+
+def _in_own_context(generate: Generate) -> Generate:
+    """Return `generate` with the present context variables; a thread starts without those of its caller."""
+    context = copy_context()
+    return lambda sink, cancelled: context.run(generate, sink, cancelled)
 
 
 class _AllPieces(AsyncIterator[str]):

@@ -36,6 +36,7 @@ from .method_mixin import MethodMixin, VerifiedPasts
 from .node_states import NodeStates
 from .past_context import PastContext, PastContextBatch, check_chunk_positions
 from .pretrained import PretrainedMixin
+from .renamed import KV_CACHE
 
 __all__ = ["SharedLLMForCausalLM"]
 
@@ -61,7 +62,7 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = ["Injection", *UNSPLIT_LAYERS]
-    _skip_keys_device_placement = ["past_key_values", "past_context", "inject", "views"]
+    _skip_keys_device_placement = ["cache", "past_key_values", "past_context", "inject", "views"]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
@@ -179,26 +180,31 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
         past_context: PastContext | PastContextBatch | None = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Compute the logits [B, T, vocabulary] of running text with a past context; arguments as in transformers.
 
         Args:
             input_ids: [B, T]; rows of different lengths are padded on the left, with an `attention_mask`.
+            cache, past_key_values: the KV cache, by its new name or by that before transformers 5.24.
             past_context: one for all rows, or a batch from `PastContext.stack` with one or `None` per row.
             labels: [B, T]; −100 excludes a token from the loss.
 
         Raises:
             WindowError: the running text is longer than the base model's window.
             TokenIdError: ids outside the vocabulary.
+            InputError: `cache` and `past_key_values`.
             PastContextError: a past context of another model or for another number of rows.
         """
+        if cache is not None and past_key_values is not None:
+            raise InputError("cache and past_key_values are both given", remedy="give cache alone")
         outputs = self._read_running_text(
             past_context,
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=past_key_values if cache is None else cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -211,9 +217,9 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
+            **{KV_CACHE: getattr(outputs, KV_CACHE)},
         )
 
     def _read_running_text(
@@ -222,13 +228,13 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         *,
         input_ids: Tensor | None,
         attention_mask: Tensor | None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Compute the hidden states of running text, before the output head; arguments as in `forward`."""
         running_text = input_ids if input_ids is not None else inputs_embeds
-        cached_tokens = past_key_values.get_seq_length() if past_key_values is not None else 0
+        cached_tokens = cache.get_seq_length() if cache is not None else 0
         if isinstance(cached_tokens, int) and running_text is not None:
             check_window(running_text, cached_tokens, attention_mask, self._window_tokens)
             if input_ids is not None and (cached_tokens == 0 or input_ids.shape[1] > 1):
@@ -239,8 +245,8 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         outputs: BaseModelOutputWithPast = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
+            **{KV_CACHE: cache},
             **kwargs,
         )
         return outputs

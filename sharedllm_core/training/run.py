@@ -16,6 +16,7 @@ from ..errors import ConfigError, setting
 from ..method.config import SharedLLMConfig
 from ..model.checkpoint import checkpoint_folder
 from ..model.modeling import SharedLLMForCausalLM
+from ..model.renamed import present_name
 from ..text.tokenization import TextTokenizer
 from . import sharding
 from .batch import collate
@@ -28,6 +29,8 @@ from .trainable import TrainableSharedLLMForCausalLM, set_trained
 
 __all__ = ["leave_processes", "train"]
 
+#: The setting of transformers that computes activations again: `gradient_checkpointing` in its older versions.
+_CHECKPOINTING = present_name(TrainingArguments, "activation_checkpointing", "gradient_checkpointing")
 _ADAPTER_AND_MODEL = {"injection": "adapter", "injection+upper": "adapter", "all": "full"}
 
 
@@ -161,6 +164,9 @@ def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLL
 def _arguments(config: TrainingConfig, evaluates: bool) -> TrainingArguments:
     schedule = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}[config.schedule]
     options: dict[str, Any] = {}
+    checkpointing: dict[str, Any] = {}
+    if config.gradient_checkpointing:
+        checkpointing = {_CHECKPOINTING: True, f"{_CHECKPOINTING}_kwargs": {"use_reentrant": False}}
     if config.schedule == "cosine" and config.min_learning_rate_share:
         schedule = "cosine_with_min_lr"
         options = {"min_lr_rate": config.min_learning_rate_share}
@@ -179,8 +185,6 @@ def _arguments(config: TrainingConfig, evaluates: bool) -> TrainingArguments:
         adam_beta2=config.adam_beta2,
         optim={"adamw": "adamw_torch", "adafactor": "adafactor"}[config.optimizer],
         bf16=config.bf16,
-        gradient_checkpointing=config.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
         use_cpu=config.device == "cpu",
         seed=config.seed,
         logging_steps=config.log_every,
@@ -195,6 +199,7 @@ def _arguments(config: TrainingConfig, evaluates: bool) -> TrainingArguments:
         ddp_find_unused_parameters=False,
         average_tokens_across_devices=True,
         label_names=["labels"],
+        **checkpointing,
     )
 
 

@@ -10,7 +10,9 @@ from time import monotonic
 from weakref import ref
 
 from sharedllm_core import Answer, SharedLLMEngine
+from sharedllm_core.engine.cut_off_warning import cut_off_wording
 
+from .errors import WORDING
 from .request import Request
 
 __all__ = ["Batcher"]
@@ -60,7 +62,8 @@ class Batcher:
     def _serve(self) -> None:
         while (batch := self._next_batch()) is not None:
             try:
-                self._answer(batch)
+                with cut_off_wording(WORDING):
+                    self._answer(batch)
             except BaseException as error:  # it belongs to the callers
                 for request in batch:
                     if not request.answer.done():

@@ -9,9 +9,10 @@ from time import monotonic
 from weakref import WeakKeyDictionary
 
 from sharedllm_core import Answer, SharedLLMEngine
+from sharedllm_core.engine.cut_off_warning import cut_off_wording
 
 from .batching import Batcher
-from .errors import worded_errors
+from .errors import WORDING, worded_errors
 from .request import Request
 
 __all__ = ["aanswer", "answer", "astream", "stream"]
@@ -58,7 +59,8 @@ def stream(request: Request) -> Generator[str | Answer, None, None]:
     timeout = request.timeout
     deadline = float("inf") if timeout is None else monotonic() + timeout
     with worded_errors():
-        stream = request.engine.stream(request.messages, request.library, **request.options)
+        with cut_off_wording(WORDING):
+            stream = request.engine.stream(request.messages, request.library, **request.options)
         with stream, _called_at(deadline, stream.close):
             for piece in stream.pieces():
                 if monotonic() > deadline:
@@ -74,7 +76,9 @@ async def astream(request: Request) -> AsyncGenerator[str | Answer, None]:
     timeout = request.timeout
     deadline = float("inf") if timeout is None else monotonic() + timeout
     with worded_errors():
-        async with request.engine.astream(request.messages, request.library, **request.options) as stream:
+        with cut_off_wording(WORDING):
+            answer_stream = request.engine.astream(request.messages, request.library, **request.options)
+        async with answer_stream as stream:
             pieces = stream.pieces()
             while True:
                 try:

@@ -58,11 +58,11 @@ class ChatSharedLLM(GeneratingModel):
         timeout: seconds after which a call raises `TimeoutError` and generation stops.
         evidence_text: whether `response_metadata["evidence"]`, and so traces, hold the text of spans of `documents`.
             By default they name document and characters; `evidence_documents` looks the text up.
-        documents_from_prompt: when text of messages becomes past context, as `response_metadata["documents_from_messages"]`
-            reports: `"overflow"`, when the messages do not fit the window: documents between fences, then the middle of
-            the longest text; `"always"`, as soon as texts are long; `"never"`. By default `"overflow"`, and `"always"` of
-            the packaged model, which reads nothing in its window.
-        min_document_tokens: the fewest tokens of a document between fences, and with `"always"` of a long text.
+        documents_from_prompt: when text of messages becomes past context: `"overflow"`, when they do not fit the window:
+            marked documents, then the middle of the longest text; `"always"`, as soon as texts are long; `"never"`. By
+            default `"overflow"`, and `"always"` of the packaged model, which reads nothing in its window. What was moved
+            is in `response_metadata["documents_from_messages"]`.
+        min_document_tokens: the fewest tokens of a marked document, and with `"always"` of a long text.
         tree_cache: the cache of context trees; by default memory and the user's cache folder.
         engine: an engine to use instead of loading `model`.
         device, dtype, policy, reading: of `SharedLLMEngine.from_pretrained`.

@@ -116,3 +116,13 @@ def test_a_session_writes_answers_alone_to_a_file_and_an_interrupt_ends_one_with
     interrupted.process.send_signal(signal.SIGINT)
     assert interrupted.wait() == 130
     assert "Traceback" not in interrupted.shown
+
+
+def test_an_answer_that_the_default_budget_cuts_off_is_one_line(folder, checkpoint):
+    settings = {"suppress_tokens": [tiny_engine.tokenizer().eos_token_id]}
+    endless = tiny_engine.with_generation_config(checkpoint, folder / "endless", **settings)
+    for debug in ("", "1"):
+        done = processes.run("ask", "Who?", "--model", endless, SHAREDLLM_DEBUG=debug)
+        assert done.returncode == 0, done.stderr
+        cut_off = [line for line in done.stderr.splitlines() if "cut off" in line]
+        assert cut_off == ["Warning: the answer was cut off after 128 tokens; raise --max-new-tokens"]

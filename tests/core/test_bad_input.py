@@ -19,6 +19,7 @@ from sharedllm_core import (
     UnsupportedBaseError,
     WindowError,
 )
+from sharedllm_core.model.renamed import KV_CACHE
 from tests import tiny
 
 QUESTION = tiny.ids(5)
@@ -139,14 +140,27 @@ def test_running_text_that_does_not_fit_is_refused(model, ids, error, message):
 
 @torch.no_grad()
 def test_the_window_counts_what_is_in_the_cache(model):
-    cache = model(tiny.ids(250)[None], use_cache=True).past_key_values
+    cache = model(tiny.ids(250)[None], use_cache=True)[KV_CACHE]
     with pytest.raises(WindowError, match="260 tokens of running text do not fit"):
         model(tiny.ids(10)[None], past_key_values=cache)
-    cache = model(tiny.ids(200)[None], use_cache=True).past_key_values
+    cache = model(tiny.ids(200)[None], use_cache=True)[KV_CACHE]
     with pytest.raises(TokenIdError, match="input_ids holds token id 97"):
         model(torch.tensor([[3, 97]]), past_key_values=cache)
-    cache = model(tiny.ids(250)[None], use_cache=True).past_key_values
+    cache = model(tiny.ids(250)[None], use_cache=True)[KV_CACHE]
     assert model(tiny.ids(6)[None], past_key_values=cache).logits.shape == (1, 6, tiny.VOCAB)
+    with pytest.raises(InputError, match="cache and past_key_values are both given"):
+        model(tiny.ids(1)[None], past_key_values=cache, cache=cache)
+
+
+@torch.no_grad()
+def test_a_cache_has_its_old_and_its_new_name(model):
+    ids = tiny.ids(20)[None]
+    continued = []
+    for name in ("cache", "past_key_values"):
+        cache = model(ids[:, :12], use_cache=True)[KV_CACHE]
+        continued.append(model(ids[:, 12:], **{name: cache}).logits)
+    assert torch.equal(*continued)
+    torch.testing.assert_close(continued[0], model(ids).logits[:, 12:], atol=1e-4, rtol=1e-4)
 
 
 def test_a_folder_that_is_no_checkpoint_is_said_to_be_none(bases, tmp_path):

@@ -16,6 +16,7 @@ from transformers import (
 from sharedllm_core import PastContext, WindowError
 from sharedllm_core.method.context_tree import whole_chunk
 from sharedllm_core.model.lower_model import PastTokens
+from sharedllm_core.model.renamed import KV_CACHE
 from tests import tiny
 
 PROMPT = tiny.ids(7, seed=3)[None]
@@ -125,7 +126,7 @@ def test_scores_and_logits_are_returned_when_asked_for(model, past):
         PROMPT, past_context=past, return_dict_in_generate=True, output_logits=True, output_scores=True, **NEW
     )
     assert len(out.logits) == len(out.scores) == 14
-    assert out.past_key_values.get_seq_length() == 7 + 13
+    assert out[KV_CACHE].get_seq_length() == 7 + 13
 
 
 def test_a_request_beyond_the_window_is_refused_before_anything_is_generated(model, past):

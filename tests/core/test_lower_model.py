@@ -12,6 +12,7 @@ from torch import nn
 from sharedllm_core import DeviceMemoryError, PastContext, PastContextError, SharedLLMConfig
 from sharedllm_core.method.context_tree import whole_chunk
 from sharedllm_core.model.lower_model import PastTokens
+from sharedllm_core.model.renamed import KV_CACHE
 from tests import tiny
 
 
@@ -82,7 +83,7 @@ def test_values_of_a_node_are_those_of_the_base_models_cache(bases, name, attent
     flat = SharedLLMConfig(injection_layers=3, chunk_tokens=32, tree_depth=0, compression_ratio=1)
     model = tiny.untrained(bases(name), flat, attn_implementation=attention)
     ids = tiny.ids(32)
-    cache = model(ids[None], use_cache=True).past_key_values
+    cache = model(ids[None], use_cache=True)[KV_CACHE]
     past = model.encode_past_context([ids], tiny.ids(3))
     assert past.num_states == 32
     for layer in range(3):
@@ -99,7 +100,7 @@ def test_keys_that_keep_their_place_are_those_of_the_base_models_cache(bases, na
     )
     model = tiny.untrained(bases(name), flat)
     ids = tiny.ids(32)
-    cache = model(ids[None], use_cache=True).past_key_values
+    cache = model(ids[None], use_cache=True)[KV_CACHE]
     past = model.encode_past_context([ids], tiny.ids(3))
     for layer in range(3):
         torch.testing.assert_close(past.keys[layer], cache.layers[layer].keys[0], atol=1e-5, rtol=1e-5)

@@ -41,7 +41,7 @@ def test_gradient_checkpointing_changes_no_gradient(bases):
     results = []
     for checkpointing in (False, True):
         if checkpointing:
-            model.gradient_checkpointing_enable()
+            tiny.checkpoint_activations(model)
         past = model.encode_past_context(tiny.chunks(32, 20), tiny.ids(5))
         results.append(loss_and_gradients(model, past))
     assert torch.equal(results[0][0], results[1][0])

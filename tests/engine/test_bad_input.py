@@ -163,6 +163,25 @@ def test_an_untrained_injection_is_refused_where_it_is_asked_for_unless_that_is_
     assert open_minded.ask("Who?", library, max_new_tokens=8).text == plain.text
 
 
+def test_an_untrained_injection_is_refused_only_where_nothing_is_quoted(tmp_path):
+    checkpoint = tiny_engine.make_checkpoint(tmp_path, trained=False)
+    library = tiny_engine.documents(1)
+    assert tiny_engine.make_engine(checkpoint).ask("Who signed?", library, max_new_tokens=4).reading.mode == "quoted"
+    both = tiny_engine.make_engine(checkpoint, reading="both")
+    assert both.ask("Who signed?", library, max_new_tokens=4).reading.quoted_tokens
+    assert both.ask("Who signed?", max_new_tokens=4, quote_tokens=0).reading.mode is None
+    with pytest.raises(UntrainedInjectionError, match=r"ignore the documents; raise quote_tokens: passages are then"):
+        both.ask("Who signed?", library, max_new_tokens=4, quote_tokens=0)
+
+
+def test_messages_that_an_untrained_injection_would_ignore_are_named_so(tmp_path):
+    engine = tiny_engine.make_engine(tiny_engine.make_checkpoint(tmp_path, trained=False), reading="injected")
+    turns = [{"role": role, "content": tiny_engine.words(300)} for role in ("user", "assistant")]
+    messages = [*turns, {"role": "user", "content": "Who?"}]
+    with pytest.raises(UntrainedInjectionError, match="ignore the messages that do not fit into the window; leave rea"):
+        engine.ask(messages, max_new_tokens=4)
+
+
 @BOTH_READINGS
 def test_a_turn_that_is_longer_than_the_window(engine, library):
     with pytest.raises(WindowError, match=r"the last turn has \d+ tokens"):

@@ -1,22 +1,18 @@
 """Tools in the notation of each family's chat template: calls fit, texts stay texts, and histories can be rendered."""
 
 import json
-from contextlib import contextmanager
 
 import pytest
-import torch
 from jsonschema import Draft202012Validator
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from sharedllm_core import Constraint, InputError, SharedLLMEngine, ToolCall
+from sharedllm_core import Constraint, InputError, ToolCall
 from sharedllm_core.generation.prompting import build_prompt, render
-from sharedllm_core.generation.thoughts import ThoughtNotation
 from sharedllm_core.generation.tool_notations.notation import ToolNotation
 from sharedllm_core.generation.tools import Tools
 from sharedllm_core.text.tokenization import TextTokenizer
-from tests import tiny
 from tests.chat_templates import FAMILIES
 from tests.engine.test_tools import LOOK_UP, PARAMETERS, PING
+from tests.scripted import engine_of_family, writing
 
 IN_TEMPLATE = [name for name in FAMILIES if FAMILIES[name].in_template]
 AS_TEXT = [name for name in FAMILIES if not FAMILIES[name].in_template]
@@ -40,12 +36,7 @@ def engines():
 
     def engine_of(name):
         if name not in made:
-            tokenizer = FAMILIES[name].tokenizer()
-            sizes = {**tiny.SHAPE, "vocab_size": len(tokenizer), "max_position_embeddings": 4096}
-            torch.manual_seed(0)
-            model = LlamaForCausalLM(LlamaConfig(**{**sizes, "eos_token_id": tokenizer.eos_token_id}))
-            tiny.randomise(model)
-            made[name] = SharedLLMEngine(model.eval(), tokenizer)
+            made[name] = engine_of_family(name)
         return made[name]
 
     return engine_of
@@ -59,36 +50,6 @@ def tokenizer(family):
 @pytest.fixture
 def notation(tokenizer):
     return ToolNotation.for_tokenizer(tokenizer)
-
-
-@contextmanager
-def writing(engine, *parts):
-    """Let the model write texts, of which those in a tuple are without control tokens, as far as it may.
-
-    One that always thinks begins with empty thoughts.
-    """
-    thoughts = ThoughtNotation.for_tokenizer(engine.tokenizer)
-    ids = []
-    for part in (thoughts.begin + thoughts.end if thoughts.by_default else "", *parts):
-        plain = isinstance(part, tuple)
-        ids += (
-            engine.tokenizer.encode(part[0]).ids.tolist()
-            if plain
-            else engine.tokenizer.tokenizer(part, add_special_tokens=False)["input_ids"]
-        )
-    ids.append(engine.tokenizer.tokenizer.eos_token_id)
-    steps = iter(ids)
-
-    def write(_module, _arguments, logits):
-        logits = torch.zeros_like(logits)
-        logits[..., next(steps, ids[-1])] = 1000.0
-        return logits
-
-    hook = engine.model.lm_head.register_forward_hook(write)
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 # ---------------------------------------------------------------------------------------------- detection

@@ -24,6 +24,7 @@ from sharedllm_core.evaluation.baselines import SYSTEMS, make_system
 from sharedllm_core.evaluation.baselines.prompt import PromptLayout, document_ids
 from sharedllm_core.evaluation.perplexity import Perplexity
 from sharedllm_core.evaluation.system import System
+from sharedllm_core.model.renamed import KV_CACHE
 from tests import tiny, tiny_engine
 
 WINDOW = 96
@@ -284,7 +285,7 @@ def test_an_encoder_decoder_injects_every_state_of_every_chunk_in_every_layer(en
     base = plain_base(encoder_decoder_engine)
     at = 0
     for chunk in chunks:
-        cache = base(chunk[None], use_cache=True).past_key_values
+        cache = base(chunk[None], use_cache=True)[KV_CACHE]
         for layer, values in zip(cache.layers, past.values, strict=True):
             torch.testing.assert_close(values[:, at : at + len(chunk)], layer.values[0], rtol=1e-4, atol=1e-4)
         at += len(chunk)

@@ -18,6 +18,7 @@ from ...generation.decoding import DecodedAnswer, eos_token_ids
 from ...method.checks import check_whole
 from ...model.inputs import Ids, read_ids
 from ...model.lower_model import is_out_of_memory
+from ...model.renamed import KV_CACHE
 from ..system import System
 from .prompt import PromptLayout, document_ids
 
@@ -70,9 +71,9 @@ class TextReader:
     def _read_block(self, ids: Tensor, num_logits: int) -> Tensor:
         read = self.model(
             ids[None].to(self.device),
-            past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=num_logits,
+            **{KV_CACHE: self.cache},
             **self._inputs,
         )
         logits: Tensor = read.logits[0]
