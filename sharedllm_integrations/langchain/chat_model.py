@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
+from uuid import uuid4
 
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.language_models.model_profile import ModelProfile
@@ -10,6 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import field_serializer, field_validator
 
 from sharedllm_core import DocumentError, InputError
+from sharedllm_core.engine.checkpoint_fingerprint import checkpoint_fingerprint
 
 from .._shared.answer_options import OPTION_FIELDS, response_constraint, stop_strings
 from .._shared.answer_options import tool_choice as engine_tool_choice
@@ -33,6 +35,9 @@ _IDENTIFYING_FIELDS = (
     "policy",
     "reading",
 )
+
+#: Of a model whose files are not on this machine, such as a hub id before its download: no other process has it.
+_UNKNOWN_FINGERPRINT = f"unknown-{uuid4().hex}"
 
 
 class ChatSharedLLM(GeneratingModel):
@@ -96,12 +101,27 @@ class ChatSharedLLM(GeneratingModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        """What decides about answers: LangChain's caches key on it. Documents are in it by their fingerprint."""
+        """What decides about answers: LangChain's caches key on it.
+
+        `fingerprint` is the hash of weights, method and tokenizer. It loads and downloads nothing: a hub id that is not
+        on this machine has a value of this process alone, so that no cache answers for weights that nobody has seen.
+        """
         values = {name: getattr(self, name) for name in sorted({*_IDENTIFYING_FIELDS, *OPTION_FIELDS})}
+        values["model"] = self.model_name
         values["documents"] = None if self.documents is None else self.documents.fingerprint
-        if self.engine is not None:
-            values["engine"] = self.engine.answer_fingerprint
+        values["fingerprint"] = self._fingerprint(None)
         return values
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """Return the identifying parameters of a call; its `model` may be another one than this model's."""
+        params = super()._get_invocation_params(stop, **kwargs)
+        return params if (model := kwargs.get("model")) is None else params | {"fingerprint": self._fingerprint(model)}
+
+    def _fingerprint(self, model: str | None) -> str:
+        """Return the hash of weights, method and tokenizer of this model, or of another `model` that a call names."""
+        if model is None and self.engine is not None:
+            return self.engine.answer_fingerprint
+        return checkpoint_fingerprint(model or self.model) or _UNKNOWN_FINGERPRINT
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = LangSmithParams(

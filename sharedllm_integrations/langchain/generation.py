@@ -95,7 +95,7 @@ class GeneratingModel(EngineModel, BaseChatModel):
         documents: DocumentSet | None = arguments.get("documents")
 
         def compute_identity() -> None:
-            _ = self._identifying_params, documents is None or documents.fingerprint
+            _ = self._get_invocation_params(**arguments), documents is None or documents.fingerprint
 
         await asyncio.to_thread(compute_identity)
         return arguments
