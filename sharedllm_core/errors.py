@@ -19,6 +19,7 @@ SharedLLMError
     └── CacheUnavailableError   a store cannot be reached for now
 
 `DefaultModelWarning` is given once per process where the model of the package is used without being named.
+`SchemaWarning` is given where a class is bound that checks more than a grammar can enforce.
 """
 
 import re
@@ -37,6 +38,7 @@ __all__ = [
     "DocumentError",
     "InputError",
     "PastContextError",
+    "SchemaWarning",
     "SharedLLMError",
     "TokenIdError",
     "TokenizerError",
@@ -205,3 +207,10 @@ class CacheWarning(_Message, UserWarning):
 
 class DefaultModelWarning(_Message, UserWarning):
     """No model was named, and the small model of the package is used."""
+
+
+class SchemaWarning(_Message, UserWarning):
+    """A class for structured output or tool arguments checks more than a grammar can enforce.
+
+    Answers fit its JSON schema, and may still fail its validation. The message names each field and the reason.
+    """

@@ -28,6 +28,7 @@ NAMES = {
     "PastContextError",
     "Reading",
     "SamplingSettings",
+    "SchemaWarning",
     "SharedLLMConfig",
     "SharedLLMEngine",
     "SharedLLMError",

@@ -20,7 +20,7 @@ from .._shared.errors import worded_errors
 from .binding import BoundChat
 from .documents import DocumentSet
 from .generation import GeneratingModel
-from .structured import openai_tools, structured_output
+from .structured import check_tools, openai_tools, structured_output
 
 __all__ = ["ChatSharedLLM"]
 
@@ -67,7 +67,7 @@ class ChatSharedLLM(GeneratingModel):
             `response_metadata["documents_from_messages"]`.
         min_document_tokens: the fewest tokens of a text in a message that is read as a document.
         tree_cache: the cache of context trees; by default memory and the user's cache folder.
-        engine: an engine to use instead of loading `model`.
+        engine: an engine to use instead of loading `model`; its model is the one that is reported everywhere.
         device, dtype, policy, reading: of `SharedLLMEngine.from_pretrained`.
     """
 
@@ -152,10 +152,16 @@ class ChatSharedLLM(GeneratingModel):
             name=self.model_name,
             text_inputs=True,
             image_inputs=False,
+            image_url_inputs=False,
+            image_tool_message=False,
             audio_inputs=False,
             video_inputs=False,
             text_outputs=True,
+            image_outputs=False,
+            audio_outputs=False,
+            video_outputs=False,
             tool_choice=True,
+            tool_call_streaming=True,
             structured_output=True,
         )
         if (calls_tools := self.calls_tools()) is not None:
@@ -221,6 +227,8 @@ class ChatSharedLLM(GeneratingModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Return a copy that may call tools.
 
+        What the class of a tool's arguments checks beyond its schema is reported by a `SchemaWarning` here.
+
         Args:
             tools: functions, pydantic models, TypedDicts, LangChain's tools, or schemas of OpenAI's form.
             tool_choice: `None` or `"auto"`; `"any"`, `"required"` or `True` for at least one call; `"none"`; the name
@@ -234,6 +242,7 @@ class ChatSharedLLM(GeneratingModel):
             InputError: a choice that is none of the tools, or a schema that cannot be enforced.
         """
         formatted = openai_tools(tools)
+        check_tools(tools, formatted)
         choice = engine_tool_choice(tool_choice, formatted)
         bound: dict[str, Any] = {"tools": formatted, "tool_choice": choice, **kwargs}
         if parallel_tool_calls is not None:
@@ -252,7 +261,9 @@ class ChatSharedLLM(GeneratingModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """Return a runnable whose answers always fit a schema.
+        """Return a runnable whose answers always fit a JSON schema.
+
+        What a pydantic model checks beyond it, such as its validators, is reported by a `SchemaWarning` here.
 
         Args:
             schema: a pydantic model, whose instances come back; a TypedDict or a JSON schema, for which dicts do.

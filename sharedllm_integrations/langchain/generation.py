@@ -102,6 +102,10 @@ class GeneratingModel(EngineModel, BaseChatModel):
 
     # ------------------------------------------------------------------------------------------ hooks of LangChain
 
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        """Keep the model's name, which all prompts of a call share."""
+        return next((output for output in llm_outputs if output), {})
+
     def _generate(
         self,
         messages: list[BaseMessage],
