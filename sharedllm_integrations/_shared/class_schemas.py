@@ -6,6 +6,7 @@ generated.
 """
 
 import functools
+import inspect
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -75,8 +76,11 @@ def _schema_and_checks(model: type[BaseModel]) -> tuple[Mapping[str, Any], tuple
         def report(self, reason: str, place: str | None = None) -> None:
             checks[place or self.place or model.__name__, reason] = None
 
+    parameters = inspect.signature(model.model_json_schema).parameters.values()
+    takes_generator = any(one.name == "schema_generator" or one.kind is one.VAR_KEYWORD for one in parameters)
+    options: Any = {"schema_generator": Generator} if takes_generator else {}  # otherwise it writes its schema itself
     try:
-        schema = model.model_json_schema(schema_generator=Generator)
+        schema = model.model_json_schema(**options)
     except PydanticInvalidForJsonSchema as error:
         raise InputError(
             f"{model.__name__} has no JSON schema: {error.message}",
@@ -97,7 +101,7 @@ class _EnforceableSchema(GenerateJsonSchema):
     @property
     def place(self) -> str:
         """The field of the present part, with its class; empty outside a field."""
-        return ".".join([*self._owners[-1:], *self._fields[-1:]])
+        return ".".join(name for name in (*self._owners[-1:], *self._fields[-1:]) if name)
 
     def report(self, reason: str, place: str | None = None) -> None:
         """Record a check that the schema cannot hold."""

@@ -242,8 +242,8 @@ class ChatSharedLLM(GeneratingModel):
             InputError: a choice that is none of the tools, or a schema that cannot be enforced.
         """
         formatted = openai_tools(tools)
-        check_tools(tools, formatted)
         choice = engine_tool_choice(tool_choice, formatted)
+        check_tools(tools, formatted, choice)
         bound: dict[str, Any] = {"tools": formatted, "tool_choice": choice, **kwargs}
         if parallel_tool_calls is not None:
             bound["parallel_tool_calls"] = parallel_tool_calls

@@ -27,20 +27,23 @@ def openai_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:
     return [_openai_tool(tool) for tool in tools]
 
 
-def check_tools(tools: Sequence[Any], converted: Sequence[Mapping[str, Any]]) -> None:
-    """Check, when tools are bound, that the schemas of their arguments can be enforced.
+def check_tools(tools: Sequence[Any], converted: Sequence[Mapping[str, Any]], choice: str) -> None:
+    """Check, when tools are bound, that the schemas of the arguments of those that may be called can be enforced.
 
     Warns of what classes of arguments check beyond their schemas.
 
     Args:
         tools: as they were given.
         converted: the same in OpenAI's form.
+        choice: see `ToolChoice`.
 
     Raises:
         InputError: a schema that cannot be enforced.
     """
     for tool, form in zip(tools, converted, strict=True):
         function = form["function"]
+        if choice not in ("auto", "required", function["name"]):
+            continue
         try:
             Constraint.json_schema(function.get("parameters") or {"type": "object"})
         except InputError as error:

@@ -174,6 +174,19 @@ def test_a_class_that_has_no_schema_is_refused():
         class_schema(model)
 
 
+def test_a_class_that_writes_its_schema_itself_keeps_it():
+    class Page(BaseModel):
+        """A page."""
+
+        address: HttpUrl
+
+        @classmethod
+        def model_json_schema(cls):
+            return {"type": "object", "properties": {"address": {"type": "string", "enum": ["https://a.example"]}}}
+
+    assert class_schema(Page) == Page.model_json_schema()
+
+
 def test_any_other_class_keeps_pydantics_schema():
     class Lease(BaseModel):
         """A lease."""

@@ -134,3 +134,5 @@ def test_a_schema_that_cannot_be_enforced_is_refused_when_its_tool_is_bound(engi
     form = {"type": "function", "function": {"name": "order", "description": "Order it.", "parameters": UNSUPPORTED}}
     with pytest.raises(InputError, match=r"tool 'order': .*uniqueItems"):
         ChatSharedLLM(engine=engine).bind_tools([form])
+    assert ChatSharedLLM(engine=engine).bind_tools([form, insure], tool_choice="none"), "nothing is generated along it"
+    assert ChatSharedLLM(engine=engine).bind_tools([form, insure], tool_choice="insure")
