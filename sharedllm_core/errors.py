@@ -18,8 +18,9 @@ SharedLLMError
     ├── DamagedEntryError       an entry is not what was stored
     └── CacheUnavailableError   a store cannot be reached for now
 
-`DefaultModelWarning` is given once per process where the model of the package is used without being named, and
-`CutOffWarning` once per process and model where the default token budget cut off an answer.
+`DefaultModelWarning` is given once per process where the model of the package is used without being named,
+`CutOffWarning` once per process and model where the default token budget cut off an answer, and `SchemaWarning` where a
+class is bound that checks more than a grammar can enforce.
 """
 
 import re
@@ -39,6 +40,7 @@ __all__ = [
     "DocumentError",
     "InputError",
     "PastContextError",
+    "SchemaWarning",
     "SharedLLMError",
     "TokenIdError",
     "TokenizerError",
@@ -213,4 +215,11 @@ class CutOffWarning(_Message, UserWarning):
     """The default token budget cut off an answer, or thoughts used up the budget before the answer began.
 
     Given once per process and model; `finish_reason` of every such answer is `"length"`.
+    """
+
+
+class SchemaWarning(_Message, UserWarning):
+    """A class for structured output or tool arguments checks more than a grammar can enforce.
+
+    Answers fit its JSON schema, and may still fail its validation. The message names each field and the reason.
     """

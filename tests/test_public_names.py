@@ -30,6 +30,7 @@ NAMES = {
     "PromptSize",
     "Reading",
     "SamplingSettings",
+    "SchemaWarning",
     "SharedLLMConfig",
     "SharedLLMEngine",
     "SharedLLMError",

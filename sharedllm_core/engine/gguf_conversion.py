@@ -33,7 +33,7 @@ from ..errors import CheckpointError
 from .causal_config import check_causal
 from .gguf_header import FLOAT32, GgufHeader, check_magic, read_header
 
-__all__ = ["converted_gguf", "first_line", "is_converted", "saved_dtype"]
+__all__ = ["converted_gguf", "first_line", "is_converted", "models_folder", "saved_dtype"]
 
 _TEMPORARY = ".tmp"
 _ABANDONED_S = 24 * 3600  # a temporary folder this old belongs to no running conversion
@@ -51,7 +51,7 @@ def converted_gguf(file: Path) -> Path:
     """
     check_magic(file)
     with file.open("rb") as opened:
-        folder = _models_folder() / hashlib.file_digest(opened, "sha256").hexdigest()
+        folder = models_folder() / hashlib.file_digest(opened, "sha256").hexdigest()
     if not (folder / "config.json").is_file():
         _check_packages()
         header = read_header(file)
@@ -69,7 +69,7 @@ def saved_dtype(header: GgufHeader) -> torch.dtype:
 
 def is_converted(location: str | Path) -> bool:
     """Whether a checkpoint folder was converted from a GGUF file."""
-    return Path(location).parent == _models_folder()
+    return Path(location).parent == models_folder()
 
 
 def first_line(error: Exception) -> str:
@@ -77,7 +77,8 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _models_folder() -> Path:
+def models_folder() -> Path:
+    """Return the folder of converted models: `models` in SHAREDLLM_CACHE_DIR or in the user's cache folder."""
     chosen = os.environ.get("SHAREDLLM_CACHE_DIR")
     return (Path(chosen) if chosen else user_cache_path("sharedllm")) / "models"
 

@@ -69,10 +69,8 @@ class EngineModel(BaseModel):
 
     @property
     def model_name(self) -> str:
-        """The model's name in answers, usage and traces."""
-        if self.model is None and self.engine is not None:
-            return self.engine.model_name
-        return self.model or LOOKUP
+        """The model's name in answers, usage and traces: that of `engine`, if there is one."""
+        return (self.model or LOOKUP) if self.engine is None else self.engine.model_name
 
     @worded_errors()
     def get_engine(self, model: str | None = None) -> SharedLLMEngine:

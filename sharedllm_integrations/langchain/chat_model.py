@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
+from uuid import uuid4
 
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.language_models.model_profile import ModelProfile
@@ -10,6 +11,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import field_serializer, field_validator
 
 from sharedllm_core import DocumentError, InputError
+from sharedllm_core.engine.checkpoint_fingerprint import checkpoint_fingerprint
 
 from .._shared.answer_options import OPTION_FIELDS, response_constraint, stop_strings
 from .._shared.answer_options import tool_choice as engine_tool_choice
@@ -18,7 +20,7 @@ from .._shared.errors import worded_errors
 from .binding import BoundChat
 from .documents import DocumentSet
 from .generation import GeneratingModel
-from .structured import openai_tools, structured_output
+from .structured import check_tools, openai_tools, structured_output
 
 __all__ = ["ChatSharedLLM"]
 
@@ -33,6 +35,9 @@ _IDENTIFYING_FIELDS = (
     "policy",
     "reading",
 )
+
+#: Of a model whose files are not on this machine, such as a hub id before its download: no other process has it.
+_UNKNOWN_FINGERPRINT = f"unknown-{uuid4().hex}"
 
 
 class ChatSharedLLM(GeneratingModel):
@@ -58,13 +63,13 @@ class ChatSharedLLM(GeneratingModel):
         timeout: seconds after which a call raises `TimeoutError` and generation stops.
         evidence_text: whether `response_metadata["evidence"]`, and so traces, hold the text of spans of `documents`.
             By default they name document and characters; `evidence_documents` looks the text up.
-        documents_from_prompt: when text of messages becomes past context: `"overflow"`, when they do not fit the window:
-            marked documents, then the middle of the longest text; `"always"`, as soon as texts are long; `"never"`. By
-            default `"overflow"`, and `"always"` of the packaged model, which reads nothing in its window. What was moved
-            is in `response_metadata["documents_from_messages"]`.
+        documents_from_prompt: when text of messages becomes past context: `"overflow"`, when they do not fit the
+            window: marked documents, then the middle of the longest text; `"always"`, as soon as texts are long;
+            `"never"`. By default `"overflow"`, and `"always"` of the packaged model, which reads nothing in its window.
+            What was moved is in `response_metadata["documents_from_messages"]`.
         min_document_tokens: the fewest tokens of a marked document, and with `"always"` of a long text.
         tree_cache: the cache of context trees; by default memory and the user's cache folder.
-        engine: an engine to use instead of loading `model`.
+        engine: an engine to use instead of loading `model`; its model is the one that is reported everywhere.
         device, dtype, policy, reading: of `SharedLLMEngine.from_pretrained`.
     """
 
@@ -98,12 +103,27 @@ class ChatSharedLLM(GeneratingModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        """What decides about answers: LangChain's caches key on it. Documents are in it by their fingerprint."""
+        """What decides about answers: LangChain's caches key on it.
+
+        `fingerprint` is the hash of weights, method and tokenizer. It loads and downloads nothing: a hub id that is not
+        on this machine has a value of this process alone, so that no cache answers for weights that nobody has seen.
+        """
         values = {name: getattr(self, name) for name in sorted({*_IDENTIFYING_FIELDS, *OPTION_FIELDS})}
+        values["model"] = self.model_name
         values["documents"] = None if self.documents is None else self.documents.fingerprint
-        if self.engine is not None:
-            values["engine"] = self.engine.answer_fingerprint
+        values["fingerprint"] = self._fingerprint(None)
         return values
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """Return the identifying parameters of a call; its `model` may be another one than this model's."""
+        params = super()._get_invocation_params(stop, **kwargs)
+        return params if (model := kwargs.get("model")) is None else params | {"fingerprint": self._fingerprint(model)}
+
+    def _fingerprint(self, model: str | None) -> str:
+        """Return the hash of weights, method and tokenizer of this model, or of another `model` that a call names."""
+        if model is None and self.engine is not None:
+            return self.engine.answer_fingerprint
+        return checkpoint_fingerprint(model or self.model) or _UNKNOWN_FINGERPRINT
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = LangSmithParams(
@@ -134,10 +154,16 @@ class ChatSharedLLM(GeneratingModel):
             name=self.model_name,
             text_inputs=True,
             image_inputs=False,
+            image_url_inputs=False,
+            image_tool_message=False,
             audio_inputs=False,
             video_inputs=False,
             text_outputs=True,
+            image_outputs=False,
+            audio_outputs=False,
+            video_outputs=False,
             tool_choice=True,
+            tool_call_streaming=True,
             structured_output=True,
         )
         if (calls_tools := self.calls_tools()) is not None:
@@ -203,6 +229,8 @@ class ChatSharedLLM(GeneratingModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Return a copy that may call tools.
 
+        What the class of a tool's arguments checks beyond its schema is reported by a `SchemaWarning` here.
+
         Args:
             tools: functions, pydantic models, TypedDicts, LangChain's tools, or schemas of OpenAI's form.
             tool_choice: `None` or `"auto"`; `"any"`, `"required"` or `True` for at least one call; `"none"`; the name
@@ -217,6 +245,7 @@ class ChatSharedLLM(GeneratingModel):
         """
         formatted = openai_tools(tools)
         choice = engine_tool_choice(tool_choice, formatted)
+        check_tools(tools, formatted, choice)
         bound: dict[str, Any] = {"tools": formatted, "tool_choice": choice, **kwargs}
         if parallel_tool_calls is not None:
             bound["parallel_tool_calls"] = parallel_tool_calls
@@ -234,7 +263,9 @@ class ChatSharedLLM(GeneratingModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, Any]:
-        """Return a runnable whose answers always fit a schema.
+        """Return a runnable whose answers always fit a JSON schema.
+
+        What a pydantic model checks beyond it, such as its validators, is reported by a `SchemaWarning` here.
 
         Args:
             schema: a pydantic model, whose instances come back; a TypedDict or a JSON schema, for which dicts do.

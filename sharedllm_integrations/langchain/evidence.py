@@ -27,7 +27,7 @@ def as_citations(evidence: Sequence[Mapping[str, Any]], text: str) -> list[Citat
             start_index=0,
             end_index=len(text),
             cited_text=span.get("text"),
-            extras=_place(span),
+            **_place(span),  # langchain-core puts what its type has no key for under `extras`
         )
         for span in evidence
     ]

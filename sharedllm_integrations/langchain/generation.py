@@ -95,12 +95,16 @@ class GeneratingModel(EngineModel, BaseChatModel):
         documents: DocumentSet | None = arguments.get("documents")
 
         def compute_identity() -> None:
-            _ = self._identifying_params, documents is None or documents.fingerprint
+            _ = self._get_invocation_params(**arguments), documents is None or documents.fingerprint
 
         await asyncio.to_thread(compute_identity)
         return arguments
 
     # ------------------------------------------------------------------------------------------ hooks of LangChain
+
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        """Keep the model's name, which all prompts of a call share."""
+        return next((output for output in llm_outputs if output), {})
 
     def _generate(
         self,

@@ -11,17 +11,45 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
-from sharedllm_core import InputError
+from sharedllm_core import Constraint, InputError
 
 from .._shared.answer_options import response_constraint
+from .._shared.class_schemas import class_schema, warn_of_checks
 from .._shared.errors import worded_errors
 
-__all__ = ["openai_tools", "structured_output"]
+__all__ = ["check_tools", "openai_tools", "structured_output"]
+
+_REMEDY = "use include_raw=True, which returns the error beside the answer, or validate and ask again"
 
 
 def openai_tools(tools: Sequence[Any]) -> list[dict[str, Any]]:
     """Convert tools of every kind that LangChain knows to OpenAI's form."""
     return [_openai_tool(tool) for tool in tools]
+
+
+def check_tools(tools: Sequence[Any], converted: Sequence[Mapping[str, Any]], choice: str) -> None:
+    """Check, when tools are bound, that the schemas of the arguments of those that may be called can be enforced.
+
+    Warns of what classes of arguments check beyond their schemas.
+
+    Args:
+        tools: as they were given.
+        converted: the same in OpenAI's form.
+        choice: see `ToolChoice`.
+
+    Raises:
+        InputError: a schema that cannot be enforced.
+    """
+    for tool, form in zip(tools, converted, strict=True):
+        function = form["function"]
+        if choice not in ("auto", "required", function["name"]):
+            continue
+        try:
+            Constraint.json_schema(function.get("parameters") or {"type": "object"})
+        except InputError as error:
+            raise InputError(f"tool {function['name']!r}: {error.what}", remedy=error.remedies) from error
+        if (model := _arguments_class(tool)) is not None:
+            warn_of_checks(model, _REMEDY)
 
 
 @worded_errors()
@@ -49,6 +77,8 @@ def structured_output(
     else:
         response_format = _response_format(schema)
         response_constraint(response_format)  # an unsupported schema raises now
+        if _is_current_model(schema):
+            warn_of_checks(schema, _REMEDY)
         bound_llm = llm.bind(response_format=response_format, **bound)
         parser = PydanticOutputParser(pydantic_object=schema) if _is_model(schema) else JsonOutputParser()
     if not include_raw:
@@ -63,19 +93,34 @@ def structured_output(
 
 def _openai_tool(tool: Any) -> dict[str, Any]:
     converted = convert_to_openai_tool(tool)
-    parameters = _schema_of(tool.tool_call_schema if isinstance(tool, BaseTool) and tool.args_schema else tool)
-    if parameters is None or not _is_recursive(parameters):
+    model = _arguments_class(tool)
+    if model is None:
         return converted
-    # LangChain inlines what a schema refers to, and drops the definitions that refer to themselves.
+    parameters = _schema_of(model)
+    # LangChain inlines what a schema refers to and drops the definitions that refer to themselves. It takes pydantic's
+    # own schema, which leaves out some of what a grammar can enforce.
+    if parameters is None or (class_schema(model) == model.model_json_schema() and not _is_recursive(parameters)):
+        return converted
     plain = {key: value for key, value in parameters.items() if key not in ("title", "description")}
     return {**converted, "function": {**converted["function"], "parameters": plain}}
 
 
+def _arguments_class(tool: Any) -> type[BaseModel] | None:
+    """Return the pydantic class of a tool's arguments; `None` for a tool without one."""
+    model: Any = tool.tool_call_schema if isinstance(tool, BaseTool) and tool.args_schema else tool
+    return model if _is_current_model(model) else None
+
+
+def _is_current_model(model: Any) -> bool:
+    """Whether this is a class of pydantic 2."""
+    return isinstance(model, type) and issubclass(model, BaseModel)
+
+
 def _schema_of(model: Any) -> dict[str, Any] | None:
     """The schema of a pydantic class, with a reference at its top resolved; `None` for anything else."""
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+    if not _is_current_model(model):
         return None
-    schema = model.model_json_schema()
+    schema = class_schema(model)
     referred = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     return {**schema["$defs"][referred], "$defs": schema["$defs"]} if referred else schema
 

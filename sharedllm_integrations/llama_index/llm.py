@@ -57,10 +57,10 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
         timeout: seconds after which a call raises `TimeoutError` and generation stops.
         context_window: the most tokens of documents; more are refused with the numbers. By default nothing is refused,
             and `metadata` reports what the model was made for.
-        documents_from_prompt: when text of messages becomes past context: `"overflow"`, when they do not fit the window:
-            marked documents, then the middle of the longest text; `"always"`, as soon as texts are long; `"never"`. By
-            default `"overflow"`, and `"always"` of the packaged model, which reads nothing in its window. What was moved
-            is in `raw["documents_from_messages"]`.
+        documents_from_prompt: when text of messages becomes past context: `"overflow"`, when they do not fit the
+            window: marked documents, then the middle of the longest text; `"always"`, as soon as texts are long;
+            `"never"`. By default `"overflow"`, and `"always"` of the packaged model, which reads nothing in its window.
+            What was moved is in `raw["documents_from_messages"]`.
         min_document_tokens: the fewest tokens of a marked document, and with `"always"` of a long text.
         evidence_text: whether `raw["evidence"]`, and so traces, hold the text of spans of `documents`. By default they
             name document and characters.

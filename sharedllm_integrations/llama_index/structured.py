@@ -7,25 +7,57 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.llms.llm import LLM
+from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.program.utils import process_streaming_objects
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 
-__all__ = ["StructuredOutput", "response_format"]
+from .._shared.answer_options import response_constraint
+from .._shared.class_schemas import class_schema, warn_of_checks
+from .._shared.errors import worded_errors
+
+__all__ = ["StructuredOutput", "check_output_class", "response_format"]
 
 _Output = TypeVar("_Output", bound=BaseModel)
 _dispatcher = get_dispatcher(__name__)
 
 
 def response_format(output_cls: type[BaseModel]) -> dict[str, Any]:
-    """Return the `response_format` of a class."""
-    named = {"name": output_cls.__name__, "schema": output_cls.model_json_schema()}
+    """Return the `response_format` of a class, with everything that a grammar can enforce.
+
+    Raises:
+        InputError: a class without a JSON schema.
+    """
+    named = {"name": output_cls.__name__, "schema": class_schema(output_cls)}
     return {"type": "json_schema", "json_schema": named}
+
+
+def check_output_class(output_cls: type[BaseModel]) -> None:
+    """Warn of what a class checks beyond its schema.
+
+    Raises:
+        InputError: a schema that cannot be enforced.
+    """
+    with worded_errors():
+        response_constraint(response_format(output_cls))
+        warn_of_checks(output_cls)
 
 
 class StructuredOutput(LLM):
     """Predicts objects of pydantic classes, whole and streamed, blocking and for asyncio."""
+
+    def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> StructuredLLM:
+        """Return a model that answers with objects of a class.
+
+        Warns of what the class checks beyond its schema.
+
+        Raises:
+            InputError: a schema that cannot be enforced.
+        """
+        check_output_class(output_cls)
+        structured: StructuredLLM = super().as_structured_llm(output_cls, **kwargs)
+        return structured
 
     @_dispatcher.span
     def structured_predict(
@@ -122,6 +154,7 @@ class StructuredOutput(LLM):
 def _chat_arguments(output_cls: type[BaseModel], llm_kwargs: dict[str, Any] | None) -> dict[str, Any]:
     # Programs send arguments about tools, which do not apply here: the answer itself is the object.
     arguments = {name: value for name, value in (llm_kwargs or {}).items() if "tool" not in name}
+    check_output_class(output_cls)
     return {**arguments, "response_format": response_format(output_cls)}
 
 

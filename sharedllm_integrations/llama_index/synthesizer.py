@@ -34,7 +34,7 @@ from .llm import SharedLLM
 from .rebuild.whole_documents import WholeDocument, whole_documents
 from .responses import AnswerSources, apieces, pieces
 from .settings import shared_llm
-from .structured import response_format
+from .structured import check_output_class, response_format
 
 __all__ = ["SharedLLMSynthesizer"]
 
@@ -81,6 +81,8 @@ class SharedLLMSynthesizer(BaseSynthesizer):
         if isinstance(llm, StructuredLLM):
             output_cls = output_cls or llm.output_cls
             llm = llm.llm
+        if output_cls is not None:
+            check_output_class(output_cls)
         super().__init__(
             llm=shared_llm(llm),
             callback_manager=callback_manager,

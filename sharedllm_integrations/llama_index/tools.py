@@ -10,10 +10,12 @@ from llama_index.core.program.function_program import get_function_tool
 from llama_index.core.tools.types import BaseTool
 
 from .._shared.answer_options import tool_choice
+from .._shared.class_schemas import class_schema, warn_of_checks
 
 __all__ = ["ToolCalling"]
 
 _NOT_GIVEN = object()
+_PARAMETERS = ("type", "properties", "required", "$defs")  # what LlamaIndex puts into a tool's parameters
 
 
 class ToolCalling(FunctionCallingLLM):
@@ -33,7 +35,7 @@ class ToolCalling(FunctionCallingLLM):
         if user_msg is not None:
             message = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
             messages.append(message)
-        listed = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+        listed = [_openai_tool(tool) for tool in tools]
         # A program that streams an object gives no choice, and needs the object.
         required = tool_required or (kwargs.get("tool_choice", _NOT_GIVEN) is None and _is_object_tool(tools))
         choice = tool_choice(kwargs.pop("tool_choice", None), listed)
@@ -64,6 +66,18 @@ class ToolCalling(FunctionCallingLLM):
                 "tool_required=True, or allow this with error_on_no_tool_call=False"
             )
         return calls
+
+
+def _openai_tool(tool: BaseTool) -> dict[str, Any]:
+    """Convert a tool to OpenAI's form, with everything of its arguments that a grammar can enforce."""
+    converted = tool.metadata.to_openai_tool(skip_length_check=True)
+    model = tool.metadata.fn_schema
+    if model is None:
+        return converted
+    schema = class_schema(model)
+    warn_of_checks(model)
+    parameters = {name: schema[name] for name in _PARAMETERS if name in schema}
+    return {**converted, "function": {**converted["function"], "parameters": parameters}}
 
 
 def _is_object_tool(tools: Sequence[BaseTool]) -> bool:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["restrict_schema"]
+__all__ = ["FORMAT_PATTERNS", "restrict_schema"]
 
 _COMPACT: Any = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 _SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions")
@@ -26,16 +26,38 @@ _DATE = (
     f"(?:{_YEAR}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
     f"|02-(?:0[1-9]|1[0-9]|2[0-8]))|{_LEAP}-02-29)"
 )
-_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+_TIME_OF_DAY = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+_TIME = f"{_TIME_OF_DAY}(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _SPAN_OF_TIME = "T(?:{n}H(?:{n}M(?:{n}S)?)?|{n}M(?:{n}S)?|{n}S)".replace("{n}", "[0-9]{1,9}")
 _SPAN_OF_DAYS = "(?:{n}Y(?:{n}M(?:{n}D)?)?|{n}M(?:{n}D)?|{n}D)".replace("{n}", "[0-9]{1,6}")
 
-#: Patterns for formats that are narrower here than in the JSON schema standard.
-_PATTERNS = {
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"(?:{_BYTE}\.){{3}}{_BYTE}"
+_IPV6 = "(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}"
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-%s[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+# Addresses of networks end in zeros.
+_IPV4_NETWORK = rf"(?:{_BYTE}\.0\.0\.0/8|(?:{_BYTE}\.){{2}}0\.0/16|(?:{_BYTE}\.){{3}}0/24|{_IPV4}(?:/32)?)"
+_IPV6_NETWORK = f"(?:(?:[0-9a-f]{{1,4}}:){{3}}:/48|(?:[0-9a-f]{{1,4}}:){{4}}:/64|{_IPV6}(?:/128)?)"
+_IPV4_INTERFACE = f"{_IPV4}(?:/(?:[12][0-9]|3[0-2]|[0-9]))?"
+_IPV6_INTERFACE = f"{_IPV6}(?:/(?:[1-9][0-9]|1[01][0-9]|12[0-8]|[0-9]))?"
+
+#: Patterns for formats of the JSON schema standard, which are narrower here, and for those that pydantic adds.
+FORMAT_PATTERNS = {
     "date": _DATE,
     "time": _TIME,
     "date-time": f"{_DATE}T{_TIME}",
     "duration": f"P(?:{_SPAN_OF_DAYS}(?:{_SPAN_OF_TIME})?|{_SPAN_OF_TIME}|[0-9]{{1,6}}W)",
+    "date-time-local": f"{_DATE}T{_TIME_OF_DAY}",
+    **{f"uuid{version}": _UUID % version for version in (1, 3, 4, 5, 6, 7, 8)},
+    "ipv4network": _IPV4_NETWORK,
+    "ipv6network": _IPV6_NETWORK,
+    "ipvanynetwork": f"(?:{_IPV4_NETWORK}|{_IPV6_NETWORK})",
+    "ipv4interface": _IPV4_INTERFACE,
+    "ipv6interface": _IPV6_INTERFACE,
+    "ipvanyinterface": f"(?:{_IPV4_INTERFACE}|{_IPV6_INTERFACE})",
+    "ipvanyaddress": f"(?:{_IPV4}|{_IPV6})",
+    "base64": "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+    "base64url": "(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?",
 }
 #: Formats that do not constrain the text; they are dropped.
 _IGNORED_FORMATS = ("path", "binary", "password")
@@ -155,12 +177,12 @@ def _inside(bound: float, number_type: str, side: int) -> float:
 def _restrict_format(schema: dict[str, Any]) -> dict[str, Any]:
     """Replace a schema's format by a pattern of the texts that Python can parse."""
     name = schema.get("format")
-    if name not in _IGNORED_FORMATS and name not in _PATTERNS:
+    if name not in _IGNORED_FORMATS and name not in FORMAT_PATTERNS:
         return schema
     rest = {key: value for key, value in schema.items() if key != "format"}
     if name in _IGNORED_FORMATS:
         return rest
-    pattern = f"^(?:{_PATTERNS[name]})$"
+    pattern = f"^(?:{FORMAT_PATTERNS[name]})$"
     if "pattern" not in rest:
         return {**rest, "pattern": pattern}
     return {**rest, "allOf": [*rest.get("allOf", []), {"pattern": pattern}]}

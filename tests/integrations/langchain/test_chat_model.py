@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -11,9 +12,20 @@ from typing import TypedDict
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain.chat_models import base, init_chat_model
+from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
 from langchain_core.exceptions import ContextOverflowError
-from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage, trim_messages
+from langchain_core.messages import (
+    AIMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    messages_from_dict,
+    messages_to_dict,
+    trim_messages,
+)
+from langchain_core.messages.content import Citation
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import BaseModel, Field, ValidationError
 
@@ -72,6 +84,33 @@ def test_the_profile_claims_tools_for_models_whose_template_takes_them(engine):
     for name in (None, "lookup"):
         packaged = ChatSharedLLM(model=name)
         assert (packaged.profile["tool_calling"], packaged.profile["name"]) == (False, "lookup")
+
+
+def test_a_model_with_an_engine_reports_the_engines_name_everywhere(engine):
+    llm = ChatSharedLLM(engine=engine, model="lookup", max_tokens=12)
+    name = engine.model_name
+    assert name == "model"
+    with get_usage_metadata_callback() as usage:
+        message = llm.invoke(QUESTION)
+        chunks = list(llm.stream(QUESTION))
+    assert set(usage.usage_metadata) == {name}
+    assert message.response_metadata["model_name"] == sum(chunks[1:], chunks[0]).response_metadata["model_name"] == name
+    assert llm.generate([[HumanMessage(QUESTION)]]).llm_output["model_name"] == name
+    assert llm._get_ls_params()["ls_model_name"] == llm.profile["name"] == llm._identifying_params["model"] == name
+    assert llm.profile["max_input_tokens"] == engine.context_tokens != ChatSharedLLM(model="lookup").context_tokens()
+    assert not llm.profile["image_inputs"]
+
+
+def test_the_line_of_the_guide_lets_init_chat_model_make_the_model(monkeypatch):
+    guide = (tiny_engine.ROOT / "docs/guides/langchain.md").read_text()
+    [line] = re.findall(r"^_BUILTIN_PROVIDERS\[.*$", guide, re.MULTILINE)
+    monkeypatch.setattr(base, "_BUILTIN_PROVIDERS", dict(base._BUILTIN_PROVIDERS))
+    with pytest.raises(ValueError, match="Unable to infer model provider"):
+        init_chat_model("sharedllm:lookup")
+    exec(line, {"_BUILTIN_PROVIDERS": base._BUILTIN_PROVIDERS})  # noqa: S102
+    made = init_chat_model("sharedllm:lookup", temperature=0, max_tokens=12)
+    assert made == ChatSharedLLM(model="lookup", temperature=0, max_tokens=12)
+    assert init_chat_model("organization/name", model_provider="sharedllm").model == "organization/name"
 
 
 # ---------------------------------------------------------------------------------------------- streams
@@ -378,7 +417,24 @@ def test_citations_stand_on_content_blocks(engine):
     [block] = message.content_blocks
     evidence = message.response_metadata["evidence"]
     assert [one["cited_text"] for one in block["annotations"]] == [one["text"] for one in evidence]
-    assert {one["type"] for one in block["annotations"]} == {"citation"}
+    for annotation, span in zip(block["annotations"], evidence, strict=True):
+        assert (annotation["type"], annotation["title"]) == ("citation", span["document_id"])
+        assert set(annotation) <= set(Citation.__annotations__), "the keys of langchain-core's type"
+        assert annotation["extras"] == {name: span[name] for name in ("start", "end", "score")}
+        assert (annotation["start_index"], annotation["end_index"]) == (0, len(block["text"]))
+
+
+def test_citations_stay_as_they_are_through_content_blocks_and_serialization(engine):
+    llm = ChatSharedLLM(engine=engine, output_version="v1", max_tokens=12)
+    documents = tiny_engine.documents(2)
+    chunks = list(llm.stream(QUESTION, documents=documents))
+    for message in (llm.invoke(QUESTION, documents=documents), sum(chunks[1:], chunks[0])):
+        blocks = message.content_blocks
+        [text] = [block for block in blocks if block["type"] == "text"]
+        assert text["annotations"][0]["extras"].keys() == {"start", "end", "score"}
+        assert AIMessage(content_blocks=blocks).content_blocks == blocks
+        assert messages_from_dict(messages_to_dict([message]))[0].content_blocks == blocks
+        assert llm.invoke([HumanMessage(QUESTION), message, HumanMessage(QUESTION)]).text
 
 
 def test_streamed_answers_have_the_citations_of_invoked_ones(engine):

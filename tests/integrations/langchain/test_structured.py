@@ -1,10 +1,12 @@
-"""Structured output of classes that contain themselves, which LangChain's own conversion leaves open."""
+"""Structured output of classes that contain themselves, and of those that check more than pydantic's schema says."""
+
+from decimal import Decimal
 
 import pytest
 from langchain_core.tools import tool
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, HttpUrl, field_validator
 
-from sharedllm_core import Constraint
+from sharedllm_core import Constraint, InputError, SchemaWarning
 from sharedllm_integrations.langchain import ChatSharedLLM
 from sharedllm_integrations.langchain.structured import openai_tools
 
@@ -55,3 +57,82 @@ def test_any_other_class_is_a_tool_as_langchain_writes_it():
 
     parameters = {"properties": {"months": {"type": "integer"}}, "required": ["months"], "type": "object"}
     assert openai_tools([Lease])[0]["function"]["parameters"] == parameters
+
+
+class Offer(BaseModel):
+    """An offer."""
+
+    price: Decimal = Field(gt=0, max_digits=6, decimal_places=2)
+    page: HttpUrl
+    parts: set[int]
+
+
+class CheckedOffer(Offer):
+    """An offer with a validator."""
+
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def known(cls, name):
+        raise ValueError(f"{name} is not known")
+
+
+METHODS = pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+
+
+@METHODS
+def test_decimals_urls_and_sets_are_valid_whatever_the_model(engine, method, recwarn):
+    for seed in range(2):
+        llm = ChatSharedLLM(engine=engine, temperature=9.0, seed=seed, max_tokens=120)
+        assert isinstance(llm.with_structured_output(Offer, method=method).invoke(QUESTION), Offer)
+    assert not [one for one in recwarn if issubclass(one.category, SchemaWarning)]
+
+
+@METHODS
+def test_a_validator_is_reported_when_the_class_is_bound(engine, method):
+    llm = ChatSharedLLM(engine=engine, max_tokens=120)
+    with pytest.warns(SchemaWarning, match=r"CheckedOffer\.name: the validator known may refuse it.*include_raw=True"):
+        bound = llm.with_structured_output(CheckedOffer, method=method, include_raw=True)
+    found = bound.invoke(QUESTION)
+    assert found["parsed"] is None
+    assert "is not known" in str(found["parsing_error"]), "the remedy that the warning names"
+
+
+def test_what_tools_check_is_reported_when_they_are_bound(engine):
+    @tool
+    def order(offer: CheckedOffer) -> str:
+        """Order it."""
+        return str(offer)
+
+    for bound in (order, CheckedOffer):
+        with pytest.warns(SchemaWarning, match=r"CheckedOffer\.name: the validator known may refuse it"):
+            ChatSharedLLM(engine=engine).bind_tools([bound])
+    parameters = openai_tools([order])[0]["function"]["parameters"]
+    assert parameters["$defs"]["CheckedOffer"]["properties"]["page"]["pattern"].startswith("^(?:http|https)://")
+
+
+UNSUPPORTED = {"type": "object", "properties": {"items": {"type": "array", "uniqueItems": True}}, "title": "order"}
+
+
+@pytest.mark.parametrize("pattern", [r"^(?=a)b$", r"^(a)\1$"])
+def test_a_pattern_that_no_grammar_takes_is_refused_when_it_is_bound(engine, pattern):
+    class Order(BaseModel):
+        """An order."""
+
+        model_config = {"regex_engine": "python-re"}
+        name: str = Field(pattern=pattern)
+
+    llm = ChatSharedLLM(engine=engine)
+    with pytest.raises(InputError, match="unsupported constraint"):
+        llm.with_structured_output(Order)
+    with pytest.raises(InputError, match="tool 'Order': unsupported constraint"):
+        llm.bind_tools([Order])
+
+
+def test_a_schema_that_cannot_be_enforced_is_refused_when_its_tool_is_bound(engine):
+    form = {"type": "function", "function": {"name": "order", "description": "Order it.", "parameters": UNSUPPORTED}}
+    with pytest.raises(InputError, match=r"tool 'order': .*uniqueItems"):
+        ChatSharedLLM(engine=engine).bind_tools([form])
+    assert ChatSharedLLM(engine=engine).bind_tools([form, insure], tool_choice="none"), "nothing is generated along it"
+    assert ChatSharedLLM(engine=engine).bind_tools([form, insure], tool_choice="insure")
