@@ -74,6 +74,8 @@ def test_documents_come_from_files_folders_and_globs(sharedllm, folder):
 
     assert tokens("docs", "more/*.md") == tokens("docs") + tokens("more/a.md")
     assert tokens("docs", "docs/1.txt", "docs/*.txt") == tokens("docs"), "a file named twice is read once"
+    after = answer(sharedllm("ask", "Who?", "docs", "--docs", "more/a.md", *SHORT, "--json", "more/b.txt"))
+    assert after["usage"]["past_context_tokens"] == tokens("docs", "more"), "documents may follow the question"
 
 
 @BOTH_READINGS

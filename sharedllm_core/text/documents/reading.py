@@ -10,13 +10,15 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import pathspec
+from typing import TYPE_CHECKING, Literal
 
 from ...errors import DocumentError, setting
 from .document import Document
 from .formats import extract_text
+from .streams import read_stream
+
+if TYPE_CHECKING:
+    import pathspec
 
 __all__ = ["ReadResult", "Source", "Unreadable", "read_documents"]
 
@@ -83,6 +85,10 @@ def _load(source: Source, on_error: str, max_file_bytes: int, skipped: list[Unre
     if isinstance(source, Document):
         yield source
         return
+    if _is_pipe(source):
+        with Path(source).open("rb") as stream:
+            yield read_stream(stream, Path(source).as_posix(), max_file_bytes)
+        return
     for path in _find_files(source):
         try:
             if not path.is_file():
@@ -101,6 +107,14 @@ def _load(source: Source, on_error: str, max_file_bytes: int, skipped: list[Unre
                 continue
             raise _unreadable(path, error) from error
         yield Document(text=text, id=path.as_posix(), metadata={"path": str(path), "bytes": size})
+
+
+def _is_pipe(source: str | Path) -> bool:
+    """Whether a source is a named pipe, or a shell's `<(…)`. One that lies in a folder is not opened: it may block."""
+    try:
+        return Path(source).is_fifo()
+    except (OSError, TypeError, ValueError):  # not a path; reported where files are searched
+        return False
 
 
 def _unreadable(path: Path, error: DocumentError | OSError) -> DocumentError:
@@ -159,7 +173,9 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name in _EXCLUDED
 
 
-def _ignored(folder: Path) -> pathspec.GitIgnoreSpec:
+def _ignored(folder: Path) -> "pathspec.GitIgnoreSpec":
+    import pathspec
+
     rules = folder / ".gitignore"
     lines = rules.read_text(encoding="utf-8", errors="replace").splitlines() if rules.is_file() else []
     return pathspec.GitIgnoreSpec.from_lines(lines)
