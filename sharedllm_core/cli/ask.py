@@ -64,7 +64,8 @@ def ask(
     with loading_libraries():
         from .engines import make_cache, make_engine, read_library
         from .session import Session
-    engine = make_engine(model, make_cache(cache))
+    several = question is None or not (cache.cache_bytes or cache.remote)  # a single question needs no copy in memory
+    engine = make_engine(model, make_cache(cache, in_memory=several))
     library = None if found is None else engine.library(found.documents)
     session = Session(engine, library, printing.as_json, {**generation.settings(), "progress": None})
     session.check(question or "?")
