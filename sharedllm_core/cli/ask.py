@@ -64,8 +64,7 @@ def ask(
     with loading_libraries():
         from .engines import make_cache, make_engine, read_library
         from .session import Session
-    several = question is None or not (cache.cache_bytes or cache.remote)  # a single question needs no copy in memory
-    engine = make_engine(model, make_cache(cache, in_memory=several))
+    engine = make_engine(model, make_cache(cache, in_memory=_keeps_in_memory(question, cache)))
     library = None if found is None else engine.library(found.documents)
     session = Session(engine, library, printing.as_json, {**generation.settings(), "progress": None})
     session.check(question or "?")
@@ -75,6 +74,11 @@ def ask(
         session.answer(question, question, indent=2)
     else:
         session.run()
+
+
+def _keeps_in_memory(question: str | None, cache: CacheOptions) -> bool:
+    """Whether trees are kept in memory too: for several questions, or where there is no other place."""
+    return question is None or not (cache.cache_bytes or cache.remote)
 
 
 def _check_arguments(question: str | None, paths: list[str]) -> None:
