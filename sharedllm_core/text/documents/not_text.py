@@ -9,11 +9,11 @@ _SUFFIXES = {
     "a sound file": "aac aif aiff amr flac m4a mid midi mp3 oga ogg opus wav wma",
     "a film": "3gp avi flv m4v mkv mov mp4 mpeg mpg ogv webm wmv",
     "an archive": "7z apk ar bz2 cab cpio deb dmg gz iso jar lz lz4 lzma rar rpm tar tbz2 tgz txz war whl xz z zip zst",
-    "a program": "a bin class com dll dylib elf exe lib msi o obj pdb pyc pyd pyo so wasm",
+    "a program": "a class com dll dylib elf exe lib msi o obj pdb pyc pyd pyo so wasm",
     "a font": "eot otf ttc ttf woff woff2",
     "a database": "accdb db dbf frm ibd ldb mdb mdf sqlite sqlite3",
     "binary data": (
-        "arrow avro blend ckpt dat dcm feather fits gguf h5 hdf5 joblib lock-db mat mo npy npz onnx orc parquet pb "
+        "arrow avro bin blend ckpt dat dcm feather fits gguf h5 hdf5 joblib lock-db mat mo npy npz onnx orc parquet pb "
         "pickle pkl pt pth rdata rds safetensors shp tflite tfrecord"
     ),
 }
