@@ -14,11 +14,12 @@ _COLUMNS = 80
 _INTRODUCTION = """\
 # Command line
 
-Three examples:
+Four examples:
 
     sharedllm ask "What is the notice period?" --docs contract.pdf --docs handbook/
     sharedllm read "archive/**/*.md"          # ahead of questions, which then start at once
     sharedllm inspect contract.pdf --question "Who pays?" --html who_pays.html
+    curl -s https://example.org/terms.html | sharedllm ask "Who pays?" --docs -
 
 Answers and JSON go to standard output, everything else (progress, figures, warnings, errors) to standard error.
 `python -m sharedllm_core` is the same as `sharedllm`.
@@ -28,7 +29,7 @@ Answers and JSON go to standard output, everything else (progress, figures, warn
 | 0 | done |
 | 1 | refused or failed: the message says what was given, the limit, and what to do |
 | 2 | wrong usage |
-| 130 | interrupted (Ctrl-C); what has been read stays in the cache |
+| 130 | interrupted (Ctrl-C); a line says what is kept |
 
 | variable | |
 |---|---|

@@ -3,9 +3,9 @@
     python examples/langchain/drop_in.py
 
 Nothing in the chains knows of sharedllm. The documents stand in the prompt between `<context>` fences, as in
-LangChain's guides; `ChatSharedLLM` finds them there, reads them once, and answers from its cache from then on, also when
-they come in another order. Questions are drawn from all that the handbook says, and asked in wordings that the model
-was not trained on as well.
+LangChain's guides; `ChatSharedLLM` finds them there, reads them once, and answers from its cache from then on, also
+when they come in another order. Questions are drawn from all that the handbook says, and asked in wordings that the
+model was not trained on as well.
 """
 
 import argparse

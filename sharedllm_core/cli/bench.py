@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import InputError
+from .interrupts import kept_on_interrupt, loading_libraries
 from .option_groups import takes_option_groups
 from .option_values import parse_names, parse_numbers
 from .options import Device, Dtype, PrintOptions, ReportOptions
@@ -98,8 +99,9 @@ def bench(
     4096,16384,32768,65536,131072,262144,1048576 --cache-bytes 40000000000
     --out runs/bench
     """
-    from ..evaluation.efficiency import EfficiencySettings, measure, tables, write_plots
-    from ..evaluation.plots import check_matplotlib
+    with loading_libraries():
+        from ..evaluation.efficiency import EfficiencySettings, measure, tables, write_plots
+        from ..evaluation.plots import check_matplotlib
 
     system: dict[str, Any] = {"dtype": dtype, "model": model or None, "device": device}
     settings = EfficiencySettings(
@@ -111,7 +113,8 @@ def bench(
         )
     if not report.no_plots:
         check_matplotlib()
-    result = measure(settings, progress=say, keep=lambda so_far: _write(out, so_far, tables(so_far)))
+    with kept_on_interrupt(lambda: f"what was measured so far is in {out}"):
+        result = measure(settings, progress=say, keep=lambda so_far: _write(out, so_far, tables(so_far)))
     if not report.no_plots:
         write_plots(result, out)
     if printing.as_json:

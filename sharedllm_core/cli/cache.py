@@ -2,17 +2,18 @@
 
 import sys
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..tree_cache import DiskTier, TreeCache
 from .commands import Command
-from .engines import make_cache, make_engine
+from .interrupts import loading_libraries
 from .option_groups import takes_option_groups
 from .options import CacheOptions, DocsArgument, DocumentOptions, ModelOptions, PrintOptions
 from .output import counted, human_bytes, print_json, say
-from .sources import load_documents
+
+if TYPE_CHECKING:
+    from ..tree_cache import DiskTier, TreeCache
 
 __all__ = ["cache_commands"]
 
@@ -28,7 +29,7 @@ _takes_folder = takes_option_groups(omit=["cache_bytes", "remote", "int8"])
 @_takes_folder
 def stats(*, cache: CacheOptions, printing: PrintOptions) -> None:
     """Show how many trees are on disk, and their bytes."""
-    disk = _disk(make_cache(cache, in_memory=False))
+    disk = _disk(_make_cache(cache))
     found = disk.measure()
     if printing.as_json:
         print_json(
@@ -56,7 +57,7 @@ def verify(*, cache: CacheOptions, printing: PrintOptions) -> None:
 
     Damaged ones are removed, to be made again when they are needed; the exit code is then 1.
     """
-    found = make_cache(cache, in_memory=False).verify()
+    found = _make_cache(cache).verify()
     if printing.as_json:
         print_json({"sound": found.sound, "removed": found.removed, "unreadable": found.unreadable})
     else:
@@ -76,7 +77,7 @@ def clear(
     printing: PrintOptions,
 ) -> None:
     """Delete all trees of a namespace from disk."""
-    tree_cache = make_cache(cache, in_memory=False)
+    tree_cache = _make_cache(cache)
     disk = _disk(tree_cache)
     disk.measure()
     entries, num_bytes = disk.stats.entries, disk.stats.num_bytes
@@ -101,6 +102,9 @@ def forget(
     Trees belong to a text and a model: give the files as they were read, and the same --model, --dtype, --policy,
     --int8 and --namespace.
     """
+    with loading_libraries():
+        from .engines import make_cache, make_engine
+        from .sources import load_documents
     found = load_documents(docs, documents)
     engine = make_engine(replace(model, allow_untrained=True), make_cache(cache, in_memory=False))
     removed = engine.forget(found.documents)
@@ -110,5 +114,13 @@ def forget(
         say(f"{counted(removed, 'tree')} deleted")
 
 
-def _disk(cache: TreeCache) -> DiskTier:
+def _make_cache(options: CacheOptions) -> "TreeCache":
+    with loading_libraries():
+        from .engines import make_cache
+    return make_cache(options, in_memory=False)
+
+
+def _disk(cache: "TreeCache") -> "DiskTier":
+    from ..tree_cache import DiskTier
+
     return next(tier for tier in cache.tiers if isinstance(tier, DiskTier))

@@ -8,7 +8,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..errors import SharedLLMError
-from .output import print_error
+from .interrupts import EXIT_CODE
+from .output import print_error, say
 from .wording import running_command
 
 __all__ = ["Command", "CommandLine", "print_traceback"]
@@ -34,6 +35,9 @@ class CommandLine(TyperGroup):
         """Run the command that the arguments name."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            say("interrupted")
+            raise typer.Exit(EXIT_CODE) from interrupt
         except BrokenPipeError:  # the reader of standard output has gone
             raise
         except (SharedLLMError, OSError, ImportError) as error:

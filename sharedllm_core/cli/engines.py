@@ -1,4 +1,7 @@
-"""The tree cache and the engine that a command's options describe."""
+"""The tree cache and the engine that a command's options describe, and reading with it.
+
+Imports torch and transformers; commands import it in their bodies.
+"""
 
 import logging
 import os
@@ -8,10 +11,12 @@ from typing import Any
 from transformers.utils import logging as transformers_logging
 
 from ..engine.engine import SharedLLMEngine
-from ..tree_cache import TreeCache
+from ..text.library import Library
+from ..tree_cache import MemoryTier, TreeCache
+from .interrupts import kept_on_interrupt
 from .options import CacheOptions, ModelOptions
 
-__all__ = ["make_cache", "make_engine"]
+__all__ = ["make_cache", "make_engine", "read_library"]
 
 _MEMORY_BYTES = 2 * 10**9
 
@@ -50,4 +55,20 @@ def make_engine(options: ModelOptions, cache: TreeCache) -> SharedLLMEngine:
         policy=options.policy,
         reading=options.reading,  # type: ignore[arg-type]  # checked by the option
         **kwargs,
+    )
+
+
+def read_library(engine: SharedLLMEngine, library: Library) -> None:
+    """Read a library ahead of questions; an interrupt says how much of it is kept."""
+    with kept_on_interrupt(lambda: _kept(engine, library)):
+        engine.read(library)
+
+
+def _kept(engine: SharedLLMEngine, library: Library) -> str:
+    if engine.reading == "quoted" or all(isinstance(tier, MemoryTier) for tier in engine.cache.tiers):
+        return "nothing is kept of the documents"
+    kept = engine.cached_tokens(library)
+    return (
+        f"the trees of {kept:,} of {library.num_tokens:,} tokens are in the tree cache, and the same command goes on "
+        "from there"
     )

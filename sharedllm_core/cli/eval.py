@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..tree_cache import MemoryTier, TreeCache
-from .engines import make_engine
+from .interrupts import kept_on_interrupt, loading_libraries
 from .option_groups import takes_option_groups
 from .option_values import parse_names, parse_numbers
 from .options import ModelOptions, PrintOptions, ReportOptions
@@ -128,13 +127,16 @@ def evaluate(
 
     Results are items.jsonl, results.json, results.md and PNG files. A run that was stopped goes on where it was.
     """
-    from ..evaluation.baselines import BUDGETED, SYSTEMS, make_system
-    from ..evaluation.measurements import check_inputs, check_names, choose_measurements
-    from ..evaluation.plots import check_matplotlib
-    from ..evaluation.report import markdown, write_report
-    from ..evaluation.run import run
-    from ..evaluation.settings import EvaluationSettings
-    from ..evaluation.weights import weights_digest
+    with loading_libraries():
+        from ..evaluation.baselines import BUDGETED, SYSTEMS, make_system
+        from ..evaluation.measurements import check_inputs, check_names, choose_measurements
+        from ..evaluation.plots import check_matplotlib
+        from ..evaluation.report import markdown, write_report
+        from ..evaluation.run import run
+        from ..evaluation.settings import EvaluationSettings
+        from ..evaluation.weights import weights_digest
+        from ..tree_cache import MemoryTier, TreeCache
+        from .engines import make_engine
 
     inputs = files.files()
     systems = list(dict.fromkeys(_SYSTEMS if measurement.systems is None else parse_names(measurement.systems)))
@@ -148,14 +150,15 @@ def evaluate(
     budget = {} if measurement.budget is None else {"budget_tokens": measurement.budget}
     cache = TreeCache([MemoryTier(_CACHE_BYTES)])  # what an earlier run left on disk is not found
     engine = make_engine(model, cache)
-    run(
-        measurements,
-        [make_system(name, engine, **(budget if name in BUDGETED else {})) for name in systems],
-        replace(settings, tokenizer=engine.tokenizer),
-        out,
-        about={"weights": weights_digest(engine.model), "method": str(engine.method), **budget},
-        progress=say,
-    )
+    with kept_on_interrupt(lambda: f"the results so far are in {out}, and the same command goes on from there"):
+        run(
+            measurements,
+            [make_system(name, engine, **(budget if name in BUDGETED else {})) for name in systems],
+            replace(settings, tokenizer=engine.tokenizer),
+            out,
+            about={"weights": weights_digest(engine.model), "method": str(engine.method), **budget},
+            progress=say,
+        )
     found = write_report(out, plots=not report.no_plots)
     if printing.as_json:
         print_json(found)

@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from typing import Annotated, TextIO
+from typing import Annotated, TextIO, cast
 
 import typer
 
@@ -63,6 +63,7 @@ def _options(
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted."""
     warnings.showwarning = _show_warning
+    _open_closed_streams()
     _take_any_text()
     try:
         app(prog_name="sharedllm")
@@ -70,6 +71,20 @@ def main() -> None:
         print_traceback()
         print_error(f"unexpected {type(error).__name__}: {error}; --debug shows where it comes from")
         sys.exit(1)
+
+
+def _open_closed_streams() -> None:
+    """Discard output where its stream was closed before the start (`>&-`), and read an empty standard input."""
+    if sys.stdin is None:
+        sys.stdin = _null("r")
+    if sys.stdout is None:
+        sys.stdout = _null("w")
+    if sys.stderr is None:
+        sys.stderr = _null("w")
+
+
+def _null(mode: str) -> TextIO:
+    return cast(TextIO, open(os.devnull, mode, encoding="utf-8"))  # open until the process ends
 
 
 def _take_any_text() -> None:

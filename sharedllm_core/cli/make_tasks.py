@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import TokenizerError
+from .interrupts import loading_libraries
 from .option_groups import takes_option_groups
 from .options import PrintOptions
 from .output import print_json, say
@@ -56,7 +57,8 @@ def make_tasks(
 
     Each has its documents, question, answer and evidence, to train on or to measure with.
     """
-    from ..training.tasks import FORMS, TaskSettings, read_texts, write_tasks
+    with loading_libraries():
+        from ..training.tasks import FORMS, TaskSettings, read_texts, write_tasks
 
     found = read_texts(texts) if texts else None
     settings = TaskSettings(
@@ -76,9 +78,10 @@ def make_tasks(
 
 
 def _counter(name: str) -> Callable[[str], int]:
-    from transformers import AutoTokenizer
+    with loading_libraries():
+        from transformers import AutoTokenizer
 
-    from ..text.tokenization import TextTokenizer
+        from ..text.tokenization import TextTokenizer
 
     try:
         return TextTokenizer(AutoTokenizer.from_pretrained(name)).count

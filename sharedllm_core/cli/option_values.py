@@ -2,11 +2,11 @@
 
 import os
 
-import torch
 import typer
 
 from ..errors import InputError, setting
 from ..method.config import known_policies
+from .interrupts import loading_libraries
 
 __all__ = [
     "DTYPES",
@@ -79,6 +79,8 @@ def check_dtype(value: str | None) -> str | None:
 def check_device(value: str | None) -> str | None:
     """Refuse a device on which no tensor can be allocated."""
     if value is not None:
+        with loading_libraries():
+            import torch
         try:
             torch.empty(1, device=value).cpu()
         except Exception as error:  # each kind of device has its own

@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..generation.settings import AnswerOptions
 from ..method.config import known_policies
 from ..text.documents.reading import MAX_FILE_BYTES
 from .option_values import DTYPES, READINGS, check_device, check_dtype, check_policy, check_reading, set_debug
 
+if TYPE_CHECKING:
+    from ..generation.settings import AnswerOptions
+
 __all__ = [
+    "STANDARD_INPUT",
     "CacheOptions",
     "Debug",
     "Device",
@@ -24,6 +27,7 @@ __all__ = [
     "ReportOptions",
 ]
 
+STANDARD_INPUT = "-"  # as a path
 _MODEL_HELP = (
     "Folder or hub id of any causal language model, a GGUF file, smollm2, or lookup: the small model of the package, "
     "for trying the library; it is the default, with a warning."
@@ -34,7 +38,9 @@ _READING_HELP = (
 )
 _POLICY_HELP = f"Select by another policy than the checkpoint's: {', '.join(known_policies())}."
 
-DocsArgument = Annotated[list[str], typer.Argument(metavar="DOCS", help="Files, folders or globs.")]
+DocsArgument = Annotated[
+    list[str], typer.Argument(metavar="DOCS", help="Files, folders or globs; - is standard input.")
+]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=set_debug, is_eager=True, help="Show tracebacks and the libraries' logs.")
 ]
@@ -127,7 +133,7 @@ class GenerationOptions:
         int, typer.Option(min=0, metavar="N", help="The most spans of evidence to show; 0 for none.")
     ] = 3
 
-    def settings(self) -> AnswerOptions:
+    def settings(self) -> "AnswerOptions":
         """The same as keyword arguments of the engine."""
         return {
             "max_new_tokens": self.max_new_tokens,

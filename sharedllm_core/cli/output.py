@@ -1,14 +1,18 @@
-"""How commands print: results on standard output, everything else on standard error."""
+"""How commands print: results on standard output, everything else on standard error.
+
+rich is imported when something is printed with it, since help and completion need none of it.
+"""
 
 import json
 import sys
 from dataclasses import asdict
-from typing import Any
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from ..generation.answer import Answer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 __all__ = [
     "answer_json",
@@ -42,12 +46,12 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 def say(text: str) -> None:
     """A line on standard error."""
-    Console(stderr=True, soft_wrap=True).print(Text(visible(text), style="dim"))
+    _console(stderr=True).print(_styled(visible(text), "dim"))
 
 
 def print_thoughts(piece: str) -> None:
     """Print a piece of thoughts on standard error."""
-    Console(stderr=True, soft_wrap=True).print(Text(visible(piece), style="dim"), end="")
+    _console(stderr=True).print(_styled(visible(piece), "dim"), end="")
 
 
 def print_error(text: str) -> None:
@@ -61,9 +65,21 @@ def print_warning(text: str) -> None:
 
 
 def _print_message(head: str, style: str, text: str) -> None:
-    shown = Text(head, style=style)
+    shown = _styled(head, style)
     shown.append(visible(text), style="default")
-    Console(stderr=True, soft_wrap=True).print(shown)
+    _console(stderr=True).print(shown)
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, soft_wrap=True)
+
+
+def _styled(text: str, style: str) -> "Text":
+    from rich.text import Text
+
+    return Text(text, style=style)
 
 
 def answer_json(question: str, answer: Answer) -> dict[str, Any]:
@@ -82,19 +98,19 @@ def answer_json(question: str, answer: Answer) -> dict[str, Any]:
 
 def print_evidence(answer: Answer) -> None:
     """Where the answer stands: document, characters, share of the attention or of what supports it, text."""
-    console = Console(soft_wrap=True)
+    console = _console()
     spans = answer.evidence
     share = "attention" if answer.reading.mode == "injected" else "evidence"
     if spans:
         console.print()
     for number, span in enumerate(spans, start=1):
-        head = Text(f"[{number}] ", style="bold")
+        head = _styled(f"[{number}] ", "bold")
         head.append(visible(span.document_id), style="cyan")
         head.append(f"  characters {span.start:,} to {span.end:,}, {span.score:.0%} of the {share}", style="dim")
         console.print(head)
         text = visible(" ".join(span.text.split()))
         shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
-        console.print(Text(f"    {shown}"))
+        console.print(_styled(f"    {shown}", ""))
 
 
 def print_usage(answer: Answer, seconds: float) -> None:

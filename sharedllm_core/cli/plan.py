@@ -12,7 +12,6 @@ from ..planning import MACHINES, MODELS, HostedPrices, Machine, ModelShape, byte
 from ..planning import plan as make_plan
 from .option_groups import takes_option_groups
 from .options import PrintOptions
-from .plan_table import print_plan
 
 __all__ = ["plan"]
 
@@ -122,4 +121,6 @@ def plan(
     if printing.as_json:
         typer.echo(json.dumps({"model": model} | made.to_dict(), indent=2))
     else:
+        from .plan_table import print_plan
+
         print_plan(model, made)

@@ -9,6 +9,8 @@ from ..planning import Plan
 __all__ = ["print_plan"]
 
 _COLUMNS = 80
+_LABEL_COLUMNS = 20  # labels are folded below their full width
+_GAP = 3  # columns between two cells
 _NOTHING = "–"
 
 
@@ -30,17 +32,26 @@ def print_plan(model: str, plan: Plan) -> None:
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("", overflow="fold")
-    for name in ("SharedLLM", "full attention", *(["hosted"] if plan.prices else [])):
+    names = _names_that_fit(["SharedLLM", "full attention", *(["hosted"] if plan.prices else [])], console.width)
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for number, rows in enumerate(_sections(plan)):
         if number:
             table.add_section()
         for label, *cells in rows:
-            table.add_row(label, *(cells if plan.prices else cells[:2]))
+            table.add_row(label, *cells[: len(names)])
     console.print(table)
     console.print("Assumptions", style="bold")
     for sentence in plan.assumptions:
         console.print(f"· {sentence}", highlight=False, markup=False)
+
+
+def _names_that_fit(names: list[str], width: int) -> list[str]:
+    """The columns that fit beside the labels; the first one is always shown."""
+    fitting = list(names)
+    while len(fitting) > 1 and _LABEL_COLUMNS + sum(len(name) + _GAP for name in fitting) > width:
+        fitting.pop()
+    return fitting
 
 
 def _sections(plan: Plan) -> list[list[tuple[str, str, str, str]]]:

@@ -6,11 +6,10 @@ from dataclasses import replace
 import typer
 
 from ..errors import SharedLLMError
-from .engines import make_cache, make_engine
+from .interrupts import loading_libraries
 from .option_groups import takes_option_groups
 from .options import CacheOptions, DocsArgument, DocumentOptions, ModelOptions, PrintOptions
 from .output import counted, print_json, say
-from .sources import load_documents
 
 __all__ = ["read"]
 
@@ -26,12 +25,16 @@ def read(
     """
     if not cache.cache_bytes and not cache.remote:
         raise typer.BadParameter("0 without --remote leaves nowhere to keep trees", param_hint="--cache-bytes")
+    with loading_libraries():
+        from .sources import load_documents
     found = load_documents(docs, documents)
+    with loading_libraries():
+        from .engines import make_cache, make_engine, read_library
     engine = make_engine(replace(model, allow_untrained=True), make_cache(cache, in_memory=False))
     library = engine.library(found.documents)
     cached = engine.cached_tokens(library)
     begin = time.perf_counter()
-    engine.read(library)
+    read_library(engine, library)
     seconds = time.perf_counter() - begin
     new = library.num_tokens - cached
     if printing.as_json:

@@ -18,6 +18,8 @@ from .wording import current_wording
 
 __all__ = ["Session"]
 
+_BYTE_ORDER_MARK = "\ufeff"  # begins text files of Windows, and what its shells pipe
+
 
 class Session:
     """Questions to one engine about one library.
@@ -123,4 +125,5 @@ def _with_marked_thoughts(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def _piped() -> str:
-    return next((line.strip() for line in sys.stdin if line.strip()), "")
+    lines = (line.strip().removeprefix(_BYTE_ORDER_MARK).strip() for line in sys.stdin)
+    return next((line for line in lines if line), "")

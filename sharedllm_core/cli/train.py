@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .interrupts import kept_on_interrupt, loading_libraries
 from .option_groups import takes_option_groups
 from .options import PrintOptions
 from .output import print_json, say
@@ -26,13 +27,16 @@ def train(
 
     On several GPUs: accelerate launch -m sharedllm_core train CONFIG.
     """
-    from ..training.config import TrainingConfig
-    from ..training.run import leave_processes
-    from ..training.run import train as run
+    with loading_libraries():
+        from ..training.config import TrainingConfig
+        from ..training.run import leave_processes
+        from ..training.run import train as run
 
     read = TrainingConfig.from_file(config)
     changes = {name: value for name, value in (("output", output), ("steps", steps)) if value is not None}
-    model = run(replace(read, **changes), resume=not fresh)  # type: ignore[arg-type]
+    changed = replace(read, **changes)  # type: ignore[arg-type]
+    with kept_on_interrupt(lambda: f"checkpoints are in {changed.output}; the same command goes on from the last"):
+        model = run(changed, resume=not fresh)
     if not leave_processes():
         return
     if printing.as_json:

@@ -7,7 +7,7 @@ steps of the pipeline: select → fetch → encode → assemble.
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Semaphore
 from types import TracebackType
 from typing import Self
@@ -82,6 +82,10 @@ class TreeReader:
         self._origin = lower.origin()
         self._searches_text = load_policy(lower.method.policy).searches_text
 
+    @property
+    def _encodes_whole_chunks(self) -> bool:
+        return self._lower.method.node_encoding == "shared"
+
     # ---------------------------------------------------------------------------------------------- ahead of questions
 
     def read(self, library: Library, progress: Progress, cancelled: Event) -> None:
@@ -152,9 +156,17 @@ class TreeReader:
     def _fetch(self, library: Library, selected: Sequence[Sequence[Node]] | None) -> dict[int, NodeStates | None]:
         """Fetch the trees of the chunks that retain something from the cache, by the number of the chunk."""
         wanted = [number for number in range(len(library.chunks)) if selected is None or selected[number]]
-        keys = [self._keys.chunk_key(library.chunks[number].ids) for number in wanted]
-        found = self.cache.get_many(keys, self._origin, complete=False)
-        return dict(zip(wanted, found, strict=True))
+        fetched: dict[int, NodeStates | None] = {}
+        for turn in self._turns(library, wanted):  # so that few whole trees are in memory at a time
+            keys = [self._keys.chunk_key(library.chunks[number].ids) for number in turn]
+            found = self.cache.get_many(keys, self._origin, complete=False)
+            if selected is not None and not self._encodes_whole_chunks:
+                found = [
+                    tree if tree is None else _retained_part(tree, selected[number])
+                    for number, tree in zip(turn, found, strict=True)
+                ]
+            fetched.update(zip(turn, found, strict=True))
+        return fetched
 
     def _encode(
         self,
@@ -167,7 +179,16 @@ class TreeReader:
     ) -> _Encoded | None:
         """Encode the retained nodes that were not fetched, in turns, and store them in the cache."""
         method = self._lower.method
-        ready = [number for number, tree in fetched.items() if tree is not None and is_complete(tree, method)]
+        ready = [
+            number
+            for number, tree in fetched.items()
+            if tree is not None
+            and (
+                is_complete(tree, method)
+                if selected is None or self._encodes_whole_chunks
+                else tree.has(selected[number])
+            )
+        ]
         encoded = _Encoded({}, {}, 0)
         self._encode_turn(library, query, selected, fetched, ready, encoded)
         rest = [number for number in fetched if number not in encoded.trees]
@@ -212,7 +233,7 @@ class TreeReader:
             vectors = self._known_vectors(chunks, known)
             nodes = select(self._lower, chunks, [query] * len(chunks), vectors=vectors)
         # With shared encoding, one forward pass of the chunk yields all nodes at the cost of the retained ones.
-        wanted = [nodes_of(chunk, method) for chunk in chunks] if method.node_encoding == "shared" else nodes
+        wanted = [nodes_of(chunk, method) for chunk in chunks] if self._encodes_whole_chunks else nodes
         trees = encode_missing(self._lower, chunks, known, wanted)
         for index, (number, tree) in enumerate(zip(numbers, trees, strict=True)):
             encoded.trees[number] = tree if vectors is None else tree.with_vectors(vectors.of_chunk(index))
@@ -253,6 +274,14 @@ class TreeReader:
             tokens += length
         if turn:
             yield turn
+
+
+def _retained_part(tree: NodeStates, nodes: Sequence[Node]) -> NodeStates:
+    """A copy of what a question retains of a tree, which frees the bytes of the rest; the tree if it lacks a node."""
+    if not tree.has(nodes) or tuple(nodes) == tree.nodes:
+        return tree
+    part = tree.keep(nodes)
+    return replace(part, token_ids=part.token_ids.clone(), vectors=part.vectors.clone())
 
 
 def _num_tokens(library: Library, numbers: Sequence[int]) -> int:

@@ -41,7 +41,7 @@ def run(
         settings: which items.
         folder: of the results; made if it is missing.
         about: what else must be the same in all runs of a folder, such as the model.
-        progress: receives a line for each item.
+        progress: receives a line when an item begins, and one with its scores.
 
     Raises:
         InputError: the folder has results with other settings, or two systems have one name.
@@ -63,6 +63,8 @@ def run(
                 for system in chosen:
                     if (measurement.name, system.name, item.id) in done:
                         continue
+                    if progress:  # reading for one item may take minutes
+                        progress(f"{measurement.name}, {item.id}, {system.name} …")
                     row = _measured(measurement, system, item)
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
                     file.flush()

@@ -166,36 +166,29 @@ class LowerModel:
             The indices of a batch's nodes, counted over all chunks in order, and their states.
         """
         chunk_nodes = _flatten(nodes)
-        if self.method.node_encoding == "shared":
-            return self._states_from_chunks(tokens, chunk_nodes)
+        # The nodes that one run serves: with shared encoding all of a chunk, else those of the same tokens at several
+        # levels, such as all nodes of a chunk that is too short to be split.
+        nodes_of_run: dict[_ChunkNode, list[int]] = {}
+        shared = self.method.node_encoding == "shared"
+        for index, (chunk, node) in enumerate(chunk_nodes):
+            span = whole_chunk(tokens.lengths[chunk]) if shared else node._replace(level=0)
+            nodes_of_run.setdefault((chunk, span), []).append(index)
+        runs = list(nodes_of_run)
+        padded = shared or bool(self.method.split_after)
 
-        def group(node: Node) -> Hashable:
-            if self.method.split_after:
-                return _padded_length(node.length)
-            return node.length, num_states(node.length, node.level, self.method)
-
-        def run(batch: list[_ChunkNode]) -> StateBatch:
-            kept = [self._kept_tokens(node) for _, node in batch]
-            return self._states(tokens.node_ids(batch), [node.length for _, node in batch], kept)
-
-        return self._in_batches(chunk_nodes, group, run)
-
-    def _states_from_chunks(
-        self, tokens: PastTokens, chunk_nodes: Sequence[_ChunkNode]
-    ) -> Iterator[tuple[list[int], StateBatch]]:
-        """Yield the states of nodes as `states` does, from one forward pass of each chunk that has nodes."""
-        node_indices: dict[int, list[int]] = {}
-        for index, (chunk, _) in enumerate(chunk_nodes):
-            node_indices.setdefault(chunk, []).append(index)
-        chunks = [(number, whole_chunk(tokens.lengths[number])) for number in node_indices]
+        def group(span: Node) -> Hashable:
+            return _padded_length(span.length) if padded else span.length
 
         def run(batch: list[_ChunkNode]) -> StateBatch:
-            nodes_per_chunk = [[chunk_nodes[index][1] for index in node_indices[number]] for number, _ in batch]
-            kept = [[node.start + at for node in nodes for at in self._kept_tokens(node)] for nodes in nodes_per_chunk]
-            return self._states(tokens.node_ids(batch), [chunk.length for _, chunk in batch], kept)
+            kept = [
+                [node.start - span.start + at for node in own for at in self._kept_tokens(node)]
+                for chunk, span in batch
+                for own in [[chunk_nodes[index][1] for index in nodes_of_run[chunk, span]]]
+            ]
+            return self._states(tokens.node_ids(batch), [span.length for _, span in batch], kept)
 
-        for numbers, states in self._in_batches(chunks, lambda chunk: _padded_length(chunk.length), run):
-            yield [index for number in numbers for index in node_indices[chunks[number][0]]], states
+        for numbers, states in self._in_batches(runs, group, run):
+            yield [index for number in numbers for index in nodes_of_run[runs[number]]], states
 
     def selection_vectors(self, tokens: PastTokens, nodes: Sequence[Sequence[Node]]) -> Tensor:
         """Compute v(x) of nodes: their last or mean hidden state after the first layer and the final norm.
@@ -241,6 +234,8 @@ class LowerModel:
         """
         length = ids_NL.shape[1]
         positions_S = [row * length + offset for row, offsets in enumerate(kept) for offset in offsets]
+        # Each token is projected once, also where nodes at several levels keep it.
+        projected, places_S = torch.tensor(positions_S, dtype=torch.long).unique(return_inverse=True)
         hidden_NLE = self.backbone.embed_tokens(ids_NL)
         positions = torch.arange(length, device=hidden_NLE.device)[None]
         rotation = self.backbone.rotary_emb(hidden_NLE, positions)
@@ -248,10 +243,10 @@ class LowerModel:
         states = StateBatch([], [])
         for number, layer in enumerate(self.layers):
             hidden_NLE = hidden_NLE.to(device_of(layer))
-            index = torch.tensor(positions_S, device=hidden_NLE.device)
-            kept_SE = layer.input_layernorm(hidden_NLE.flatten(0, 1).index_select(0, index))
-            states.keys.append(project_keys(layer.self_attn, kept_SE).transpose(0, 1))
-            states.values.append(project_values(layer.self_attn, kept_SE).transpose(0, 1))
+            index, places = projected.to(hidden_NLE.device), places_S.to(hidden_NLE.device)
+            projected_E = layer.input_layernorm(hidden_NLE.flatten(0, 1).index_select(0, index))
+            states.keys.append(project_keys(layer.self_attn, projected_E)[places].transpose(0, 1))
+            states.values.append(project_values(layer.self_attn, projected_E)[places].transpose(0, 1))
             if number + 1 < self.method.injection_layers:
                 attention = node_attention(self.backbone.config, number, hidden_NLE, lengths, full=full)
                 hidden_NLE = layer(hidden_NLE, position_embeddings=rotation, **attention)

@@ -1,6 +1,7 @@
 """Serialization of a chunk's tree: a safetensors file whose metadata holds the nodes and a checksum.
 
-Any safetensors reader can open it. Decoding copies nothing: the tensors are views of the bytes. The checksum (128-bit
+Any safetensors reader can open it. Decoding copies nothing, and the tensors are views of the bytes, unless states are
+repeated in the tree: these are stored once, with an index. The checksum (128-bit
 xxh3) detects corruption and truncation, not tampering: an attacker could replace the whole entry.
 
 With `int8`, keys and values are quantized to integers from −127 to 127, with one scale per state and head.
@@ -18,6 +19,7 @@ from torch import Tensor
 from ..errors import DamagedEntryError
 from ..method.context_tree import Node
 from ..model.node_states import NodeStates, StateOrigin
+from .repeated_states import without_repeated
 
 __all__ = ["RECOMPUTED", "check", "decode", "encode"]
 
@@ -25,6 +27,7 @@ __all__ = ["RECOMPUTED", "check", "decode", "encode"]
 RECOMPUTED = "it is computed again"
 
 _FORMAT = 3
+_FORMAT_WITH_INDEX = 4
 _LENGTH = struct.Struct("<Q")  # a safetensors file: length of the header, header as JSON, bytes of the tensors
 _DTYPES = {
     "F64": torch.float64,
@@ -47,11 +50,14 @@ def encode(states: NodeStates, key: str, *, int8: bool = False) -> bytes:
         int8: quantize keys and values; lossy, about half the bytes of bfloat16.
     """
     tensors = {"vectors": states.vectors, "token_ids": states.token_ids}
-    for name, tensor in (("keys", states.keys), ("values", states.values)):
+    once = without_repeated(states)
+    if once is not None:
+        tensors["index"] = once.index
+    for name, tensor in (("keys", (once or states).keys), ("values", (once or states).values)):
         tensors |= _to_int8(name, tensor) if int8 else {name: tensor}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     tree: dict[str, Any] = {
-        "format": _FORMAT,
+        "format": _FORMAT if once is None else _FORMAT_WITH_INDEX,
         "key": key,
         "nodes": states.nodes,
         "states_per_node": states.states_per_node,
@@ -81,6 +87,8 @@ def decode(blob: bytes | bytearray | memoryview, key: str, origin: StateOrigin) 
             name: _from_int8(name, tensors, dtype) if f"{name}_scale" in tensors else tensors[name]
             for name in ("keys", "values")
         }
+        if tree["format"] == _FORMAT_WITH_INDEX:
+            states = {name: tensor.index_select(2, tensors["index"]) for name, tensor in states.items()}
         return NodeStates(
             token_ids=tensors["token_ids"],
             nodes=_nodes(tree["nodes"]),
@@ -122,8 +130,10 @@ def _read(blob: bytes | bytearray | memoryview, key: str) -> tuple[dict[str, Any
     first = _LENGTH.size + length
     header: dict[str, Any] = json.loads(bytes(buffer[_LENGTH.size : first]))
     tree: dict[str, Any] = json.loads(header.pop("__metadata__")["tree"])
-    if tree["format"] != _FORMAT:
-        raise DamagedEntryError(f"the entry has format {tree['format']!r} instead of {_FORMAT!r}", remedy=RECOMPUTED)
+    if tree["format"] not in {_FORMAT, _FORMAT_WITH_INDEX}:
+        raise DamagedEntryError(
+            f"the entry has format {tree['format']!r} instead of {_FORMAT} or {_FORMAT_WITH_INDEX}", remedy=RECOMPUTED
+        )
     if tree["key"] != key:
         raise DamagedEntryError(f"the entry of {tree['key']} is stored under {key}", remedy=RECOMPUTED)
     tensors = {}

@@ -197,7 +197,8 @@ class TreeCache:
         tree = tier.tree(name, blob)
         if tree is None or tree.origin is not origin:
             tree = codec.decode(blob, name, origin)
-            tier.keep_tree(name, blob, tree)
+            if tree.nbytes <= len(blob):  # no copy either, as that of repeated states is
+                tier.keep_tree(name, blob, tree)
         return tree
 
     def _tiers_for(self, key: str) -> list[Tier]:

@@ -106,11 +106,16 @@ class SharedLLMChatEngine(DocumentEngine, BaseChatEngine):
 
     @trace_method("chat")
     def stream_chat(self, message: str, chat_history: list[ChatMessage] | None = None) -> StreamingAgentChatResponse:
-        """`chat`, piece by piece. The turn is added to the conversation after its last piece."""
+        """`chat`, piece by piece.
+
+        The message is added to the conversation at once, the answer after its last piece: a message whose stream is
+        abandoned stays in the conversation.
+        """
         asked, messages, sources = self._prepare(message, chat_history)
         responses = self._llm.stream_chat(messages, **_document_arguments(sources))
+        self._memory.put(asked)
         nodes = sources.ranked_nodes({})
-        stream = self._streamed(responses, asked, sources, nodes)
+        stream = self._streamed(responses, sources, nodes)
         return StreamingAgentChatResponse(chat_stream=stream, source_nodes=nodes, is_writing_to_memory=False)
 
     @trace_method("chat")
@@ -120,8 +125,9 @@ class SharedLLMChatEngine(DocumentEngine, BaseChatEngine):
         """`stream_chat` for asyncio."""
         asked, messages, sources = await self._aprepare(message, chat_history)
         responses = await self._llm.astream_chat(messages, **_document_arguments(sources))
+        await self._memory.aput(asked)
         nodes = sources.ranked_nodes({})
-        stream = self._astreamed(responses, asked, sources, nodes)
+        stream = self._astreamed(responses, sources, nodes)
         return StreamingAgentChatResponse(achat_stream=stream, source_nodes=nodes, is_writing_to_memory=False)
 
     def reset(self) -> None:
@@ -162,7 +168,6 @@ class SharedLLMChatEngine(DocumentEngine, BaseChatEngine):
     def _streamed(
         self,
         responses: Generator[ChatResponse, None, None],
-        asked: ChatMessage,
         sources: AnswerSources,
         nodes: list[NodeWithScore],
     ) -> Generator[ChatResponse, None, None]:
@@ -173,7 +178,6 @@ class SharedLLMChatEngine(DocumentEngine, BaseChatEngine):
                     _dispatcher.event(StreamChatDeltaReceivedEvent(delta=response.delta))
                 if response.raw is not None:
                     nodes[:] = sources.ranked_nodes(response.raw)
-                    self._memory.put(asked)
                     self._memory.put(response.message)
                 yield response
         except Exception as error:
@@ -184,7 +188,6 @@ class SharedLLMChatEngine(DocumentEngine, BaseChatEngine):
     async def _astreamed(
         self,
         responses: AsyncGenerator[ChatResponse, None],
-        asked: ChatMessage,
         sources: AnswerSources,
         nodes: list[NodeWithScore],
     ) -> AsyncGenerator[ChatResponse, None]:
@@ -196,7 +199,6 @@ class SharedLLMChatEngine(DocumentEngine, BaseChatEngine):
                         _dispatcher.event(StreamChatDeltaReceivedEvent(delta=response.delta))
                     if response.raw is not None:
                         nodes[:] = sources.ranked_nodes(response.raw)
-                        await self._memory.aput(asked)
                         await self._memory.aput(response.message)
                     yield response
         except Exception as error:

@@ -16,10 +16,10 @@ def shared_llm(llm: LLM | None) -> SharedLLM:
     Raises:
         InputError: it is no `SharedLLM`, and so cannot read whole documents.
     """
-    # `Settings.llm` would look for OpenAI if nothing was set.
-    chosen = llm if llm is not None else Settings._llm
-    if chosen is None:
-        return SharedLLM()
+    if llm is None and Settings._llm is None:  # `Settings.llm` would look for OpenAI
+        return SharedLLM(callback_manager=Settings.callback_manager)
+    # `Settings.llm` gives the model the callback manager of `Settings`, which may have been set later.
+    chosen = llm if llm is not None else Settings.llm
     if not isinstance(chosen, SharedLLM):
         where = "llm" if llm is not None else "Settings.llm"
         raise InputError(

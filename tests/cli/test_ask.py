@@ -74,6 +74,8 @@ def test_documents_come_from_files_folders_and_globs(sharedllm, folder):
 
     assert tokens("docs", "more/*.md") == tokens("docs") + tokens("more/a.md")
     assert tokens("docs", "docs/1.txt", "docs/*.txt") == tokens("docs"), "a file named twice is read once"
+    after = answer(sharedllm("ask", "Who?", "docs", "--docs", "more/a.md", *SHORT, "--json", "more/b.txt"))
+    assert after["usage"]["past_context_tokens"] == tokens("docs", "more"), "documents may follow the question"
 
 
 @BOTH_READINGS
@@ -138,15 +140,15 @@ def test_an_empty_folder_and_files_of_nothing_are_refused(sharedllm, folder):
 
 @BOTH_READINGS
 def test_a_binary_file_is_named_with_the_option_that_leaves_it_out(sharedllm, folder):
-    (folder / "docs" / "photo.png").write_bytes(b"\x89PNG\0\0")
+    (folder / "docs" / "data").write_bytes(b"\x01\x02\0\0")
     message = refused(sharedllm("ask", "Who?", "--docs", "docs"))
-    assert "docs/photo.png cannot be read: it is a binary file" in message
+    assert "docs/data cannot be read: it is a binary file" in message
     assert message.endswith("with --skip-unreadable")
     result = sharedllm("ask", "Who?", "--docs", "docs", "--skip-unreadable", *SHORT, "--json")
     assert answer(result)["usage"]["past_context_tokens"] > 0
-    assert "skipped docs/photo.png: it is a binary file" in result.stderr
-    alone = refused(sharedllm("ask", "Who?", "--docs", "docs/photo.png", "--skip-unreadable"))
-    assert alone.endswith("no documents in docs/photo.png; 1 file could not be read; give other files or folders")
+    assert "skipped docs/data: it is a binary file" in result.stderr
+    alone = refused(sharedllm("ask", "Who?", "--docs", "docs/data", "--skip-unreadable"))
+    assert alone.endswith("no documents in docs/data; 1 file could not be read; give other files or folders")
 
 
 @BOTH_READINGS
@@ -157,7 +159,7 @@ def test_text_of_another_encoding_is_read_as_what_it_says(sharedllm, folder):
     assert found["evidence"][0]["text"] in text
 
 
-def test_links_in_a_circle_are_named_or_left_out_and_never_followed(sharedllm, folder):
+def test_links_to_folders_end_in_a_circle_and_a_file_that_links_to_itself_is_named(sharedllm, folder):
     (folder / "docs" / "up").symlink_to(folder / "docs")
     assert answer(sharedllm("ask", "Who?", "--docs", "docs", *SHORT, "--json"))["answer"]
     (folder / "docs" / "self.txt").symlink_to("self.txt")

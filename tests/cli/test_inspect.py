@@ -53,6 +53,16 @@ def test_the_table_shows_every_retained_node_in_80_columns(sharedllm):
     assert result.stderr.splitlines()[-1] == "Warning: the answer was cut off after 4 tokens; raise --max-new-tokens"
 
 
+def test_a_narrow_terminal_keeps_level_attention_and_text(sharedllm, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    table = sharedllm("inspect", "docs", *ASK).stdout.split("Answer: ")[0].splitlines()
+    assert table[1].split() == ["level", "attention", "text"]
+    assert max(len(line) for line in table) <= 40
+    nodes = [line for line in table if re.match(r" +\d", line)]
+    assert nodes
+    assert all(re.search(r"[a-z]{3}", line) for line in nodes), "each row shows text"
+
+
 def test_the_nodes_in_json_tile_the_text(sharedllm, folder):
     found = json.loads(sharedllm("inspect", "docs", *ASK, "--json").stdout)
     assert [document["id"] for document in found["documents"]] == ["docs/0.txt", "docs/1.txt", "docs/2.txt"]

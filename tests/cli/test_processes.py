@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
+
+import pytest
 
 from tests import tiny_engine
 from tests.cli import processes
@@ -63,6 +66,54 @@ def test_whoever_closes_the_pipe_gets_no_traceback():
         assert not [line for line in said.splitlines() if "Traceback" in line or "ignored" in line or "Error" in line]
 
 
+def run_in_bash(line):
+    return subprocess.run(
+        ["/bin/bash", "-c", line], capture_output=True, text=True, env=processes.environment(), check=False
+    )
+
+
+@pytest.mark.parametrize("arguments", [["ask", "Who?", "docs", *SHORT], ["--help"]], ids=["ask", "help"])
+def test_a_command_whose_standard_output_is_closed_ends_as_usual(arguments):
+    quoted = " ".join(f"'{part}'" for part in processes.command(*arguments))
+    done = run_in_bash(f"{quoted} >&-")
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_documents_come_from_pipes(folder):
+    (folder / "page.html").write_text("<html><p>The fee is <b>9 pounds</b>.</p><script>no</script>")
+    ask = " ".join(f"'{part}'" for part in processes.command("ask", "Which fee?", *SHORT, "--json"))
+    for given, name in (("-d - < page.html", "standard input"), ("<(cat page.html)", "/dev/fd/")):
+        done = run_in_bash(f"{ask} {given}")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)["evidence"][0]
+        assert found["document_id"].startswith(name)
+        assert found["text"] in "The fee is 9 pounds."
+
+
+def test_a_pipe_that_exceeds_the_limit_is_an_error_that_names_it(folder):
+    (folder / "long.txt").write_text("rent " * 100)
+    with (folder / "long.txt").open("rb") as file:
+        done = subprocess.run(
+            processes.command("ask", "Who?", "-d", "-", "--max-file-bytes", "99"),
+            stdin=file,
+            capture_output=True,
+            text=True,
+            env=processes.environment(),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: standard input cannot be read: it has more than the 99 bytes allowed; raise --max-file-bytes\n"
+    )
+
+
+def test_a_byte_order_mark_before_piped_questions_is_dropped():
+    done = processes.run("ask", *SHORT, "--json", stdin="\ufeffWho?\r\n\ufeff\r\nWhy?\r\n")
+    assert [json.loads(line)["question"] for line in done.stdout.splitlines()] == ["Who?", "Why?"]
+
+
 def test_an_interrupt_ends_a_long_read_quickly_and_keeps_what_was_read(folder, sharedllm):
     (folder / "long.txt").write_text(tiny_engine.words(800_000))
     process = subprocess.Popen(
@@ -77,7 +128,9 @@ def test_an_interrupt_ends_a_long_read_quickly_and_keeps_what_was_read(folder, s
         process.kill()
     assert time.monotonic() - begin < 5
     assert process.returncode == 130, said
-    assert said == ""
+    found = re.fullmatch(r"interrupted: the trees of ([\d,]+) of ([\d,]+) tokens are in the tree cache, .*\n", said)
+    kept, total = (int(number.replace(",", "")) for number in found.groups())
+    assert 0 < kept < total
     stats = json.loads(sharedllm("cache", "stats", "--json").stdout)
     assert stats["entries"] > 0
     assert sharedllm("cache", "verify").exit_code == 0

@@ -46,8 +46,12 @@ def test_reading_that_cannot_be_kept_fails(sharedllm, recwarn):
 
 def test_skipped_files_are_in_the_json(sharedllm, folder):
     (folder / "docs" / "x.bin").write_bytes(b"\0")
+    (folder / "docs" / "y").write_bytes(b"\0")
     found = values(sharedllm("read", "docs", "--skip-unreadable", "--json"))
-    assert found["skipped"] == [{"path": "docs/x.bin", "reason": "it is a binary file"}]
+    assert found["skipped"] == [
+        {"path": "docs/x.bin", "reason": "it is binary data"},
+        {"path": "docs/y", "reason": "it is a binary file"},
+    ]
 
 
 def test_a_remote_store_serves_another_cache_folder(sharedllm, folder):

@@ -1,10 +1,10 @@
 """Reasoning models on the command line: thoughts on standard error, the switch, and refusals in its words."""
 
 import json
-import sys
 
 import pytest
 
+from sharedllm_core.cli import engines
 from tests.thinking_templates import QWEN3, R1, scripted_engine
 
 THOUGHTS = "The lease says so."
@@ -17,9 +17,7 @@ def model(monkeypatch):
 
     def load(template, script):
         engine = scripted_engine(template, script)
-        for command in ("ask", "inspect"):
-            module = sys.modules[f"sharedllm_core.cli.{command}"]
-            monkeypatch.setattr(module, "make_engine", lambda *_: engine)
+        monkeypatch.setattr(engines, "make_engine", lambda *_: engine)
         return engine
 
     return load

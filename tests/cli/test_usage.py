@@ -46,8 +46,19 @@ def test_what_is_unknown_is_wrong_usage(sharedllm, command):
     assert result.stdout == ""
 
 
-def test_documents_given_without_docs_are_wrong_usage(sharedllm):
-    assert sharedllm("ask", "Who?", "docs").exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["docs/0.txt"], "docs/0.txt is a file or folder; give the question first"),
+        (["docs", "Who?"], "docs is a file or folder; give the question first"),
+        (["--docs", "-"], "standard input is the document; give the question as an argument"),
+    ],
+    ids=" ".join,
+)
+def test_documents_in_place_of_the_question_are_wrong_usage(sharedllm, arguments, said):
+    result = sharedllm("ask", *arguments)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
 
 
 def test_plan_is_registered_and_its_errors_name_its_options(sharedllm):

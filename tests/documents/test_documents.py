@@ -123,7 +123,7 @@ def test_documents_given_as_text_have_an_id_by_their_text():
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("photo.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is a binary file"),
+        ("data.unknown", b"\x01\x02\0\0\0", "it is a binary file"),
         ("bad.pdf", b"%PDF-1.4 and nothing more", "it is not a valid .pdf file"),
         ("bad.docx", b"no zip at all", "it is not a valid .docx file"),
         ("bad.json", b"{", "it is not a valid .json file"),

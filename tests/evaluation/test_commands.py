@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from sharedllm_core.cli import eval as eval_command
+from sharedllm_core.cli import engines
 from sharedllm_core.cli.main import app
 from sharedllm_core.training.tasks import TaskSettings, read_texts, write_tasks
 from tests import tiny_engine
@@ -71,7 +71,7 @@ def test_eval_asks_the_forms_that_are_named(checkpoint, tmp_path):
 )
 def test_wrong_input_is_said_before_any_weights_are_loaded(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(eval_command, "make_engine", lambda *_: pytest.fail("weights were loaded"))
+    monkeypatch.setattr(engines, "make_engine", lambda *_: pytest.fail("weights were loaded"))
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "no.jsonl").write_text("no\n")
     result = sharedllm("eval", "--out", "out", *arguments)

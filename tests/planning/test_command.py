@@ -17,11 +17,19 @@ QUESTION = ["--model", "llama-3.1-8b", "--tokens", "128000", "--questions-per-da
 PRICES = ["--price-in", "3", "--price-cached", "0.3", "--price-out", "15"]
 
 
-def run(*arguments):
-    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "120"})  # wider than is used
+def run(*arguments, columns=120):  # by default wider than is used
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": str(columns)})
     if isinstance(result.exception, SharedLLMError):
         raise result.exception
     return result
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(34, ["SharedLLM"]), (60, ["SharedLLM", "full", "attention"])])
+def test_a_narrow_terminal_keeps_the_columns_that_fit(columns, shown):
+    lines = run(*QUESTION, columns=columns).stdout.splitlines()
+    assert shown in [line.split() for line in lines]
+    assert any(line.startswith("memory in all") for line in lines)
+    assert max(len(line) for line in lines) <= columns
 
 
 def test_the_table_stands_in_80_columns_with_a_column_for_each_way():

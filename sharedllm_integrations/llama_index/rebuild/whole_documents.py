@@ -12,6 +12,7 @@ from .joining import Missing
 from .node_order import related, without_descendants
 from .node_text import text_of
 from .stitching import Part, found_in, stitched
+from .windows import without_windows
 
 __all__ = ["WholeDocument", "whole_documents"]
 
@@ -96,8 +97,10 @@ def _whole(name: str, nodes: list[BaseNode], original: Callable[[str], BaseNode 
         before, after = _around(itself, itself.metadata)
         parts = found_in(content, nodes)
         return WholeDocument(name, content, before, after, dict(itself.metadata), parts, confirmed=True)
-    outer = without_descendants(nodes) or nodes
+    outer = without_windows(without_descendants(nodes) or nodes)
     rebuilt, parts = stitched(outer)
+    given = {node.node_id for node in nodes}
+    parts = tuple(part for part in parts if part.node_id in given)
     held = {part.node_id for part in parts}
     parts += found_in(rebuilt.text, [node for node in nodes if node.node_id not in held])
     metadata = _metadata(nodes)

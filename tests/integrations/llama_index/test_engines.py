@@ -17,6 +17,7 @@ from llama_index.core import (
 )
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.chat_engine import CondenseQuestionChatEngine
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.evaluation import CorrectnessEvaluator, FaithfulnessEvaluator, RelevancyEvaluator
@@ -24,6 +25,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import HierarchicalNodeParser, SentenceSplitter, get_leaf_nodes
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import Document, NodeWithScore, TextNode
+from llama_index.core.selectors import PydanticSingleSelector
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.tools import QueryEngineTool
 from pydantic import BaseModel
@@ -317,6 +319,40 @@ async def test_chats_are_streamed_and_remembered(llm, events):
     assert [message.content for message in made.chat_history] == [QUESTION, whole]
     assert events.names("StreamChatEnd") == ["StreamChatEndEvent"] * 2
     assert len(events.names("LLMChatStart")) == 3
+
+
+async def test_an_abandoned_stream_keeps_the_message_as_those_of_llama_index_do(llm):
+    made = SharedLLMChatEngine.from_documents(documents(1), llm)
+    stream = made.stream_chat(QUESTION).chat_stream
+    next(stream)
+    stream.close()
+    assert [(message.role, message.content) for message in made.chat_history] == [("user", QUESTION)]
+    astream = (await made.astream_chat("Who signed it?")).achat_stream
+    await anext(astream)
+    await astream.aclose()
+    assert [message.content for message in made.chat_history] == [QUESTION, "Who signed it?"]
+    answer = str(made.chat("Why?"))
+    assert [message.content for message in made.chat_history][2:] == ["Why?", answer], "the conversation goes on"
+
+
+@pytest.mark.parametrize("engine_class", [SharedLLMQueryEngine, SharedLLMChatEngine])
+def test_a_callback_manager_that_is_set_after_the_model_counts_tokens(llm, engine_class):
+    counter = TokenCountingHandler(tokenizer=llm.tokenizer)
+    Settings.llm = llm
+    Settings.callback_manager = CallbackManager([counter])
+    made = engine_class.from_documents(documents(1))
+    (made.query if engine_class is SharedLLMQueryEngine else made.chat)(QUESTION)
+    assert len(counter.llm_token_counts) == 1
+    assert counter.prompt_llm_token_count >= len(llm.tokenizer(QUESTION))
+    assert 0 < counter.completion_llm_token_count <= 12
+
+
+def test_a_selector_chooses_by_a_grammar_and_reads_no_documents(llm, events):
+    selector = PydanticSingleSelector.from_defaults(llm=llm.model_copy(update={"max_tokens": 100}))
+    chosen = selector.select(["leases", "prices"], QUESTION)
+    assert len(chosen.selections) == 1
+    assert isinstance(chosen.ind, int)
+    assert events.names("Retriev") == []
 
 
 def test_history_beyond_the_window_is_read_as_a_document(llm):

@@ -1,7 +1,5 @@
 """Decoding of text files of unknown encoding."""
 
-from charset_normalizer import from_bytes
-
 from ....errors import DocumentError
 
 __all__ = ["decode"]
@@ -23,6 +21,8 @@ def decode(content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
+        from charset_normalizer import from_bytes
+
         guess = from_bytes(content).best()
     if guess is None:
         raise DocumentError("its encoding is not known", remedy="save it as UTF-8")
