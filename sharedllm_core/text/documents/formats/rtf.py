@@ -5,15 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from ..extracted import Extracted
 from .numerals import superscript
-from .rtf_tokens import CODE_PAGES, RtfToken, charset_encoding, code_page, rtf_tokens
+from .rtf_tokens import CODE_PAGES, SKIPPED_DESTINATIONS, RtfToken, charset_encoding, code_page, rtf_tokens
 from .text_builder import TextBuilder
 
 __all__ = ["read_rtf"]
 
 _MAX_DEPTH = 10_000
-_SKIPPED = frozenset(
-    ["annotation", "atnauthor", "atnid", "atnref", "author", "colortbl", "comment", "company", "doccomm", "filetbl", "fldinst", "fontemb", "generator", "info", "keywords", "listtable", "listoverridetable", "nonesttables", "nonshppict", "objclass", "objdata", "operator", "pict", "rsidtbl", "rxe", "tc", "themedata", "title", "subject", "xe", "xmlnstbl", "datafield", "formfield", "pnseclvl", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc"]
-)
 #: Destinations that older readers may pass over, but that hold text.
 _KEPT = {"shpinst", "listtext", "pntext", "nesttableprops"}
 _HEADERS = {"header", "headerl", "headerr", "headerf"}
@@ -159,7 +156,7 @@ class _RtfReader:
         ignorable, self._ignorable = self._ignorable, False
         if self._state.target in {"fonts", "styles"}:
             self._read_definition(word, number)
-        elif word in _SKIPPED or (ignorable and word not in _KEPT):
+        elif word in SKIPPED_DESTINATIONS or (ignorable and word not in _KEPT):
             self._state = replace(self._state, target="skip")
         elif self._state.target == "skip" and word not in {"shptxt", "ud"}:
             return

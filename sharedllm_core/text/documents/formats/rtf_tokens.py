@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["CODE_PAGES", "RtfToken", "charset_encoding", "code_page", "rtf_tokens"]
+__all__ = ["CODE_PAGES", "SKIPPED_DESTINATIONS", "RtfToken", "charset_encoding", "code_page", "rtf_tokens"]
 
 _TOKEN = re.compile(
     r"(?P<control>\\(?P<word>[A-Za-z]{1,32})(?P<number>-?\d{1,10})? ?)"
@@ -35,6 +35,48 @@ _CHARSETS = {
     222: "cp874",
     238: "cp1250",
     255: "cp437",
+}
+#: Groups without text of the document.
+SKIPPED_DESTINATIONS = {
+    "aftnsep",
+    "aftnsepc",
+    "annotation",
+    "atnauthor",
+    "atnid",
+    "atnref",
+    "author",
+    "colortbl",
+    "comment",
+    "company",
+    "datafield",
+    "doccomm",
+    "filetbl",
+    "fldinst",
+    "fontemb",
+    "formfield",
+    "ftnsep",
+    "ftnsepc",
+    "generator",
+    "info",
+    "keywords",
+    "listoverridetable",
+    "listtable",
+    "nonesttables",
+    "nonshppict",
+    "objclass",
+    "objdata",
+    "operator",
+    "pict",
+    "pnseclvl",
+    "rsidtbl",
+    "sp",
+    "rxe",
+    "subject",
+    "tc",
+    "themedata",
+    "title",
+    "xe",
+    "xmlnstbl",
 }
 CODE_PAGES = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 

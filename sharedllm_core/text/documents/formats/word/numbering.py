@@ -110,7 +110,7 @@ class Numbering:
 def _shown(level: int, levels: dict[int, _Level], counts: dict[int, int]) -> str:
     rule = levels.get(level, _Level(text=f"%{level + 1}."))
     if rule.style == "bullet":
-        return _bullet(rule.text)
+        return rule.text
     if rule.style == "none" and not rule.text:
         return ""
 
@@ -123,11 +123,6 @@ def _shown(level: int, levels: dict[int, _Level], counts: dict[int, int]) -> str
         return str(count) if rule.legal else numeral(count, its_rule.style)
 
     return _PLACEHOLDER.sub(number, rule.text).strip()
-
-
-def _bullet(text: str) -> str:
-    """The bullet; characters of symbol fonts have no meaning without their font."""
-    return "•" if any("\ue000" <= sign <= "\uf8ff" for sign in text) else text
 
 
 def _linked(element: "_Element", others: "list[_Element]") -> "_Element":
@@ -157,15 +152,19 @@ def _read_level(level: "_Element") -> _Level:
     return _Level(
         start=int(value(level, "start") or 0),
         style=_STYLES.get(kind, kind),
-        text="•" if kind == "bullet" and _has_symbol_font(level) else value(level, "lvlText") or "",
+        text=_bullet(level) if kind == "bullet" else value(level, "lvlText") or "",
         restart=None if restart is None else int(restart),
         legal=bool(is_on(level, "isLgl")),
     )
 
 
-def _has_symbol_font(level: "_Element") -> bool:
+def _bullet(level: "_Element") -> str:
+    """The bullet; letters and private characters of symbol fonts mean nothing without their font."""
+    text = value(level, "lvlText") or ""
     fonts = child(level, "rPr", "rFonts")
-    return fonts is not None and any(font.startswith(_SYMBOL_FONTS) for font in fonts.attrib.values())
+    symbols = fonts is not None and any(font.startswith(_SYMBOL_FONTS) for font in fonts.attrib.values())
+    without_meaning = any("\ue000" <= sign <= "\uf8ff" or (symbols and sign < "\u0250") for sign in text)
+    return "•" if without_meaning else text
 
 
 def _overrides(num: "_Element") -> tuple[dict[int, _Level], dict[int, int]]:

@@ -25,6 +25,8 @@ class Styles:
 
     def __init__(self, root: "_Element | None") -> None:
         self._styles: dict[str, _Element] = {}
+        self._hidden: dict[str | None, bool | None] = {}  # by style, as far as looked up
+        self._raised: dict[str | None, bool] = {}
         self._default = ""
         self._hidden_by_default = False
         if root is None:
@@ -77,19 +79,24 @@ class Styles:
             paragraph: properties of its paragraph.
         """
         hidden = is_on(run, "vanish")
+        if hidden is None and run is not None:
+            hidden = self._hides(value(run, "rStyle"))
         if hidden is None:
-            hidden = self._inherited(self._ancestors(value(run, "rStyle")))
-        if hidden is None:
-            hidden = self._inherited(self._paragraph_styles(paragraph))
+            hidden = self._hides(value(paragraph, "pStyle") or self._default)
         return self._hidden_by_default if hidden is None else hidden
 
     def is_raised(self, run: "_Element | None") -> bool:
         """Whether a run is a superscript."""
+        if run is None:
+            return False
         direct = value(run, "vertAlign")
-        if direct is None:
-            styles = self._ancestors(value(run, "rStyle"))
-            direct = next((found for style in styles if (found := value(style, "rPr", "vertAlign"))), None)
-        return direct == "superscript"
+        if direct is not None:
+            return direct == "superscript"
+        name = value(run, "rStyle")
+        if name not in self._raised:
+            found = (value(style, "rPr", "vertAlign") for style in self._ancestors(name))
+            self._raised[name] = next((position for position in found if position), "") == "superscript"
+        return self._raised[name]
 
     def marks_first_row(self, table: "_Element") -> bool:
         """Whether the style of a table marks its first row, which then holds the column names."""
@@ -115,9 +122,11 @@ class Styles:
             yield style
             name = value(style, "basedOn")
 
-    @staticmethod
-    def _inherited(styles: "Iterator[_Element]") -> bool | None:
-        return next((hidden for style in styles if (hidden := is_on(style, "rPr", "vanish")) is not None), None)
+    def _hides(self, name: str | None) -> bool | None:
+        if name not in self._hidden:
+            found = (is_on(style, "rPr", "vanish") for style in self._ancestors(name))
+            self._hidden[name] = next((hidden for hidden in found if hidden is not None), None)
+        return self._hidden[name]
 
 
 def _level(outline: str) -> int | None:
