@@ -98,7 +98,7 @@ def test_headings_are_places(tmp_path):
 
 @pytest.mark.parametrize(
     "part",
-    ["<tr><td>row<td>7<td></tr>", "<li>x", "<p>a<sup>2", "<a href=b>c", "x<!--", "&lt", "<option>", "<td><h1>x"],
+    ["<tr><td>row<td>7<td></tr>", "<li>x", "<p>a<sup>2</sup>", "<a href=b>c", "x<!--", "&lt", "<option>", "<td><h1>x</h1>"],
 )
 def test_time_is_linear_in_the_size(tmp_path, part):
     def seconds(times):
@@ -141,6 +141,4 @@ def test_written_pages_come_back_complete_in_order_and_once(tmp_path, blocks):
         return f"<{tag}>{'<tr><td>' if tag == 'table' else ''}{content}{'</td></tr>' if tag == 'table' else ''}</{tag}>"
 
     page = "".join(write(block) for block in blocks)
-    assert words_in_order([f"{word}" for word in words], " ".join(text_of(tmp_path, "a.html", page).split()) + " ") or any(
-        other != word and word in other for word in words for other in words
-    )
+    assert words_in_order(words, text_of(tmp_path, "a.html", page))

@@ -27,7 +27,7 @@ def test_escapes_are_resolved_and_half_characters_replaced(tmp_path):
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson"])
 def test_json_lines_stay_lines_and_are_places(tmp_path, name):
     extracted = extract(tmp_path, name, '{"a": 1}\n\n{"a":\t"\\u00e9"}\n')
-    assert extracted.text == '{"a": 1}\n{"a":\t"é"}' or extracted.text == '{"a": 1}\n\n{"a":\t"é"}'
+    assert extracted.text == '{"a": 1}\n{"a":\t"é"}'
     assert places(extracted, "line") == {"1": '{"a": 1}', "3": '{"a":\t"é"}'}
 
 
@@ -60,7 +60,7 @@ VALUES = st.recursive(
 def test_json_means_the_same_as_before(tmp_path, value, ascii_only):
     source = json.dumps(value, ensure_ascii=ascii_only)
     text = text_of(tmp_path, "a.json", source.encode("utf-8", "surrogatepass"))
-    assert text == json.dumps(value, ensure_ascii=False, indent=1).encode("utf-8", "replace").decode() or "\\" in source
+    assert repr(json.loads(text)) == repr(value)
 
 
 def notebook(*cells):

@@ -45,7 +45,7 @@ EXPECTED = {
     "csv_sep_line.csv": (["Name: Keller; City: Bremen"], ["sep="]),
     "csv_no_header.csv": (["2024-01-01 | Keller | 1200", "2024-02-01 | Keller | 1250"], ["2024-01-01:", "Keller:"]),
     "csv_multiline_cell.csv": (["id: 1; address: 12 Alder Lane Bremen; rent: 900"], []),
-    "csv_short_rows.csv": (["a: 1; b: 2; c: ", "a: 1; b: 2; c: 3; 4; 5"], []),
+    "csv_short_rows.csv": (["a: 1; b: 2; c: \n", "a: 1; b: 2; c: 3; 4; 5"], []),
     "csv_utf16_excel.csv": (["Name: Keller; City: Bremen"], ["\0"]),
     "csv_empty_headers.csv": (["Rent; 2023: 1200; 2024: 1250", "Heat; 2023: 100; 2024: "], []),
     "csv_unclosed_quote.csv": (

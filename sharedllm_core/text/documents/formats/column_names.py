@@ -8,7 +8,7 @@ __all__ = ["has_column_names", "row_text"]
 
 _EXAMINED_ROWS = 200
 _CURRENCY = r"(?:[$€£¥₹]|[A-Z]{3})?"
-_NUMBER = re.compile(rf"[-+(]?{_CURRENCY}\s*[-+]?\d[\d.,'\s\u00a0\u202f]*(?:[eE][-+]?\d+)?\s*(?:%|{_CURRENCY})\)?")
+_NUMBER = re.compile(rf"[-+(]?{_CURRENCY}\s*[-+]?\d[\d.,'\s\u00a0\u202f]*(?:[eE][-+]?\d+)?\s*(?:%|{_CURRENCY})\)?|=.+")
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\.?(?:[T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(?::\d{2}.*)?")
 _ADDRESS = re.compile(r"\S+@\S+\.\S+|https?://\S+")
 _YEAR = re.compile(r"(?:19|20)\d\d")

@@ -54,7 +54,8 @@ def json_tokens(text: str) -> Iterator[Token]:
         if kind not in {"space", "comment"}:
             if not _may_follow(before, kind, piece, open_brackets):
                 raise _invalid(text, position)
-            before = piece if kind == "mark" else kind
+            is_key = kind == "string" and open_brackets[-1:] == ["{"] and before in {"{", ","}
+            before = "key" if is_key else piece if kind == "mark" else kind
         depth = len(open_brackets)
         if piece in _CLOSING:
             open_brackets.append(piece)
@@ -73,9 +74,11 @@ def _may_follow(before: str, kind: str, piece: str, open_brackets: list[str]) ->
     if kind == "mark" and piece in "]}":
         return bool(inside) and _CLOSING[inside] == piece and before != ":"
     if piece == ":":
-        return inside == "{" and before == "string"
+        return before == "key"
     if piece == ",":
         return bool(inside) and after_value
+    if before == "key" or (inside == "{" and before != ":"):
+        return before != "key" and kind == "string"
     return not inside or not after_value  # outside of brackets, values follow one another
 
 
