@@ -27,7 +27,5 @@ def words_in_order(words, text):
 def places(extracted, kind):
     """The text that begins at each place of a kind, up to the end of its line, by the names of the places."""
     return {
-        place.name: extracted.text[place.start :].split("\n", 1)[0]
-        for place in extracted.places
-        if place.kind == kind
+        place.name: extracted.text[place.start :].split("\n", 1)[0] for place in extracted.places if place.kind == kind
     }

@@ -72,7 +72,9 @@ def test_the_text_is_what_a_browser_shows(tmp_path, case):
 
 
 def test_xhtml_elements_that_end_at_once_do_not_swallow_the_page(tmp_path):
-    page = "<?xml version='1.0'?><html xmlns='x'><head><title/><script src='a'/></head><body><p/><p>a<![CDATA[<b>]]></p>"
+    page = (
+        "<?xml version='1.0'?><html xmlns='x'><head><title/><script src='a'/></head><body><p/><p>a<![CDATA[<b>]]></p>"
+    )
     assert text_of(tmp_path, "a.xhtml", page) == "a<b>"
     assert text_of(tmp_path, "A.HTML", page) == "a<b>"
 
@@ -98,7 +100,16 @@ def test_headings_are_places(tmp_path):
 
 @pytest.mark.parametrize(
     "part",
-    ["<tr><td>row<td>7<td></tr>", "<li>x", "<p>a<sup>2</sup>", "<a href=b>c", "x<!--", "&lt", "<option>", "<td><h1>x</h1>"],
+    [
+        "<tr><td>row<td>7<td></tr>",
+        "<li>x",
+        "<p>a<sup>2</sup>",
+        "<a href=b>c",
+        "x<!--",
+        "&lt",
+        "<option>",
+        "<td><h1>x</h1>",
+    ],
 )
 def test_time_is_linear_in_the_size(tmp_path, part):
     def seconds(times):
@@ -107,7 +118,7 @@ def test_time_is_linear_in_the_size(tmp_path, part):
         return time.process_time() - start
 
     seconds(10)
-    assert seconds(16_000) < 8 * max(seconds(4_000), 0.05)
+    assert seconds(16_000) < 8 * max(seconds(4_000), 0.15)
 
 
 def test_elements_nested_without_end_are_refused(tmp_path):
@@ -118,7 +129,9 @@ def test_elements_nested_without_end_are_refused(tmp_path):
 WORDS = st.lists(st.integers(0, 10**6), min_size=1, max_size=4)
 BLOCKS = st.recursive(
     st.tuples(st.sampled_from(["p", "h2", "pre", "li", "div", "td", "b", "span", "textarea"]), WORDS),
-    lambda inner: st.tuples(st.sampled_from(["div", "ul", "ol", "table", "blockquote", "section"]), st.lists(inner, max_size=4)),
+    lambda inner: st.tuples(
+        st.sampled_from(["div", "ul", "ol", "table", "blockquote", "section"]), st.lists(inner, max_size=4)
+    ),
     max_leaves=12,
 )
 

@@ -76,5 +76,5 @@ def test_the_text_is_what_a_person_sees(name):
 
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the fixtures are not beside the repository")
 def test_an_archive_under_another_name_is_refused():
-    with pytest.raises(DocumentError, match="it is not a valid .docx file"):
+    with pytest.raises(DocumentError, match=r"it is not a valid \.docx file"):
         extract_text(FOLDER / "zip_renamed.docx")

@@ -16,7 +16,10 @@ CASES = {
     ),
     "a first line names the separator": ("sep=;\na;b\n1,5;2\n", ["a: 1,5; b: 2"]),
     "tabs in a csv": ("a\tb\n1,5\t2\n", ["a: 1,5; b: 2"]),
-    "a first data row is no header": ("1999-12-31,Ulm,5\n2000-01-01,Ulm,7\n", ["1999-12-31 | Ulm | 5", "2000-01-01 | Ulm | 7"]),
+    "a first data row is no header": (
+        "1999-12-31,Ulm,5\n2000-01-01,Ulm,7\n",
+        ["1999-12-31 | Ulm | 5", "2000-01-01 | Ulm | 7"],
+    ),
     "years are column names above other numbers": (",2023,2024\nRent,10,12\n", ["Rent; 2023: 10; 2024: 12"]),
     "short and long rows": ("a,b\n1\n1,2,3\n", ["a: 1; b: ", "a: 1; b: 2; 3"]),
     "cells of several lines stay in their row": ('a,b\n"x\ny",2\n', ["a: x y; b: 2"]),

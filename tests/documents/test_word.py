@@ -40,7 +40,10 @@ CASES = {
         + f"<w:sdt><w:sdtContent>{paragraph(run('salary'))}</w:sdtContent></w:sdt>",
         "Ann Bo\nsalary",
     ),
-    "hidden text": (paragraph(run("seen "), run("secret", "<w:vanish/>"), run("too", '<w:vanish w:val="0"/>')), "seen too"),
+    "hidden text": (
+        paragraph(run("seen "), run("secret", "<w:vanish/>"), run("too", '<w:vanish w:val="0"/>')),
+        "seen too",
+    ),
     "results of fields, not their instructions": (
         paragraph(
             FIELD.format("begin"),
@@ -55,7 +58,8 @@ CASES = {
     ),
     "boxes of forms": (
         paragraph(
-            '<w:r><w:fldChar w:fldCharType="begin"><w:ffData><w:checkBox><w:checked/></w:checkBox></w:ffData></w:fldChar></w:r>',
+            '<w:r><w:fldChar w:fldCharType="begin"><w:ffData><w:checkBox><w:checked/></w:checkBox></w:ffData>'
+            "</w:fldChar></w:r>",
             FIELD.format("end"),
             run(" yes"),
         ),
@@ -82,8 +86,10 @@ CASES = {
         "outside\ninside",
     ),
     "breaks, tabs and symbols": (
-        paragraph('<w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:br/><w:t>c</w:t><w:noBreakHyphen/><w:t>d</w:t>'
-                  '<w:softHyphen/><w:sym w:font="Wingdings" w:char="F0FE"/></w:r>'),
+        paragraph(
+            "<w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:br/><w:t>c</w:t><w:noBreakHyphen/><w:t>d</w:t>"
+            '<w:softHyphen/><w:sym w:font="Wingdings" w:char="F0FE"/></w:r>'
+        ),
         "a\tb\nc-d☒",
     ),
     "merged cells keep the columns": (
@@ -102,7 +108,9 @@ CASES = {
         "name | town\nname: Ann; town: Ulm",
     ),
     "nested tables": (
-        table(cell("left") + CELL.format(table(cell("Item") + cell("Price"), cell("Door") + cell("10")) + "<w:p/>", "")),
+        table(
+            cell("left") + CELL.format(table(cell("Item") + cell("Price"), cell("Door") + cell("10")) + "<w:p/>", "")
+        ),
         "left\nItem | Price\nItem: Door; Price: 10",
     ),
     "cells of several lines": (
@@ -132,7 +140,9 @@ def test_clauses_have_their_numbers(tmp_path):
             numbered("Again", 1),
         ]
     )
-    levels = level(0, "Article %1", "upperRoman") + level(1, "%1.%2", more="<w:isLgl/>") + level(2, "(%3)", "lowerLetter")
+    levels = (
+        level(0, "Article %1", "upperRoman") + level(1, "%1.%2", more="<w:isLgl/>") + level(2, "(%3)", "lowerLetter")
+    )
     nums = (
         '<w:num w:numId="78"><w:abstractNumId w:val="77"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="9"/>'
         "</w:lvlOverride></w:num>"
@@ -203,7 +213,8 @@ def test_a_chain_of_styles_hides_text(tmp_path):
 
 PARTS = st.lists(
     st.tuples(
-        st.sampled_from(["paragraph", "heading", "insertion", "table", "list", "control", "box", "link"]), st.integers(1, 4)
+        st.sampled_from(["paragraph", "heading", "insertion", "table", "list", "control", "box", "link"]),
+        st.integers(1, 4),
     ),
     max_size=8,
 )
@@ -223,7 +234,10 @@ def test_written_files_come_back_complete_in_order_and_once(tmp_path, parts):
         if kind == "table":
             return table(*(f"{CELL.format(paragraph(part), '')}{cell(next_word())}" for part in runs[:1]))
         if kind == "insertion":
-            return paragraph(f'<w:ins w:id="1">{"".join(runs)}</w:ins>', '<w:del w:id="2"><w:r><w:delText>x</w:delText></w:r></w:del>')
+            return paragraph(
+                f'<w:ins w:id="1">{"".join(runs)}</w:ins>',
+                '<w:del w:id="2"><w:r><w:delText>x</w:delText></w:r></w:del>',
+            )
         if kind == "control":
             return f"<w:sdt><w:sdtContent>{paragraph(*runs)}</w:sdtContent></w:sdt>"
         if kind == "link":

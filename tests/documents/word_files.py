@@ -26,9 +26,8 @@ def paragraph(*runs, properties=""):
 
 
 def level(number, text, kind="decimal", more=""):
-    return (
-        f'<w:lvl w:ilvl="{number}"><w:start w:val="1"/><w:numFmt w:val="{kind}"/>{more}<w:lvlText w:val="{text}"/></w:lvl>'
-    )
+    rules = f'<w:start w:val="1"/><w:numFmt w:val="{kind}"/>{more}<w:lvlText w:val="{text}"/>'
+    return f'<w:lvl w:ilvl="{number}">{rules}</w:lvl>'
 
 
 def numbered(text, level_number, list_id=77):
@@ -54,8 +53,13 @@ def word_file(body, *, levels="", nums="", footnotes=""):
         numbering = document.part.numbering_part.element
         rules = f'<w:abstractNum {NAMESPACES} w:abstractNumId="77">{levels}</w:abstractNum>'
         numbering.insert(0, parse_xml(rules))
-        for num in [f'<w:num {NAMESPACES} w:numId="77"><w:abstractNumId w:val="77"/></w:num>', *([nums] if nums else [])]:
-            numbering.append(parse_xml(num.replace("<w:num ", f"<w:num {NAMESPACES} ") if "xmlns:w" not in num else num))
+        for num in [
+            f'<w:num {NAMESPACES} w:numId="77"><w:abstractNumId w:val="77"/></w:num>',
+            *([nums] if nums else []),
+        ]:
+            numbering.append(
+                parse_xml(num.replace("<w:num ", f"<w:num {NAMESPACES} ") if "xmlns:w" not in num else num)
+            )
     if footnotes:
         content = f"<w:footnotes {NAMESPACES}>{footnotes}</w:footnotes>".encode()
         kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"

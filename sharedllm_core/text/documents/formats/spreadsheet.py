@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, groupby, repeat
 from typing import Any
 
+from ....errors import DocumentError
 from ..extracted import Extracted
 from .archives import Archive
 from .cell_values import cell_text
@@ -30,11 +31,11 @@ def read_spreadsheet(content: bytes) -> Extracted:
         DocumentError: openpyxl is not installed, or the file is encrypted or unpacks to too much.
     """
     openpyxl = import_reader("openpyxl", "Excel files")
-    archive = Archive(content)
+    lacks_results = _check_parts(Archive(content))
     builder = TextBuilder()
     values = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
     formulas = None
-    if any(_FORMULA_WITHOUT_VALUE.search(archive.read(name)) for name in archive.names if "/worksheets/" in name):
+    if lacks_results:
         formulas = openpyxl.load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
     for sheet in values.worksheets:
         if sheet.sheet_state != "visible":
@@ -47,6 +48,22 @@ def read_spreadsheet(content: bytes) -> Extracted:
             if not is_blank:
                 _add_block(builder, list(block))
     return builder.extracted()
+
+
+def _check_parts(archive: Archive) -> bool:
+    """Check the size and the entities of all parts.
+
+    Returns:
+        Whether formulas without results are among them.
+    """
+    lacks_results = False
+    for name in archive.names:
+        if name.endswith(".xml"):
+            part = archive.read(name)
+            if b"<!ENTITY" in part:
+                raise DocumentError("its XML declares entities", limit="and entities are refused")
+            lacks_results = lacks_results or ("/worksheets/" in name and bool(_FORMULA_WITHOUT_VALUE.search(part)))
+    return lacks_results
 
 
 def _rows(sheet: Any, formulas: Any, warnings: list[str]) -> Iterator[_Row]:
