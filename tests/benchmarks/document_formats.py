@@ -111,7 +111,7 @@ def own(path: Path) -> str:
 
 READERS: dict[str, list[Reader]] = {
     "html": [own, inscriptis, trafilatura, markdownify, markitdown, kreuzberg],
-    "docx": [own, docx_paragraphs, docx2python, mammoth, markitdown, kreuzberg],
+    "docx": [own, docx_paragraphs, docx2python, mammoth, kreuzberg],
     "odt": [own, odfdo, kreuzberg],
     "rtf": [own, striprtf, kreuzberg],
 }
