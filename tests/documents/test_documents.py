@@ -62,7 +62,7 @@ def test_every_format_gives_its_text(tmp_path):
     found = {document.id.rsplit("/", 1)[-1]: document.text for document in read_documents(tmp_path).documents}
     assert found == {
         "contract.docx": "Clause 4\nrent | 900 EUR\nClause 5",
-        "page.html": "Title\nOne&two",
+        "page.html": "# Title\nOne&two",
         "notice.pdf": "The notice period is 90 days",
         "prices.csv": "name,price\nname: bolt; price: 1,50\nname: nut; price: ",
         "data.json": '{\n "größe": [\n  1,\n  2\n ]\n}',
@@ -191,11 +191,11 @@ def test_html_breaks_lines_where_a_browser_does_and_nowhere_else(tmp_path):
     (document,) = read_documents(tmp_path).documents
     assert document.text.splitlines() == [
         "The notice period is 90 days, H2O, see clause 4.",
-        "one",
-        "two and a half",
+        "- one",
+        "- two and a half",
         "a",
-        "b",
+        "  b",
         "next",
         "line",
-        "fee 90",
+        "fee | 90",
     ]

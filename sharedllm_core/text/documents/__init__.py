@@ -1,7 +1,7 @@
 """Documents: text with an id and metadata, loaded from files and folders.
 
-Supports HTML, PDF, Word (docx), CSV and TSV, JSON and notebooks; any other text file, such as Markdown or source code,
-is read unchanged.
+Supports HTML, PDF, Word, RTF, OpenDocument, PowerPoint, EPUB, e-mail, CSV and TSV, JSON and notebooks, and Excel with
+the extra `[documents]`; any other text file, such as Markdown or source code, is read unchanged.
 """
 
 from .document import Document
