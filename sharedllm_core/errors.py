@@ -18,7 +18,8 @@ SharedLLMError
     ├── DamagedEntryError       an entry is not what was stored
     └── CacheUnavailableError   a store cannot be reached for now
 
-`DefaultModelWarning` is given once per process where the model of the package is used without being named.
+`ReadingWarning` is given where the text of a file is incomplete or its encoding was guessed, `DefaultModelWarning` once
+per process where the model of the package is used without being named.
 """
 
 import re
@@ -37,6 +38,7 @@ __all__ = [
     "DocumentError",
     "InputError",
     "PastContextError",
+    "ReadingWarning",
     "SharedLLMError",
     "TokenIdError",
     "TokenizerError",
@@ -205,3 +207,7 @@ class CacheWarning(_Message, UserWarning):
 
 class DefaultModelWarning(_Message, UserWarning):
     """No model was named, and the small model of the package is used."""
+
+
+class ReadingWarning(_Message, UserWarning):
+    """Text of a file is missing, or something about it was guessed."""

@@ -7,13 +7,15 @@ import typer
 from ..errors import DocumentError
 from ..text.documents.reading import ReadResult, read_documents
 from .options import DocumentOptions
-from .output import counted, say
+from .output import counted, print_warning, say
 
 __all__ = ["load_documents"]
 
 
 def load_documents(docs: Sequence[str], options: DocumentOptions) -> ReadResult:
-    """Read the documents of paths and globs; files that were skipped are named on standard error.
+    """Read the documents of paths and globs.
+
+    Files that were skipped, and what is missing in others or was guessed, are named on standard error.
 
     Raises:
         DocumentError: a path that does not exist, a file that cannot be read, or none at all.
@@ -27,6 +29,8 @@ def load_documents(docs: Sequence[str], options: DocumentOptions) -> ReadResult:
     )
     for skipped in found.skipped:
         say(f"skipped {skipped.path}: {skipped.reason}")
+    for warning in found.warnings:
+        print_warning(str(warning))
     if not found.documents:
         skipped_files = f"; {counted(len(found.skipped), 'file')} could not be read" if found.skipped else ""
         raise DocumentError(

@@ -28,7 +28,7 @@ from ..text.documents import Document
 from ..text.library import Library, make_library
 from ..text.tokenization import TextTokenizer
 from .accounting import account
-from .evidence import evidence_spans, state_scores, token_scores
+from .evidence import evidence_spans, state_scores, token_scores, with_place
 from .fair_lock import FairLock
 from .inspection import Inspection, make_inspection
 from .kinds import is_trained
@@ -303,7 +303,9 @@ class AnsweredQuestion:
     def _evidence(self) -> tuple[Evidence, ...]:
         if self.quoted.passages:
             text = f"{self.decoded.text} {self.decoded.calls}"
-            return passage_evidence(self.quoted.passages, text, self.num_evidence)
+            spans = passage_evidence(self.quoted.passages, text, self.num_evidence)
+            by_id = {document.id: document for document in self.library or ()}
+            return tuple(with_place(span, by_id[span.document_id]) for span in spans)
         if self.library is None:
             return ()
         return evidence_spans(self.library, self._token_scores, self.num_evidence)

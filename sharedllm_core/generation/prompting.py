@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
+from ..text.unicode import well_formed_values
 from .control_tokens import ControlTokens, render_as_text
 from .running_text import RunningText, tokenize
 from .thoughts import PromptThoughts, ThoughtNotation
@@ -131,6 +132,7 @@ def query_text(messages: str | Sequence[Message]) -> str:
 
 
 def _normalize(messages: str | Sequence[Message]) -> list[Message]:
+    messages = well_formed_values(messages)
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     if not messages:

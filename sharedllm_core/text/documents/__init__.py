@@ -5,6 +5,7 @@ is read unchanged.
 """
 
 from .document import Document
-from .reading import ReadResult, Unreadable, read_documents
+from .places import DocumentPlaces
+from .reading import ReadResult, ReadWarning, Unreadable, read_documents
 
-__all__ = ["Document", "ReadResult", "Unreadable", "read_documents"]
+__all__ = ["Document", "DocumentPlaces", "ReadResult", "ReadWarning", "Unreadable", "read_documents"]

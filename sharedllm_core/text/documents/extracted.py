@@ -47,9 +47,12 @@ class Extracted:
         warnings: what is missing or was guessed; a string is the message of a warning about the whole file.
         is_file_text: whether the text is the decoded file itself but for its line ends, so that lines and characters of
             the file can be named.
+        double_line_ends: which line feeds of the text are two characters in the file: all, none, or those at these
+            positions, ascending.
     """
 
     text: str
     places: Sequence[Place] = ()
     warnings: Sequence[str | ExtractionWarning] = ()
     is_file_text: bool = False
+    double_line_ends: bool | tuple[int, ...] = False

@@ -7,18 +7,21 @@ error that names it; with `on_error="skip"` it is listed in the result instead.
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import pathspec
 
-from ...errors import DocumentError, setting
+from ...errors import DocumentError, ReadingWarning, setting
 from .document import Document
+from .extracted import Extracted, ExtractionWarning
 from .formats import extract_text
+from .places import DocumentPlaces
 
-__all__ = ["ReadResult", "Source", "Unreadable", "read_documents"]
+__all__ = ["ReadResult", "ReadWarning", "Source", "Unreadable", "read_documents", "warn_of_losses"]
 
 Source = str | Path | Document
 
@@ -37,11 +40,30 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
+class ReadWarning:
+    """What is missing in the text of a file that was read, or was guessed.
+
+    Attributes:
+        path: of the file.
+        message: a sentence that names the place.
+        place: such as `"page 3"`; empty for the whole file.
+    """
+
+    path: str
+    message: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@dataclass(frozen=True)
 class ReadResult:
-    """The documents, in the order of their sources, and the files that were skipped."""
+    """The documents, in the order of their sources, the files that were skipped, and what was lost or guessed."""
 
     documents: list[Document]
     skipped: list[Unreadable]
+    warnings: list[ReadWarning] = field(default_factory=list)
 
 
 def read_documents(
@@ -54,7 +76,8 @@ def read_documents(
 
     Args:
         sources: paths, globs (`docs/**/*.md`) and `Document`s. A string is a path or a glob, never text.
-        on_error: raise an error for a file that cannot be read, or skip it.
+        on_error: raise an error for a file that cannot be read or not in full, such as a page that is a picture of
+            text; or skip such files, and report in the warnings what is missing of others.
         max_file_bytes: size limit of a file, in bytes.
 
     Returns:
@@ -68,18 +91,21 @@ def read_documents(
         sources = [sources]
     documents: dict[str, Document] = {}
     skipped: list[Unreadable] = []
+    noted: list[ReadWarning] = []
     for source in sources:
-        for document in _load(source, on_error, max_file_bytes, skipped):
+        for document in _load(source, on_error, max_file_bytes, skipped, noted):
             known = documents.setdefault(document.id, document)
             if known.text != document.text:
                 raise DocumentError(
                     f"two documents have the id {document.id!r} and different texts",
                     remedy="give each an id of its own",
                 )
-    return ReadResult(list(documents.values()), skipped)
+    return ReadResult(list(documents.values()), skipped, list(dict.fromkeys(noted)))
 
 
-def _load(source: Source, on_error: str, max_file_bytes: int, skipped: list[Unreadable]) -> Iterator[Document]:
+def _load(
+    source: Source, on_error: str, max_file_bytes: int, skipped: list[Unreadable], noted: list[ReadWarning]
+) -> Iterator[Document]:
     if isinstance(source, Document):
         yield source
         return
@@ -94,19 +120,47 @@ def _load(source: Source, on_error: str, max_file_bytes: int, skipped: list[Unre
                     f"it has {size:,} bytes and the limit is {max_file_bytes:,}",
                     remedy=["split it", f"raise {setting('max_file_bytes')}"],
                 )
-            text = extract_text(path).text
+            extracted = extract_text(path)
+            found = _warnings(path, extracted, on_error)
         except (DocumentError, OSError) as error:
             if on_error == "skip":
-                skipped.append(Unreadable(path.as_posix(), str(error)))
+                skipped.append(Unreadable(_written_path(path), str(error)))
                 continue
             raise _unreadable(path, error) from error
-        yield Document(text=text, id=path.as_posix(), metadata={"path": str(path), "bytes": size})
+        noted += found
+        places = DocumentPlaces(tuple(extracted.places), extracted.is_file_text, extracted.double_line_ends)
+        metadata = {"path": str(path), "bytes": size}
+        yield Document(extracted.text, _written_path(path), metadata, places)
+
+
+def _warnings(path: Path, extracted: Extracted, on_error: str) -> list[ReadWarning]:
+    """Return the warnings of a file.
+
+    Raises:
+        DocumentError: text is missing, and the caller does not accept this.
+    """
+    found = [one if isinstance(one, ExtractionWarning) else ExtractionWarning(one) for one in extracted.warnings]
+    lost = [one for one in found if one.is_loss]
+    if lost and on_error != "skip":
+        more = f", and so on {len(lost) - 1} more places" if len(lost) > 1 else ""
+        raise DocumentError(
+            f"{lost[0].message}{more}",
+            remedy=["run text recognition first", f"read what is readable with {setting('on_error', 'skip')}"],
+        )
+    return [ReadWarning(_written_path(path), one.message, one.place) for one in found]
+
+
+def _written_path(path: Path) -> str:
+    """Return a path in Unicode, with the bytes of a name that is not Unicode escaped."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _unreadable(path: Path, error: DocumentError | OSError) -> DocumentError:
     what, remedies = (error.what, error.remedies) if isinstance(error, DocumentError) else (str(error), ())
-    skip = f"skip it with {setting('on_error', 'skip')}"
-    return DocumentError(f"{path} cannot be read: {what}", remedy=[*(remedies or ("repair it",)), skip])
+    skip = setting("on_error", "skip")
+    own_ways = remedies or ("repair it",)
+    ways = own_ways if any(skip in way for way in own_ways) else (*own_ways, f"skip it with {skip}")
+    return DocumentError(f"{_written_path(path)} cannot be read: {what}", remedy=ways)
 
 
 def _find_files(source: str | Path) -> Iterator[Path]:
@@ -163,3 +217,10 @@ def _ignored(folder: Path) -> pathspec.GitIgnoreSpec:
     rules = folder / ".gitignore"
     lines = rules.read_text(encoding="utf-8", errors="replace").splitlines() if rules.is_file() else []
     return pathspec.GitIgnoreSpec.from_lines(lines)
+
+
+def warn_of_losses(found: Sequence[ReadWarning]) -> None:
+    """Give one Python warning about all files of a reading, for callers that do not look at the result's warnings."""
+    if found:
+        more = f" ({len(found) - 1} more in library.warnings)" if len(found) > 1 else ""
+        warnings.warn(ReadingWarning(f"{found[0]}{more}"), stacklevel=2)

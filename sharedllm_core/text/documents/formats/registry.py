@@ -1,16 +1,16 @@
 """Which reader extracts the text of a file."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from ....errors import DocumentError
 from ..extracted import Extracted
-from .encodings import decode
+from ..normalizing import normalized
 from .html import read_html
 from .json_text import read_json, read_notebook
 from .pdf import read_pdf
+from .plain_text import read_text
 from .tables import read_table
 from .word import read_word
 
@@ -39,9 +39,9 @@ def extract_text(path: Path) -> Extracted:
     content = path.read_bytes()
     reader = _READERS.get(path.suffix.lower())
     try:
-        extracted = reader(content) if reader else Extracted(decode(content))
+        extracted = reader(content) if reader else read_text(content, path.suffix.lower())
     except (DocumentError, ImportError):
         raise
     except Exception as error:  # a parser may raise any error on a damaged file
         raise DocumentError(f"it is not a valid {path.suffix} file ({error})") from error
-    return replace(extracted, text=extracted.text.replace("\r\n", "\n").replace("\r", "\n"))
+    return normalized(extracted)
