@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from sharedllm_core.errors import DocumentError
+from sharedllm_core.generation.prompting import query_text
 from sharedllm_core.text.documents import Document, read_documents
 from sharedllm_core.text.documents.formats.encodings import decode_text
 
@@ -98,3 +99,7 @@ def test_mutated_text_files_are_read_or_refused():
             content[rng.randrange(len(content))] = rng.randrange(256)
         with suppress(DocumentError):
             decode_text(bytes(content)).text.encode()
+
+
+def test_lone_surrogates_in_messages_are_replaced():
+    assert query_text([{"role": "user", "content": "half \ud83d of it?"}]) == "half \ufffd of it"
