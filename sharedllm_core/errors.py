@@ -18,9 +18,10 @@ SharedLLMError
     ├── DamagedEntryError       an entry is not what was stored
     └── CacheUnavailableError   a store cannot be reached for now
 
-`DefaultModelWarning` is given once per process where the model of the package is used without being named,
-`CutOffWarning` once per process and model where the default token budget cut off an answer, and `SchemaWarning` where a
-class is bound that checks more than a grammar can enforce.
+`ReadingWarning` is given where the text of a file is incomplete or its encoding was guessed, `DefaultModelWarning` once
+per process where the model of the package is used without being named, `CutOffWarning` once per process and model where
+the default token budget cut off an answer, and `SchemaWarning` where a class is bound that checks more than a grammar
+can enforce.
 """
 
 import re
@@ -40,6 +41,7 @@ __all__ = [
     "DocumentError",
     "InputError",
     "PastContextError",
+    "ReadingWarning",
     "SchemaWarning",
     "SharedLLMError",
     "TokenIdError",
@@ -223,3 +225,7 @@ class SchemaWarning(_Message, UserWarning):
 
     Answers fit its JSON schema, and may still fail its validation. The message names each field and the reason.
     """
+
+
+class ReadingWarning(_Message, UserWarning):
+    """Text of a file is missing, or something about it was guessed."""

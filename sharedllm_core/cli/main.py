@@ -7,7 +7,7 @@ from typing import Annotated, TextIO, cast
 
 import typer
 
-from ..errors import CacheWarning, CutOffWarning, DefaultModelWarning
+from ..errors import CacheWarning, CutOffWarning, DefaultModelWarning, ReadingWarning
 from ..version import __version__
 from . import options
 from .ask import ask
@@ -107,7 +107,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    if isinstance(message, CacheWarning | DefaultModelWarning):
+    if isinstance(message, CacheWarning | DefaultModelWarning | ReadingWarning):
         message.wording = current_wording()
         print_warning(str(message))
     elif os.environ.get("SHAREDLLM_DEBUG") and category is not CutOffWarning:  # commands report each such answer

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..generation.answer import Answer
+from ..generation.answer import Answer, Evidence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +30,11 @@ __all__ = [
 ]
 
 _SHOWN_CHARACTERS = 300
-_UNSEEN = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+_UNSEEN = {
+    code: "\N{REPLACEMENT CHARACTER}"
+    for code in (*range(32), *range(127, 160), *range(0xD800, 0xE000))
+    if chr(code) not in "\n\t"
+}
 
 
 def visible(text: str) -> str:
@@ -106,11 +110,18 @@ def print_evidence(answer: Answer) -> None:
     for number, span in enumerate(spans, start=1):
         head = _styled(f"[{number}] ", "bold")
         head.append(visible(span.document_id), style="cyan")
-        head.append(f"  characters {span.start:,} to {span.end:,}, {span.score:.0%} of the {share}", style="dim")
+        head.append(f"  {_place(span)}, {span.score:.0%} of the {share}", style="dim")
         console.print(head)
         text = visible(" ".join(span.text.split()))
         shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
         console.print(_styled(f"    {shown}", ""))
+
+
+def _place(span: Evidence) -> str:
+    """Where a span stands: the characters of its file or, where the file is not text, of its text, and its place."""
+    start, end = span.original or (span.start, span.end)
+    characters = f"characters {start:,} to {end:,}"
+    return f"{visible(span.place)}, {characters}" if span.place else characters
 
 
 def print_usage(answer: Answer, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """`read`: compress documents ahead of any question."""
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import typer
 
@@ -47,6 +47,7 @@ def read(
                 "seconds": round(seconds, 3),
                 "fingerprint": library.fingerprint,
                 "reading": engine.reading,
+                "warnings": [asdict(warning) for warning in found.warnings],
                 "skipped": [{"path": skipped.path, "reason": skipped.reason} for skipped in found.skipped],
             }
         )

@@ -13,7 +13,7 @@ from ..generation.tool_notations.notation import ToolNotation
 from ..model.past_context import PastContext
 from ..text.library import Library
 from .accounting import account
-from .evidence import evidence_spans, token_scores
+from .evidence import evidence_spans, token_scores, with_place
 from .inspection import Inspection, make_inspection
 from .quoting import Quoted, passage_evidence
 from .reading import ReadPast
@@ -57,7 +57,9 @@ class AnsweredQuestion:
     def _evidence(self) -> tuple[Evidence, ...]:
         if self.quoted.passages:
             text = f"{self.decoded.text} {self.decoded.calls}"
-            return passage_evidence(self.quoted.passages, text, self.num_evidence)
+            spans = passage_evidence(self.quoted.passages, text, self.num_evidence)
+            by_id = {document.id: document for document in self.library or ()}
+            return tuple(with_place(span, by_id[span.document_id]) for span in spans)
         if self.library is None:
             return ()
         return evidence_spans(self.library, self._token_scores, self.num_evidence)

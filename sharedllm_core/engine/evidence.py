@@ -9,6 +9,7 @@ after the previously kept one up to its own, because it has attended to them and
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -20,10 +21,11 @@ from ..model.injection import Injection
 from ..model.modeling import SharedLLMForCausalLM
 from ..model.past_context import PastContext, View
 from ..model.rotary import rotate
+from ..text.documents import Document
 from ..text.library import Library
 from ..text.sentences import sentences_of
 
-__all__ = ["evidence_spans", "state_scores", "token_scores"]
+__all__ = ["evidence_spans", "state_scores", "token_scores", "with_place"]
 
 # Suffixes: T running-text tokens, H query heads, K key/value heads, G = H/K, D head size, S retained states, Q queries.
 
@@ -146,7 +148,15 @@ def evidence_spans(library: Library, scores: Sequence[Tensor], max_spans: int) -
             score = float(token_score[first:last].sum())
             if start < end:
                 spans.append(Evidence(document.id, start, end, document.text[start:end], round(score, 4)))
-    return tuple(sorted(spans, key=lambda span: -span.score)[:max_spans])
+    by_id = {document.id: document for document in library}
+    best = sorted(spans, key=lambda span: -span.score)[:max_spans]
+    return tuple(with_place(span, by_id[span.document_id]) for span in best)
+
+
+def with_place(span: Evidence, document: Document) -> Evidence:
+    """Return a span of evidence with its place in the file of its document."""
+    place, original = document.place(span.start, span.end), document.original(span.start, span.end)
+    return replace(span, place=place, original=original)
 
 
 def _offsets(library: Library) -> list[Tensor]:

@@ -7,6 +7,7 @@ from typing import Literal
 from ..errors import DocumentError, InputError
 from ..method.config import SharedLLMConfig
 from ..text.documents import Document, read_documents
+from ..text.documents.file_text import warn_of_losses
 from ..text.documents.reading import Source
 from ..text.library import Library, make_library
 from ..text.tokenization import TextTokenizer
@@ -44,7 +45,8 @@ class LibraryMaker:
             raise DocumentError(
                 f"there are no documents in {sources!r:.200}{why}", remedy="give files, folders or Documents"
             )
-        library = make_library(found.documents, self._tokenizer, self._method, found.skipped)
+        warn_of_losses(found.warnings)
+        library = make_library(found.documents, self._tokenizer, self._method, found.skipped, found.warnings)
         if not library.num_tokens:
             raise DocumentError(f"the {len(library)} documents hold no text", remedy="give some that do")
         return library

@@ -73,7 +73,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A span of a document that supports an answer.
+    r"""A span of a document that supports an answer.
 
     Attributes:
         document_id: id of the document.
@@ -82,6 +82,10 @@ class Evidence:
         score: at most 1. Of an injected span: its share of the attention that the question directs to the documents.
             Of a quoted passage: its share of the scores of all quoted passages, by the words that it shares with the
             answer and by the search. No attention is measured for these.
+        place: where the span stands in the document's file, as people find it: `"page 3"`, `"rows 4 to 6"`,
+            `"lines 10 to 12, under 'Fees'"`; empty where that is not known.
+        original: the span in characters of the file, for files that are text: `"\\r\\n"` counts as two characters and a
+            byte order mark as none.
     """
 
     document_id: str
@@ -89,6 +93,8 @@ class Evidence:
     end: int
     text: str
     score: float
+    place: str = ""
+    original: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from ..errors import InputError
+from ..text.unicode import well_formed_values
 from .question import question_text
 
 __all__ = ["Message", "merge_neighbours", "normalize", "query_text", "split_turns"]
@@ -38,6 +39,7 @@ def normalize(messages: str | Sequence[Message]) -> list[Message]:
     Raises:
         InputError: no messages, an invalid message or an empty question.
     """
+    messages = well_formed_values(messages)
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     if not messages:

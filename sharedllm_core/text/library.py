@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..method.config import SharedLLMConfig
 from ..selection.choice import sentence_starts
-from .documents import Document, Unreadable
+from .documents import Document, ReadWarning, Unreadable
 from .title_index import TitleIndex
 from .tokenization import TextTokenizer, TokenizedText
 from .word_index import WordIndex
@@ -46,6 +46,7 @@ class Library:
     Attributes:
         documents: the documents, in the order of their sources.
         skipped: files that could not be read and were skipped.
+        warnings: what is missing in the texts of files, or was guessed, such as a page without text.
         chunks: the chunks of all documents, in order; no chunk crosses two documents.
         chunk_tokens: the most tokens in a chunk.
         tokenizer: fingerprint of the tokenizer.
@@ -56,6 +57,7 @@ class Library:
     chunks: tuple[LibraryChunk, ...] = field(repr=False, default=())
     chunk_tokens: int = field(repr=False, default=0)
     tokenizer: str = field(repr=False, default="")
+    warnings: tuple[ReadWarning, ...] = field(repr=False, default=())
 
     def __len__(self) -> int:
         return len(self.documents)
@@ -134,6 +136,7 @@ class Library:
             self,
             documents=self.documents + other.documents,
             skipped=self.skipped + other.skipped,
+            warnings=self.warnings + other.warnings,
             chunks=self.chunks + shifted,
         )
 
@@ -143,6 +146,7 @@ def make_library(
     tokenizer: TextTokenizer,
     method: SharedLLMConfig,
     skipped: Iterable[Unreadable] = (),
+    warnings: Iterable[ReadWarning] = (),
 ) -> Library:
     """Tokenise documents and cut each into chunks.
 
@@ -151,6 +155,7 @@ def make_library(
         tokenizer: the model's tokenizer.
         method: the configuration of the method; gives the chunk size and the preferred cuts.
         skipped: files that could not be read, to report in the library.
+        warnings: what is missing in files or was guessed, to report in the library.
     """
     texts = tokenizer.encode_all([document.text for document in documents])
     chunks = tuple(
@@ -158,7 +163,9 @@ def make_library(
         for i, text in enumerate(texts)
         for part in text.chunks(method.chunk_tokens, sentence_starts(text.ids, method))
     )
-    return Library(tuple(documents), tuple(skipped), chunks, method.chunk_tokens, tokenizer.fingerprint)
+    return Library(
+        tuple(documents), tuple(skipped), chunks, method.chunk_tokens, tokenizer.fingerprint, tuple(warnings)
+    )
 
 
 def shared_positions(lengths: Sequence[int], chunk_tokens: int) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -31,6 +31,7 @@ class Passage:
         start, end: characters of the document.
         text: exactly these characters.
         score: how much of the question it holds; comparable within one question only.
+        place: where it stands in the document's file, such as `"page 3"`; empty where that is not known.
     """
 
     document_id: str
@@ -38,13 +39,16 @@ class Passage:
     end: int
     text: str
     score: float
+    place: str = ""
 
 
 def find_passages(
     question: str, library: Library, tokenizer: TextTokenizer, max_tokens: int, embedder: Embedder | None = None
 ) -> list[Passage]:
     """Find what to quote for a question within a token budget; see `PassageSearch` for arguments and result."""
-    return PassageSearch(question, library, tokenizer, embedder).within(max_tokens)
+    passages = PassageSearch(question, library, tokenizer, embedder).within(max_tokens)
+    by_id = {document.id: document for document in library}
+    return [replace(one, place=by_id[one.document_id].place(one.start, one.end)) for one in passages]
 
 
 class PassageSearch:

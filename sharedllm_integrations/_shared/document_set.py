@@ -4,6 +4,7 @@ Frameworks write arguments into traces, logs and cache keys; a handle keeps the 
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -163,7 +164,7 @@ def with_unique_ids(documents: Iterable[Document], taken: Collection[str] = ()) 
         name = unique_id(document.id, ids)
         ids.add(name)
         kept = name == document.id
-        unique.append(document if kept else Document(document.text, id=name, metadata=document.metadata))
+        unique.append(document if kept else replace(document, id=name))
     return unique
 
 

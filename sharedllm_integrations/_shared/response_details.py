@@ -50,7 +50,16 @@ class ResponseDetails:
         return values
 
     def _evidence(self, span: Evidence) -> dict[str, Any]:
-        values = {"document_id": span.document_id, "start": span.start, "end": span.end, "score": span.score}
+        values: dict[str, Any] = {
+            "document_id": span.document_id,
+            "start": span.start,
+            "end": span.end,
+            "score": span.score,
+        }
+        if span.place:
+            values["place"] = span.place
+        if span.original is not None:
+            values["original"] = list(span.original)
         return values | ({"text": span.text} if span.document_id in self.shown_ids else {})
 
 

@@ -36,7 +36,8 @@ def as_citations(evidence: Sequence[Mapping[str, Any]], text: str) -> list[Citat
 def evidence_documents(message: BaseMessage, documents: Any = None) -> list[Document]:
     """Return the evidence of an answer of `ChatSharedLLM` as Documents, the strongest first.
 
-    Their metadata are those of the whole document, and `source`, `start`, `end` (characters) and `score`.
+    Their metadata are those of the whole document, and `source`, `start`, `end` (characters), `score` and, for files,
+    `place` and `original`.
 
     Args:
         message: the answer.
@@ -66,4 +67,4 @@ def evidence_documents(message: BaseMessage, documents: Any = None) -> list[Docu
 
 
 def _place(span: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: span[name] for name in ("start", "end", "score")}
+    return {name: span[name] for name in ("start", "end", "score", "place", "original") if name in span}

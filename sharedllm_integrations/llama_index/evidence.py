@@ -43,8 +43,8 @@ def ranked(
         for part in document.parts:
             start, end = max(span["start"] - shift, part.start), min(span["end"] - shift, part.end)
             if start < end:
-                place = {"start": start - part.start, "end": end - part.start, "score": span["score"]}
-                spans.setdefault(part.node_id, []).append(place)
+                within = {"start": start - part.start, "end": end - part.start, "score": span["score"]}
+                spans.setdefault(part.node_id, []).append(within | _file_place(span))
     unique = {node.node.node_id: node for node in nodes}
     shown = [_with_spans(node.node, spans.get(name, [])) for name, node in unique.items()]
     return sorted([*shown, *alone], key=lambda node: -(node.score or 0.0))
@@ -69,9 +69,14 @@ def _span_node(span: Mapping[str, Any], texts: Mapping[str, str]) -> NodeWithSco
         id_=f"{name} {start}-{end}",
         start_char_idx=start,
         end_char_idx=end,
-        metadata={EVIDENCE: [{"start": 0, "end": end - start, "score": span["score"]}]},
+        metadata={EVIDENCE: [{"start": 0, "end": end - start, "score": span["score"], **_file_place(span)}]},
         excluded_llm_metadata_keys=[EVIDENCE],
         excluded_embed_metadata_keys=[EVIDENCE],
         relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=name)},
     )
     return NodeWithScore(node=node, score=span["score"])
+
+
+def _file_place(span: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a span stands in its file, as far as that is known."""
+    return {name: span[name] for name in ("place", "original") if name in span}

@@ -1,6 +1,7 @@
 """LlamaIndex's messages in the engine's form: roles, text, documents in blocks, tool calls and thoughts."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def _document(block: DocumentBlock) -> Document:
     title = block.title if block.title not in (None, "input_document") else None
     if block.data is None and block.path is not None:
         file = read_documents(Path(block.path)).documents[0]
-        return Document(file.text, id=title or file.id, metadata=file.metadata)
+        return replace(file, id=title or file.id)
     if block.data is None:
         raise InputError(
             f"the document block {block.title!r} names {block.url!r:.100}, and nothing is fetched from the network",

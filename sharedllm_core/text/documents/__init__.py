@@ -5,6 +5,8 @@ the extra `[documents]`; any other text file, such as Markdown or source code, i
 """
 
 from .document import Document
+from .file_text import ReadWarning
+from .places import DocumentPlaces
 from .reading import ReadResult, Unreadable, read_documents
 
-__all__ = ["Document", "ReadResult", "Unreadable", "read_documents"]
+__all__ = ["Document", "DocumentPlaces", "ReadResult", "ReadWarning", "Unreadable", "read_documents"]

@@ -5,12 +5,12 @@ Images, archives and other files that are known not to be text are always listed
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from ...errors import DocumentError, setting
 from .document import Document
+from .file_text import OnError, ReadWarning, document_of_file
 from .files import FileKey, FoundFile, find_files, same_file_key
 from .formats import extract_text
 from .not_text import kind_of_content, kind_of_name
@@ -33,23 +33,25 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """The documents, in the order of their sources, and the files that were skipped."""
+    """The documents, in the order of their sources, the files that were skipped, and what was lost or guessed."""
 
     documents: list[Document]
     skipped: list[Unreadable]
+    warnings: list[ReadWarning] = field(default_factory=list)
 
 
 def read_documents(
     sources: Source | Iterable[Source],
     *,
-    on_error: Literal["raise", "skip"] = "raise",
+    on_error: OnError = "raise",
     max_file_bytes: int = MAX_FILE_BYTES,
 ) -> ReadResult:
     """Read files, folders and globs.
 
     Args:
         sources: paths, globs (`docs/**/*.md`) and `Document`s. A string is a path or a glob, never text.
-        on_error: raise an error for a file that cannot be read, or skip it.
+        on_error: raise an error for a file that cannot be read or not in full, such as a page that is a picture of
+            text; or skip such files, and report in the warnings what is missing of others.
         max_file_bytes: size limit of a file, in bytes.
 
     Returns:
@@ -64,27 +66,29 @@ def read_documents(
         sources = [sources]
     documents: dict[str, Document] = {}
     skipped: list[Unreadable] = []
+    found: list[ReadWarning] = []
     seen: set[FileKey] = set()
     for source in sources:
-        for document in _load(source, on_error, max_file_bytes, skipped, seen):
+        for document, warnings in _load(source, on_error, max_file_bytes, skipped, seen):
+            found += warnings
             known = documents.setdefault(document.id, document)
             if known.text != document.text:
                 raise DocumentError(
                     f"two documents have the id {document.id!r} and different texts",
                     remedy="give each an id of its own",
                 )
-    return ReadResult(list(documents.values()), skipped)
+    return ReadResult(list(documents.values()), skipped, list(dict.fromkeys(found)))
 
 
 def _load(
-    source: Source, on_error: str, max_file_bytes: int, skipped: list[Unreadable], seen: set[FileKey]
-) -> Iterator[Document]:
+    source: Source, on_error: OnError, max_file_bytes: int, skipped: list[Unreadable], seen: set[FileKey]
+) -> Iterator[tuple[Document, list[ReadWarning]]]:
     if isinstance(source, Document):
-        yield source
+        yield source, []
         return
     if _is_pipe(source):
         with Path(source).open("rb") as stream:
-            yield read_stream(stream, Path(source).as_posix(), max_file_bytes)
+            yield read_stream(stream, Path(source).as_posix(), max_file_bytes, on_error)
         return
     for found in find_files(source):
         path = found.path
@@ -94,21 +98,21 @@ def _load(
                 continue
             seen.add(key)
             if not found.named and (kind := kind_of_name(path)) is not None:
-                skipped.append(Unreadable(path.as_posix(), f"it is {kind}"))
+                skipped.append(Unreadable(_written_path(path), f"it is {kind}"))
                 continue
-            document = _read(path, max_file_bytes)
+            read = _read(path, max_file_bytes, on_error)
         except (DocumentError, ImportError, OSError) as error:
             if (kind := _kind_of_unreadable(found)) is not None:
-                skipped.append(Unreadable(path.as_posix(), f"it is {kind}"))
+                skipped.append(Unreadable(_written_path(path), f"it is {kind}"))
             elif on_error == "skip":
-                skipped.append(Unreadable(path.as_posix(), str(error)))
+                skipped.append(Unreadable(_written_path(path), str(error)))
             else:
                 raise _unreadable(path, error) from error
             continue
-        yield document
+        yield read
 
 
-def _read(path: Path, max_file_bytes: int) -> Document:
+def _read(path: Path, max_file_bytes: int, on_error: OnError) -> tuple[Document, list[ReadWarning]]:
     if not path.is_file():
         raise DocumentError("it is neither a file nor a folder")
     size = path.stat().st_size
@@ -117,7 +121,12 @@ def _read(path: Path, max_file_bytes: int) -> Document:
             f"it has {size:,} bytes and the limit is {max_file_bytes:,}",
             remedy=["split it", f"raise {setting('max_file_bytes')}"],
         )
-    return Document(text=extract_text(path).text, id=path.as_posix(), metadata={"path": str(path), "bytes": size})
+    return document_of_file(extract_text(path), _written_path(path), {"path": str(path), "bytes": size}, on_error)
+
+
+def _written_path(path: Path) -> str:
+    """Return a path in Unicode, with the bytes of a name that is not Unicode escaped."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _kind_of_unreadable(found: FoundFile) -> str | None:
@@ -140,5 +149,6 @@ def _unreadable(path: Path, error: DocumentError | ImportError | OSError) -> Doc
     what, remedies = (error.what, error.remedies) if isinstance(error, DocumentError) else (str(error), ())
     if not remedies and not isinstance(error, ImportError):  # which names the package to install
         remedies = ("repair it",)
-    skip = f"skip it with {setting('on_error', 'skip')}"
-    return DocumentError(f"{path} cannot be read: {what}", remedy=[*remedies, skip])
+    skip = setting("on_error", "skip")
+    ways = remedies if any(skip in way for way in remedies) else [*remedies, f"skip it with {skip}"]
+    return DocumentError(f"{_written_path(path)} cannot be read: {what}", remedy=ways)

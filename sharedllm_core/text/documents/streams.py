@@ -7,6 +7,7 @@ from zipfile import BadZipFile, ZipFile
 
 from ...errors import DocumentError, setting
 from .document import Document
+from .file_text import OnError, ReadWarning, document_of_file
 from .formats import extract_text
 
 __all__ = ["read_stream"]
@@ -15,13 +16,14 @@ _HEAD_BYTES = 1024
 _ZIP_MEMBERS = {"word/document.xml": ".docx", "xl/workbook.xml": ".xlsx", "ppt/presentation.xml": ".pptx"}
 
 
-def read_stream(stream: BinaryIO, name: str, max_bytes: int) -> Document:
+def read_stream(stream: BinaryIO, name: str, max_bytes: int, on_error: OnError) -> tuple[Document, list[ReadWarning]]:
     """Read a stream to its end as one document; its format is recognised by its first bytes.
 
     Args:
         stream: of bytes; it need not be seekable.
         name: the id of the document.
         max_bytes: size limit.
+        on_error: whether missing text, such as a page that is a picture, is an error or a warning.
 
     Raises:
         DocumentError: there is more than the limit allows, or the content cannot be read.
@@ -37,10 +39,10 @@ def read_stream(stream: BinaryIO, name: str, max_bytes: int) -> Document:
         path.write_bytes(content)
         path = path.rename(path.with_suffix(_suffix(path, content[:_HEAD_BYTES])))
         try:
-            text = extract_text(path).text
+            extracted = extract_text(path)
+            return document_of_file(extracted, name, {"path": name, "bytes": len(content)}, on_error)
         except DocumentError as error:
             raise DocumentError(f"{name} cannot be read: {error.what}", remedy=error.remedies) from error
-    return Document(text=text, id=name, metadata={"path": name, "bytes": len(content)})
 
 
 def _suffix(path: Path, head: bytes) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ....errors import DocumentError
-from ..extracted import Extracted
+from ..extracted import Extracted, ExtractionWarning
 from .archives import Archive
 from .html import read_html
 from .text_builder import TextBuilder
@@ -41,7 +41,7 @@ def read_epub(content: bytes) -> Extracted:
         if chapter in archive.names:
             builder.add_extracted(read_html(archive.read(chapter)))
         else:
-            builder.warnings.append(f"the chapter {chapter} is missing")
+            builder.warnings.append(ExtractionWarning(f"the chapter {chapter} is missing", is_loss=True))
     return builder.extracted()
 
 

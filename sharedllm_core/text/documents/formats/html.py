@@ -4,6 +4,7 @@ One walk over the page, in time linear in its size.
 """
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ....errors import DocumentError
@@ -53,7 +54,9 @@ def read_html(content: bytes) -> Extracted:
     Raises:
         DocumentError: its encoding is not known, or its elements are nested too deeply.
     """
-    return read_html_text(decode_markup(content))
+    decoded = decode_markup(content)
+    page = read_html_text(decoded.text)
+    return replace(page, warnings=(*decoded.warnings, *page.warnings))
 
 
 def read_html_text(page: str) -> Extracted:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ....errors import DocumentError
 from ..extracted import Extracted
-from .encodings import decode
+from .encodings import decode_text
 from .json_tokens import Token, json_tokens
 from .text_builder import TextBuilder
 
@@ -19,10 +19,12 @@ def read_json(content: bytes) -> Extracted:
     Raises:
         DocumentError: it is not JSON.
     """
-    text = decode(content)
+    decoded = decode_text(content)
+    text = decoded.text
     several = _num_values(json_tokens(text)) > 1  # tokens are made twice, since all of them take much memory
     lines = _lines_as_written if several else _indented_lines
     builder = TextBuilder()
+    builder.warnings.extend(decoded.warnings)
     _add_lines(builder, lines(json_tokens(text)), text)
     return builder.extracted()
 
@@ -32,8 +34,10 @@ def read_json_lines(file: bytes) -> Extracted:
 
     A line that is not JSON is kept as it stands, with a warning.
     """
+    decoded = decode_text(file)
     builder = TextBuilder()
-    for number, line in enumerate(decode(file).split("\n"), start=1):
+    builder.warnings.extend(decoded.warnings)
+    for number, line in enumerate(decoded.text.split("\n"), start=1):
         try:
             content = "".join(token.text for token in json_tokens(line))
         except DocumentError:

@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from .encodings import decode
+from .encodings import Decoded, decode_text
 
 __all__ = ["decode_markup"]
 
@@ -16,20 +16,20 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WINDOWS_1252 = {"iso8859-1", "ascii"}
 
 
-def decode_markup(content: bytes) -> str:
+def decode_markup(content: bytes) -> Decoded:
     """Decode a page, its NULs replaced.
 
     Raises:
         DocumentError: its encoding is not known.
     """
     if content.startswith(_MARKS):
-        return decode(content)
+        return decode_text(content)
     for encoding in ("utf-8", _declared(content)):
         try:
-            return content.decode(encoding).replace("\0", "\ufffd")
+            return Decoded(content.decode(encoding).replace("\0", "\ufffd"), encoding)
         except UnicodeDecodeError:
             continue
-    return decode(content)
+    return decode_text(content)
 
 
 def _declared(content: bytes) -> str:

@@ -6,14 +6,15 @@ from pathlib import Path, PurePosixPath
 
 from ....errors import DocumentError
 from ..extracted import Extracted
+from ..normalizing import normalized
 from .email_message import read_email
-from .encodings import decode
 from .epub import read_epub
 from .html import read_html
 from .json_text import read_json, read_json_lines
 from .notebook import read_notebook
 from .open_document import read_open_document
 from .pdf import read_pdf
+from .plain_text import read_text
 from .presentation import read_presentation
 from .rtf import read_rtf
 from .spreadsheet import read_spreadsheet
@@ -63,12 +64,10 @@ def extract_text(path: Path) -> Extracted:
 
 def _extract(content: bytes, suffix: str) -> Extracted:
     reader = _READERS.get(suffix)
-    if reader is None:
-        text = decode(content)
-        return Extracted(text.replace("\r\n", "\n").replace("\r", "\n"))
     try:
-        return reader(content)
+        extracted = read_text(content, suffix) if reader is None else reader(content)
     except (DocumentError, ImportError):
         raise
     except Exception as error:  # a parser may raise any error on a damaged file
         raise DocumentError(f"it is not a valid {suffix} file ({error})") from error
+    return normalized(extracted)

@@ -7,7 +7,7 @@ from itertools import chain, groupby, repeat
 from typing import Any
 
 from ....errors import DocumentError
-from ..extracted import Extracted
+from ..extracted import Extracted, ExtractionWarning
 from .archives import Archive
 from .cell_values import cell_text
 from .column_names import has_column_names, row_text
@@ -66,7 +66,7 @@ def _check_parts(archive: Archive) -> bool:
     return lacks_results
 
 
-def _rows(sheet: Any, formulas: Any, warnings: list[str]) -> Iterator[_Row]:
+def _rows(sheet: Any, formulas: Any, warnings: list[str | ExtractionWarning]) -> Iterator[_Row]:
     """Yield the rows of a sheet, blank ones included."""
     sheet.reset_dimensions()  # some programs write wrong ones
     shown = sheet.iter_rows()

@@ -5,7 +5,7 @@ import re
 from ..extracted import Extracted
 from .column_names import has_column_names, row_text
 from .delimited import find_separator, parse_rows
-from .encodings import decode
+from .encodings import decode_text
 from .text_builder import TextBuilder, one_line
 
 __all__ = ["read_table"]
@@ -23,7 +23,8 @@ def read_table(content: bytes, separator: str) -> Extracted:
     Returns:
         The rows, each a place: its number in the file, the first row being 1.
     """
-    text = decode(content).replace("\0", "\ufffd")
+    decoded = decode_text(content)
+    text = decoded.text
     declared = _SEPARATOR_LINE.match(text)
     first_row = 1
     if declared:
@@ -37,7 +38,7 @@ def read_table(content: bytes, separator: str) -> Extracted:
         if any(cell.strip() for cell in row)
     ]
     builder = TextBuilder()
-    builder.warnings.extend(warnings)
+    builder.warnings.extend((*decoded.warnings, *warnings))
     named = has_column_names([row for _, row in rows], unsure=True)
     names = rows[0][1] if named else None
     for place, (number, row) in enumerate(rows):

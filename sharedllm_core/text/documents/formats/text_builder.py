@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from ..extracted import Extracted, Place
+from ..extracted import Extracted, ExtractionWarning, Place
 from .column_names import has_column_names, row_text
 
 __all__ = ["TextBuilder", "one_line"]
@@ -21,7 +21,7 @@ class TextBuilder:
     """
 
     def __init__(self) -> None:
-        self.warnings: list[str] = []
+        self.warnings: list[str | ExtractionWarning] = []
         self._blocks: list[str] = []
         self._length = 0
         self._places: list[Place] = []

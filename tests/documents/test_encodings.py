@@ -1,0 +1,105 @@
+"""Text files of any encoding are read as their writer saw them, and what was guessed or damaged is reported."""
+
+import codecs
+import random
+from contextlib import suppress
+
+import pytest
+
+from sharedllm_core.errors import DocumentError
+from sharedllm_core.generation.prompting import query_text
+from sharedllm_core.text.documents import Document, read_documents
+from sharedllm_core.text.documents.formats.encodings import decode_text
+
+WESTERN, CENTRAL = ("cp1252", "mac_roman"), ("cp1250", "iso8859_2")
+CYRILLIC = ("cp1251", "koi8_r", "cp866")
+TEXTS = [
+    ("Der Mieter zahlt für die Räume größere Beträge; über die Höhe entscheidet das Gericht.", WESTERN),
+    ("L'été était très chaud, le loyer s’élève à 1 250 € par mois, reçu à Noël.", WESTERN),
+    ("El señor Núñez pagó 25 € ayer. ¿Qué más quería?", WESTERN),
+    ("A informação não está disponível; as condições são três.", WESTERN),
+    ("Hyran är på 900 kronor för året och låga räntor.", WESTERN),
+    ("Lejen er på 900 kroner for året; søger bolig i København.", WESTERN),
+    ("La città è più bella perché c'è già un caffè.", WESTERN),
+    ("Wypowiedzenie umowy następuje po trzech miesiącach, zażółć gęślą jaźń.", CENTRAL),
+    ("Příliš žluťoučký kůň úpěl ďábelské ódy. Nájemné činí 900 korun.", CENTRAL),
+    ("Az árvíztűrő tükörfúrógép bérleti díja három hónap. A főnök örül.", CENTRAL),
+    ("Срок уведомления составляет девяносто дней. Аренда 1250 рублей.", CYRILLIC),
+    ("Срокът за предизвестие е деветдесет дни, после договорът изтича.", CYRILLIC),
+    ("Kira her ayın başında ödenir, değişiklik için başvuru şarttır.", ("cp1254",)),
+    ("Η προθεσμία ειδοποίησης είναι ενενήντα ημέρες.", ("cp1253",)),
+    ("通知期限为九十天。租金每月一千二百元。", ("gb18030",)),
+    ("通知期限為九十天。租金每月一千二百元,請於月初繳納。", ("big5",)),
+    ("解約の通知期間は九十日です。家賃は月額八万円です。", ("cp932", "euc_jp")),
+    ("해지 통지 기간은 구십 일입니다. 월세는 팔십만 원입니다.", ("cp949",)),
+]
+CASES = [(text, encoding) for text, encodings in TEXTS for encoding in encodings]
+
+
+@pytest.mark.parametrize(("text", "encoding"), CASES, ids=[f"{number}-{case[1]}" for number, case in enumerate(CASES)])
+def test_an_undeclared_encoding_is_guessed_and_reported(text, encoding):
+    decoded = decode_text(text.encode(encoding, "ignore"))
+    assert decoded.text == text.encode(encoding, "ignore").decode(encoding)
+    assert "its encoding is not declared and was guessed" in decoded.warnings[0]
+
+
+@pytest.mark.parametrize("text", [text for text, _ in TEXTS])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-8"])
+def test_unicode_with_a_mark_is_read_without_it(text, encoding):
+    mark = "\ufeff".encode(encoding)
+    decoded = decode_text(mark + text.encode(encoding))
+    assert (decoded.text, decoded.encoding, decoded.warnings) == (text, encoding, ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("number", [0, 1, 7, 10, 16])
+def test_wide_unicode_without_a_mark_is_guessed(number, encoding):
+    text = f"{TEXTS[number][0]}\n900 EUR\n"
+    decoded = decode_text(text.encode(encoding))
+    assert decoded.text == text
+    assert "guessed" in decoded.warnings[0]
+
+
+def test_a_damaged_byte_costs_one_character_and_is_reported_with_its_line():
+    text = "Die Räume.\nDie Miete beträgt 900 €.\n"
+    content = bytearray(text.encode())
+    content[content.index(b"9")] = 0xFF
+    decoded = decode_text(bytes(content))
+    assert decoded.text == text.replace("9", "\ufffd")
+    assert decoded.warnings == ("1 character is not valid UTF-8 and replaced by U+FFFD, the first in line 2",)
+
+
+def test_null_characters_in_text_are_replaced_and_reported():
+    decoded = decode_text(b"one\ntwo\0 three\n" + b"x" * 9000 + b"\0")
+    assert decoded.text == "one\ntwo\ufffd three\n" + "x" * 9000 + "\ufffd"
+    assert decoded.warnings == ("2 null characters are replaced by U+FFFD, the first in line 2",)
+
+
+@pytest.mark.parametrize("content", [random.Random(1).randbytes(5000), b"\x7fELF\2\1\1" + b"\0" * 90])
+def test_data_are_no_text(content):
+    with pytest.raises(DocumentError, match="binary"):
+        decode_text(content)
+
+
+def test_lone_surrogates_are_replaced_at_the_border(tmp_path):
+    document = Document("half \ud83d of it", id="\udcffa", metadata={"title": "\ud800 title"})
+    assert (document.text, document.id, document.title) == ("half \ufffd of it", "\ufffda", "\ufffd title")
+    (tmp_path / "a.json").write_text('{"note": "half \\ud83d of it"}')
+    found = read_documents(tmp_path / "a.json")
+    assert "half \ufffd of it" in found.documents[0].text
+    assert "surrogate" in found.warnings[0].message
+
+
+def test_mutated_text_files_are_read_or_refused():
+    rng = random.Random(0)
+    for number in range(250):
+        text, encoding = CASES[number % len(CASES)]
+        content = bytearray(rng.choice([b"", codecs.BOM_UTF8, codecs.BOM_UTF16_LE]) + text.encode(encoding, "ignore"))
+        for _ in range(rng.randint(1, 8)):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        with suppress(DocumentError):
+            decode_text(bytes(content)).text.encode()
+
+
+def test_lone_surrogates_in_messages_are_replaced():
+    assert query_text([{"role": "user", "content": "half \ud83d of it?"}]) == "half \ufffd of it"
