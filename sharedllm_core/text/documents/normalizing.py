@@ -14,10 +14,10 @@ def normalized(extracted: Extracted) -> Extracted:
 
     What is replaced is reported in the warnings.
     """
-    text, warnings = extracted.text, list(extracted.warnings)
+    text, warnings = extracted.text, tuple(extracted.warnings)
     if surrogates := count_surrogates(text):
         characters = "1 character is" if surrogates == 1 else f"{surrogates} characters are"
-        warnings.append(f"{characters} half of a surrogate pair, and replaced by U+FFFD")
+        warnings = (*warnings, f"{characters} half of a surrogate pair, and replaced by U+FFFD")
         text = well_formed(text)
     if "\r" not in text:
         return replace(extracted, text=text, warnings=warnings)

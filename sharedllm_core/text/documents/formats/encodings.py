@@ -23,6 +23,7 @@ _ALPHABETIC = re.compile("[\u0370-\u06ff\u3041-\u30ff\uac00-\ud7a3]")  # Greek t
 _KANA = re.compile("[\u3041-\u30ff]")
 _IDEOGRAPH = re.compile("[\u4e00-\u9fff]")
 _SAMPLED_BYTES = 65536
+_LEAST_WIDE_CHARACTERS = 8  # of a text in UTF-16 or UTF-32 without a mark, unless it is plain ASCII
 _MAX_NUL_SHARE = 0.15  # of a text in UTF-8
 _MAX_CONTROL_SHARE = 0.02  # of any other text; compressed data have 0.11
 _MAX_DAMAGE = 0.2  # invalid bytes for each valid character beyond ASCII, in what still counts as UTF-8
@@ -95,7 +96,13 @@ def _wide_encoding(sample: bytes) -> str | None:
         in_scripts = len(_ALPHABETIC.findall(text))
         if len(_KANA.findall(text)) > 0.1 * len(text):
             in_scripts += len(_IDEOGRAPH.findall(text))
-        if text and usual >= 0.99 * len(text) and (latin > 0.3 * len(text) or (latin and in_scripts > 0.5 * len(text))):
+        is_long = len(text) >= _LEAST_WIDE_CHARACTERS or (text.isascii() and text.isprintable())
+        if (
+            text
+            and is_long
+            and usual >= 0.99 * len(text)
+            and (latin > 0.3 * len(text) or (latin and in_scripts > 0.5 * len(text)))
+        ):
             return encoding
     return None
 

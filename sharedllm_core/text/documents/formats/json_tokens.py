@@ -93,5 +93,5 @@ def _unescaped(string: str) -> str:
     if "\\" not in string:
         return string
     value = json.loads(string, strict=False)
-    value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    value = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     return f'"{_ESCAPED.sub(lambda found: json.dumps(found[0])[1:-1], value)}"'

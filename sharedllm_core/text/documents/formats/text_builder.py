@@ -8,7 +8,6 @@ from .column_names import has_column_names, row_text
 
 __all__ = ["TextBuilder", "one_line"]
 
-_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\u0085\u2028\u2029]")
 _MAX_HEADING_LEVEL = 6
 
@@ -82,7 +81,7 @@ class TextBuilder:
 
     def extracted(self) -> Extracted:
         """The text of all blocks."""
-        text = _LONE_SURROGATES.sub("\ufffd", "\n".join(self._blocks))
+        text = "\n".join(self._blocks)
         places = sorted(
             (Place(min(place.start, len(text)), place.kind, place.name) for place in self._places),
             key=lambda place: place.start,
