@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from sharedllm_core import Document, DocumentError, InputError, Library, SharedLLMEngine
 from sharedllm_core.text.documents import read_documents as read_files
+from sharedllm_core.text.documents.file_text import warn_of_losses
 
 from .chunk_cache import ChunkCache
 from .errors import worded_errors
@@ -111,7 +112,9 @@ class DocumentSet:
             if isinstance(source, Library):
                 yield from source.documents
             elif isinstance(source, str | Path | Document):
-                yield from read_files(source).documents
+                read = read_files(source)
+                warn_of_losses(read.warnings)
+                yield from read.documents
             else:
                 raise DocumentError(f"{type(source).__name__} is no document", remedy=f"give {self.kinds}")
         yield from self._converted(foreign)

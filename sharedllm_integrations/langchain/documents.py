@@ -9,6 +9,7 @@ from langchain_core.documents import Document as LangChainDocument
 
 from sharedllm_core import Document
 from sharedllm_core.text.documents import read_documents as read_files
+from sharedllm_core.text.documents.file_text import warn_of_losses
 
 from .._shared import document_set
 from .._shared.errors import worded_errors
@@ -54,7 +55,9 @@ def read_documents(
         if isinstance(source, BaseLoader):
             read += source.load()
             continue
-        for document in read_files(source).documents:
+        files = read_files(source)
+        warn_of_losses(files.warnings)
+        for document in files.documents:
             metadata = {"source": document.id, **document.metadata}
             read.append(LangChainDocument(document.text, id=document.id, metadata=metadata))
     return read

@@ -257,3 +257,10 @@ def test_written_sheets_come_back_complete_in_order_and_once(tmp_path, shape):
             words += [f"w{len(words)}x"] if filled else []
             rows[-1].append(words[-1] if filled else None)
     assert words_in_order(words, text_of(tmp_path, "a.xlsx", saved(workbook(rows))))
+
+
+@pytest.mark.parametrize(("suffix", "newer"), [(".doc", ".docx"), (".xls", ".xlsx"), (".ppt", ".pptx")])
+def test_files_of_before_2007_are_refused_with_the_format_to_save_them_in(tmp_path, suffix, newer):
+    with pytest.raises(DocumentError, match=f"before 2007; save it as {newer}"):
+        text_of(tmp_path, f"old{suffix}", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    assert "Ninety days" in text_of(tmp_path, f"text{suffix}", rb"{\rtf1\ansi Ninety days.}")

@@ -12,6 +12,7 @@ from .epub import read_epub
 from .html import read_html
 from .json_text import read_json, read_json_lines
 from .notebook import read_notebook
+from .old_office import old_office_reader
 from .open_document import read_open_document
 from .pdf import read_pdf
 from .plain_text import read_text
@@ -40,6 +41,9 @@ _READERS: dict[str, Callable[[bytes], Extracted]] = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), read_spreadsheet),
     **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".potx"), read_presentation),
     **dict.fromkeys((".odt", ".ott", ".ods", ".ots", ".odp", ".otp"), read_open_document),
+    ".doc": old_office_reader(".doc", ".docx", read_word),
+    ".xls": old_office_reader(".xls", ".xlsx", read_spreadsheet),
+    ".ppt": old_office_reader(".ppt", ".pptx", read_presentation),
     ".rtf": read_rtf,
     ".epub": read_epub,
     ".eml": partial(read_email, read_attachment=_read_attachment),
