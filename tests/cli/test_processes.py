@@ -49,7 +49,7 @@ def test_piped_questions_are_answered_and_stdout_is_json_alone_whatever_the_name
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["question"] for row in found] == ["Who?", "Why?"]
-    assert found[0]["evidence"][0]["document_id"] == f"docs/{name}"
+    assert found[0]["evidence"][0]["document_id"] == r"docs/caf\xe9.txt", "what is not Unicode is escaped"
     assert "Reading" not in done.stderr, "a progress bar is for terminals"
     assert "\x1b" not in done.stderr
 
