@@ -1,6 +1,6 @@
 # make demo   sets everything up and shows the library at work: its look-up model, then a real one on real documents
 # make test   sets everything up and runs lint, types and tests
-# make test-all   the same, and the tests that take minutes of a real model and older versions of transformers
+# make test-all   the same, and the tests that take minutes and older versions of transformers
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -19,11 +19,11 @@ demo: $(READY)
 	$(BIN)/python examples/demo/real_documents.py
 
 test: lint
-	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/benchmarks -m "not real"
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/benchmarks -m "not real and not long"
 	$(BIN)/pytest tests/benchmarks
 
 test-all: test
-	$(BIN)/pytest -m real
+	$(BIN)/pytest -m "real or long"
 	$(MAKE) test-matrix
 
 lint: $(READY)

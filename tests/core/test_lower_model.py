@@ -150,6 +150,7 @@ def test_other_errors_of_the_device_are_not_taken_for_a_lack_of_memory(model):
         model.encode_past_context(tiny.chunks(32), tiny.ids(5))
 
 
+@pytest.mark.long
 def test_a_process_with_little_memory_reads_with_smaller_batches():
     """The real thing: a limit on the address space, and a budget that does not fit below it."""
     script = textwrap.dedent("""

@@ -97,12 +97,12 @@ def test_an_empty_turn_before_a_tools_is_no_query(engine, library):
 
 
 @BOTH_READINGS
-def test_a_binary_file_is_an_error_or_skipped_by_name(engine, tmp_path):
+def test_a_binary_file_is_an_error_where_it_is_named_and_listed_where_a_folder_holds_it(engine, tmp_path):
     (tmp_path / "a.txt").write_text(tiny_engine.words(30))
     (tmp_path / "b.bin").write_bytes(bytes(range(256)) * 40)
     with pytest.raises(DocumentError, match=r"b\.bin cannot be read"):
-        engine.read(tmp_path)
-    library = engine.read(tmp_path, on_error="skip")
+        engine.read(tmp_path / "b.bin")
+    library = engine.read(tmp_path)  # in a folder it is passed over, and listed
     assert [skipped.path for skipped in library.skipped] == [(tmp_path / "b.bin").as_posix()]
     assert len(library) == 1
     (tmp_path / "a.txt").unlink()

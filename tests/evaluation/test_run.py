@@ -57,14 +57,19 @@ def test_a_run_that_was_killed_goes_on_to_the_same_results(tmp_path):
 
 def test_nothing_is_measured_twice_and_systems_and_measurements_can_be_added(tmp_path):
     chosen = settings(items=1)
-    said = []
-    run([Lookup()], [Silent()], chosen, tmp_path, progress=said.append)
-    assert len(said) == 2
-    run([Lookup()], [Silent()], chosen, tmp_path, progress=said.append)
-    assert len(said) == 2
-    run([Lookup(), Needle()], [Silent(), Wrong()], chosen, tmp_path, progress=said.append)
-    assert len(said) == 2 + 2 + 2 * 6
-    assert len(read_rows(tmp_path)) == len(said)
+    lines = []
+
+    def results():
+        """Lines about results; each item has a line when it begins, too."""
+        return [line for line in lines if not line.endswith("…")]
+
+    run([Lookup()], [Silent()], chosen, tmp_path, progress=lines.append)
+    assert len(results()) == 2
+    run([Lookup()], [Silent()], chosen, tmp_path, progress=lines.append)
+    assert len(results()) == 2
+    run([Lookup(), Needle()], [Silent(), Wrong()], chosen, tmp_path, progress=lines.append)
+    assert len(results()) == 2 + 2 + 2 * 6
+    assert len(read_rows(tmp_path)) == len(results()) == len(lines) / 2
 
 
 def test_other_settings_are_refused_by_name(tmp_path):

@@ -126,7 +126,7 @@ EARLIER = {
 @pytest.mark.parametrize("earlier", EARLIER.values(), ids=EARLIER)
 def test_langchain_reads_thoughts_of_earlier_answers_and_never_as_text(earlier):
     parsed = parse_langchain(earlier, 0)
-    assert (parsed.text, parsed.thoughts) == ("Yes.", "Hm.")
+    assert ("".join(parsed.texts), parsed.thoughts) == ("Yes.", "Hm.")
 
 
 def test_thoughts_of_a_tool_call_come_back_to_a_template_that_keeps_them(monkeypatch):
@@ -198,7 +198,7 @@ def test_llama_index_reads_thoughts_of_earlier_answers_and_never_as_text():
     call = ToolCallBlock(tool_call_id="1", tool_name="ping", tool_kwargs={})
     message = ChatMessage(role="assistant", blocks=[ThinkingBlock(content="Hm."), TextBlock(text="Yes."), call])
     parsed = parse_llama_index(message)
-    assert (parsed.text, parsed.thoughts) == ("Yes.", "Hm.")
+    assert ("".join(parsed.texts), parsed.thoughts) == ("Yes.", "Hm.")
     assert (
         parse_llama_index(ChatMessage(role="assistant", blocks=[ThinkingBlock(), TextBlock(text="Yes.")])).thoughts
         == ""

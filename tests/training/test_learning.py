@@ -88,7 +88,7 @@ def accuracy(model, *, held_out, with_injection=True, sets=64):
     return right / (sets * FACTS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_small_model_looks_up_pairs_that_training_never_showed(tmp_path):
     make_base(tmp_path / "base")
     chance = random.Random(0)

@@ -286,7 +286,7 @@ def test_in_bfloat16_shards_give_the_losses_of_one_process(folder, tmp_path, sha
     assert saved["lm_head.weight"].dtype == torch.bfloat16
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sharded_run_that_is_killed_and_resumed_ends_with_the_same_weights(folder, tmp_path, sharded):
     output = tmp_path / "killed"
     kill_after_a_checkpoint(command(folder, output, *FSDP, **KILLED), output)

@@ -251,8 +251,8 @@ def test_stuffed_documents_in_another_order_are_not_tokenised_again(llm):
 
     def asked(texts):
         encoded.clear()
-        stuffed = "\n\n".join(texts)
-        llm.invoke(f"Use this.\n\n{stuffed}\n\nQuestion: {QUESTION}")
+        stuffed = "\n".join(f"<document>\n{text}\n</document>" for text in texts)
+        llm.invoke(f"Use this.\n<documents>\n{stuffed}\n</documents>\n\nQuestion: {QUESTION}")
         return sum(len(text) for text in encoded)
 
     assert asked(texts) > sum(map(len, bodies))

@@ -60,6 +60,10 @@ class TestIntegration(Configured, ChatModelIntegrationTests):
         cls.other_model = str(folder)
 
     @property
+    def chat_model_params(self):
+        return {**PARAMETERS, "max_tokens": 60}
+
+    @property
     def supports_model_override(self):
         return True
 

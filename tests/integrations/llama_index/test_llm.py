@@ -346,8 +346,9 @@ def test_more_documents_than_fit_are_refused_before_they_are_read(llm):
 
 @BOTH_READINGS
 def test_documents_in_the_prompts_of_llama_index_are_read_as_documents(llm):
-    prompt = DEFAULT_TEXT_QA_PROMPT.format(context_str=LONG, query_str=QUESTION)
-    tokens = llm.engine.tokenizer.count(LONG)
+    long = LONG + "\n\n" + LONG[::-1]  # together more than the window
+    prompt = DEFAULT_TEXT_QA_PROMPT.format(context_str=long, query_str=QUESTION)
+    tokens = llm.engine.tokenizer.count(long)
     for response in (llm.complete(prompt), llm.chat([ChatMessage(role="user", content=prompt)])):
         assert 0.95 * tokens <= response.raw["usage"]["past_context_tokens"] <= 1.05 * tokens
         assert response.raw["documents_from_messages"][0]["from"] == "text"
@@ -561,7 +562,7 @@ def test_what_is_no_document_is_refused(llm):
 
 
 def test_more_than_fits_is_refused_with_the_numbers(llm):
-    plain = llm.model_copy(update={"documents_from_prompt": False, "context_window": 1000})
+    plain = llm.model_copy(update={"documents_from_prompt": "never", "context_window": 1000})
     with pytest.raises(WindowError, match=r"has [\d,]+ tokens, .* window is 2048"):
         plain.complete("word " * 3000)
     with pytest.raises(WindowError, match=r"the 1 documents have [\d,]+ tokens, and context_window is 1,000"):
