@@ -139,14 +139,14 @@ def test_links_in_a_circle_do_not_hang(engine, tmp_path):
         engine.read(tmp_path)
 
 
-def test_a_folder_of_ten_thousand_files_is_read(checkpoint, tmp_path):
-    for number in range(10_000):
+def test_a_folder_of_three_thousand_files_is_read(checkpoint, tmp_path):
+    for number in range(3_000):
         (tmp_path / f"{number:05}.txt").write_text(f"Key {number} is {number * 7}.")
     engine = tiny_engine.make_engine(checkpoint)
     library = engine.read(tmp_path)
-    assert len(library) == 10_000
+    assert len(library) == 3_000
     assert engine.cached_tokens(library) == library.num_tokens
-    assert max(library.chunk_positions) < 9_600  # short neighbours share a position
+    assert max(library.chunk_positions) < 2_880  # short neighbours share a position
     answer = engine.ask("What is key 77?", library, max_new_tokens=4)
     assert answer.usage.cached_tokens == library.num_tokens
 

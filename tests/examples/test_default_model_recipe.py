@@ -24,6 +24,8 @@ from sharedllm_core.training.tasks.phrasing import training_phrasings
 from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 from tests.training.reading_tasks import read_fact
 
+pytestmark = pytest.mark.long
+
 RECIPE = Path(__file__).parents[2] / "examples" / "default_model"
 SETTINGS = {
     "steps": 10,

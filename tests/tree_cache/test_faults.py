@@ -44,7 +44,7 @@ def wait_for(*children):
         assert status == 0
 
 
-def test_a_writer_killed_two_hundred_times_leaves_no_half_entry(tmp_path):
+def test_a_writer_killed_eighty_times_leaves_no_half_entry(tmp_path):
     def write_for_ever():
         tier = DiskTier(tmp_path, "one", 10**9)
         for key in iter(lambda: random.choice(list(BLOBS)), None):
@@ -52,7 +52,7 @@ def test_a_writer_killed_two_hundred_times_leaves_no_half_entry(tmp_path):
 
     reader = DiskTier(tmp_path, "one", 10**9)
     found = 0
-    for _ in range(200):
+    for _ in range(80):
         child = forked(write_for_ever)
         time.sleep(random.uniform(0.001, 0.01))
         os.kill(child, signal.SIGKILL)
@@ -61,7 +61,7 @@ def test_a_writer_killed_two_hundred_times_leaves_no_half_entry(tmp_path):
             read = reader.get(key)  # raises when damaged
             assert read is None or bytes(read) == blob
             found += read is not None
-    assert found > 200, "the writer must have got somewhere"
+    assert found > 80, "the writer must have got somewhere"
 
 
 @pytest.mark.parametrize("seed", range(3))
