@@ -22,11 +22,12 @@ def request_spans(text: str, *, must_ask: bool) -> list[tuple[int, int]]:
 
     Args:
         text: of a user.
-        must_ask: take the last paragraph where nothing looks like a request.
+        must_ask: whether the message has no other text. Then a request without a question mark is looked for, and is the
+            last paragraph where nothing looks like one.
     """
-    spans = question_sentences(text) or [span for span in (_before_title(text), _at_end(text)) if span]
+    spans = question_sentences(text)
     if must_ask and not spans:
-        spans = [_last_paragraph(text)]
+        spans = [span for span in (_before_title(text), _at_end(text)) if span] or [_last_paragraph(text)]
     return [_without_label(text, *span) for span in spans]
 
 

@@ -1,6 +1,8 @@
 """Prompts of applications: instructions and questions are in the text that the model gets, and nothing is lost."""
 
 import json
+import runpy
+import sys
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
@@ -148,3 +150,36 @@ def test_a_label_that_introduced_a_marked_document_does_not_stay_empty(llm, runn
     assert f"Question: {QUESTION}" in running_texts[0]
     assert "Context" not in running_texts[0]
     assert "context>" not in running_texts[0]
+
+
+def shapes():
+    """The shapes of prompts that `examples/langchain/prompt_shapes.py` measures."""
+    folder = str(tiny_engine.ROOT / "examples" / "langchain")
+    sys.path.insert(0, folder)
+    try:
+        return runpy.run_path(f"{folder}/prompt_shapes.py")["SHAPES"]
+    finally:
+        sys.path.remove(folder)
+
+
+SHAPES = shapes()
+
+
+@BOTH_READINGS
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
+def test_every_measured_shape_keeps_its_question_in_the_window(llm, running_texts, shape):
+    llm.invoke(shape(LONG, QUESTION))
+    assert QUESTION in running_texts[0]
+    assert "context>" not in running_texts[0]
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
+def test_a_model_that_reads_nothing_in_its_window_gets_no_document_of_any_measured_shape(
+    llm, running_texts, shape, monkeypatch
+):
+    monkeypatch.setattr(type(llm.engine), "reads_window", False)
+    message = llm.invoke(shape(LONG, QUESTION))
+    assert QUESTION in running_texts[0]
+    assert "Clause" not in running_texts[0]
+    tokens = llm.engine.tokenizer.count(LONG)
+    assert message.response_metadata["reading"]["total_tokens"] > 0.95 * tokens
