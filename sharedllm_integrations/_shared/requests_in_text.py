@@ -22,8 +22,8 @@ def request_spans(text: str, *, must_ask: bool) -> list[tuple[int, int]]:
 
     Args:
         text: of a user.
-        must_ask: whether the message has no other text. Then a request without a question mark is looked for, and is the
-            last paragraph where nothing looks like one.
+        must_ask: whether the message has no other text. Then a request without a question mark is looked for, and is
+            the last paragraph where nothing looks like one.
     """
     spans = question_sentences(text)
     if must_ask and not spans:
