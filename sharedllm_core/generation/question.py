@@ -25,7 +25,7 @@ def question_text(message: str) -> str:
 
     Returns:
         A short message as it is. Of a longer one, its questions at either end with the short paragraphs in which they
-        stand; where there are none, its first and last paragraph.
+        stand, and a short last paragraph; where there are no questions, its first and last paragraph.
     """
     if len(message) <= _SHORT_CHARACTERS:
         return message
@@ -34,7 +34,9 @@ def question_text(message: str) -> str:
         paragraphs = [part.strip() for part in message.split("\n\n") if part.strip()] or [message]
         ends = [paragraphs[0][:_SHORT_CHARACTERS], paragraphs[-1][-_SHORT_CHARACTERS:]]
         return "\n".join(dict.fromkeys(ends))
-    return "\n".join(dict.fromkeys(_with_paragraph(message, start, end) for start, end in found))
+    questions = [_with_paragraph(message, start, end) for start, end in found]
+    last = message.rstrip().rsplit("\n\n", 1)[-1].strip()  # may ask without a question mark
+    return "\n".join(dict.fromkeys([*questions, *([last] if len(last) <= _PARAGRAPH_CHARACTERS else [])]))
 
 
 def question_sentences(message: str) -> list[tuple[int, int]]:
@@ -43,6 +45,8 @@ def question_sentences(message: str) -> list[tuple[int, int]]:
     Returns:
         First character and end of each, in order.
     """
+    if len(message) <= 2 * _END_CHARACTERS:
+        return _questions(message)
     spans: list[tuple[int, int]] = []
     head = message[:_END_CHARACTERS]
     tail_start = max(len(head), len(message) - _END_CHARACTERS)

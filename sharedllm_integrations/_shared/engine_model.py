@@ -45,7 +45,7 @@ class EngineModel(BaseModel):
     thinking: bool | None = None
     evidence_text: bool = False
     documents_from_prompt: DocumentsFromPrompt | None = None
-    min_document_tokens: int = 400
+    min_document_tokens: int = Field(default=400, ge=1)
     tree_cache: TreeCache | None = Field(default=None, repr=False, exclude=True)
     engine: SharedLLMEngine | None = Field(default=None, repr=False, exclude=True)
     device: str | None = None

@@ -11,10 +11,12 @@ reads nothing in its window, only the questions do.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Literal
 
 from sharedllm_core import PromptSize, SharedLLMEngine, WindowError
 from sharedllm_core.errors import setting
+from sharedllm_core.generation.question import question_sentences
 
 from .marked_documents import marked_documents
 from .requests_in_text import request_spans
@@ -27,7 +29,7 @@ DocumentsFromPrompt = Literal["overflow", "always", "never"]
 
 _KEPT_SHARE = 5 / 8  # of the window, for a long text; its ends are at least 0.8 of this, half of the window
 _LEAST_SHARE = 0.4  # of the tokens that may stay of a text, for each of its ends; at most 0.5
-_LEAST_TOKENS = 64  # of a text that is worth cutting
+_LEAST_TOKENS = 16  # of a text that is worth cutting
 _MAX_CHARACTERS_PER_TOKEN = 32  # of prose; longer texts need no counting
 
 
@@ -51,23 +53,40 @@ class PromptSplitter:
         """Return the messages in parts that stay and parts that become past context."""
         if self.rule == "never" or (self.rule == "overflow" and self._fits(messages)):
             return list(messages)
-        split = [self._without_marked(message) for message in messages]
+        split = self._with_last_question(messages, [self._without_marked(message) for message in messages])
         if self.rule == "always":
-            return _without_emptied_calls([self._shortened_always(message) for message in split], self.engine)
+            split = _without_emptied_calls([self._shortened_always(message) for message in split], self.engine)
         return split if self._fits(split) else self._fitted(split)
 
     # ------------------------------------------------------------------------------------------ marked documents
 
+    def _with_last_question(
+        self, messages: Sequence[SplitMessage], split: Sequence[SplitMessage]
+    ) -> list[SplitMessage]:
+        """Keep the last turn's messages of the user as they were, where nothing of them would stay."""
+        first = _last_turn(split)
+        numbers = [number for number in range(first, len(split)) if split[number].role == "user"]
+        if any(split[number].content for number in numbers):
+            return list(split)
+        return [messages[number] if number in numbers else message for number, message in enumerate(split)]
+
     def _without_marked(self, message: SplitMessage) -> SplitMessage:
+        """Move the documents that are marked, with the labels before them unless nothing else would stay."""
         if message.role == "assistant":
             return message
+        without_labels = self._moved_marked(message, with_labels=True)
+        return without_labels if without_labels.content else self._moved_marked(message, with_labels=False)
+
+    def _moved_marked(self, message: SplitMessage, *, with_labels: bool) -> SplitMessage:
         for number, part in reversed(list(enumerate(message.parts))):
             parts: list[TextPart] = []
             position = 0
-            for marked in marked_documents(part.text, message.message.known_documents):
+            ruled = message.role != "system"
+            for marked in marked_documents(part.text, message.message.known_documents, ruled=ruled):
                 if self._is_long(part.text[marked.start : marked.end]):
-                    parts.append(replace(part, text=part.text[position : marked.start]))
-                    moved = part.text[marked.start : marked.end]
+                    start = max(position, marked.label_start if with_labels else marked.start)
+                    parts.append(replace(part, text=part.text[position:start]))
+                    moved = part.text[start : marked.end]
                     parts.append(replace(part, text=moved, documents=marked.documents))
                     position = marked.end
             message = message.with_parts(number, [*parts, replace(part, text=part.text[position:])])
@@ -79,9 +98,12 @@ class PromptSplitter:
         if message.role not in ("user", "tool"):
             return message
         questions_only = message.is_split and not self.engine.reads_window
+        staying = [part for part in message.parts if part.stays and part.text.strip()]
+        last = staying[-1] if staying else None
+        asks = any(question_sentences(part.text) for part in staying)
         for number, part in reversed(list(enumerate(message.parts))):
             if part.stays and (questions_only or self._is_long(part.text)):
-                must_ask = not any(other.stays and other is not part for other in message.parts)
+                must_ask = part is last and not asks
                 message = message.with_parts(number, self._always(part, message.role, must_ask))
         return message
 
@@ -224,17 +246,11 @@ def _without_emptied_calls(messages: list[SplitMessage], engine: SharedLLMEngine
     """Leave out calls whose results are past context as a whole, for a model that reads nothing in its window."""
     if engine.reads_window:
         return messages
-    emptied = {
-        message.message.tool_fields.get("tool_call_id")
-        for message in messages
-        if message.role == "tool" and message.is_split and not message.content
-    }
-    answered = {message.message.tool_fields.get("tool_call_id") for message in messages if message.role == "tool"}
-
-    def is_left_out(message: SplitMessage) -> bool:
-        if message.role == "tool":
-            return message.message.tool_fields.get("tool_call_id") in emptied
-        ids = {call.get("id") for call in message.message.tool_fields.get("tool_calls", ())}
-        return bool(ids) and ids <= emptied and ids <= answered and not message.content
-
-    return [replace(message, is_left_out=is_left_out(message)) for message in messages]
+    left_out: set[int] = set()
+    for number, message in enumerate(messages):
+        if not message.message.tool_fields.get("tool_calls") or message.content:
+            continue
+        results = list(takewhile(lambda later: messages[later].role == "tool", range(number + 1, len(messages))))
+        if results and all(messages[result].is_split and not messages[result].content for result in results):
+            left_out |= {number, *results}
+    return [replace(message, is_left_out=number in left_out) for number, message in enumerate(messages)]

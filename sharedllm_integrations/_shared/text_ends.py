@@ -38,7 +38,7 @@ def _borders(text: str, first: int, last: int) -> list[int]:
 
 def _prefix(text: str, tokens: int, tokenizer: TextTokenizer) -> int:
     """Return the end of the first `tokens` tokens of a text."""
-    characters = tokens * _CHARACTERS_PER_TOKEN
+    characters = max(1, tokens) * _CHARACTERS_PER_TOKEN
     while True:
         encoded = tokenizer.encode(text[:characters])
         if len(encoded.ids) > tokens:
@@ -50,7 +50,7 @@ def _prefix(text: str, tokens: int, tokenizer: TextTokenizer) -> int:
 
 def _suffix(text: str, tokens: int, tokenizer: TextTokenizer) -> int:
     """Return the start of the last `tokens` tokens of a text."""
-    characters = tokens * _CHARACTERS_PER_TOKEN
+    characters = max(1, tokens) * _CHARACTERS_PER_TOKEN
     while True:
         start = max(0, len(text) - characters)
         encoded = tokenizer.encode(text[start:])

@@ -244,8 +244,8 @@ def test_generate_of_many_prompts_opens_few_threads(llm):
 
 
 def test_stuffed_documents_in_another_order_are_not_tokenised_again(llm):
-    bodies = ["\n\n".join(tiny_engine.words(45, seed=100 * i + j) for j in range(20)) for i in range(6)]
-    texts = [f"# Title {i}\n\n{body}" for i, body in enumerate(bodies)]
+    bodies = ["\n\n".join(tiny_engine.words(45, seed=7000 + 100 * i + j) for j in range(20)) for i in range(6)]
+    texts = [f"# Chapter {i}\n\n{body}" for i, body in enumerate(bodies)]
     encoded, encode_all = [], llm.engine.tokenizer.encode_all
     llm.engine.tokenizer.encode_all = lambda texts: encoded.extend(texts) or encode_all(texts)
 
