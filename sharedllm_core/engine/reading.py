@@ -277,7 +277,11 @@ class TreeReader:
 
 
 def _retained_part(tree: NodeStates, nodes: Sequence[Node]) -> NodeStates:
-    """A copy of what a question retains of a tree, which frees the bytes of the rest; the tree if it lacks a node."""
+    """Copy the nodes that a question retains of a tree, so that the memory of the others is freed.
+
+    Returns:
+        The tree itself if it has no other nodes, or if a retained node is missing.
+    """
     if not tree.has(nodes) or tuple(nodes) == tree.nodes:
         return tree
     part = tree.keep(nodes)

@@ -63,7 +63,7 @@ class PromptSplitter:
     def _with_last_question(
         self, messages: Sequence[SplitMessage], split: Sequence[SplitMessage]
     ) -> list[SplitMessage]:
-        """Keep the last turn's messages of the user as they were, where nothing of them would stay."""
+        """Restore the user's messages of the last turn if all of their text was moved."""
         first = _last_turn(split)
         numbers = [number for number in range(first, len(split)) if split[number].role == "user"]
         if any(split[number].content for number in numbers):

@@ -1,14 +1,13 @@
 """Structured output of classes that contain themselves, and of those that check more than pydantic's schema says."""
 
-from decimal import Decimal
-
 import pytest
 from langchain_core.tools import tool
-from pydantic import BaseModel, Field, HttpUrl, field_validator
+from pydantic import BaseModel, Field
 
 from sharedllm_core import Constraint, InputError, SchemaWarning
 from sharedllm_integrations.langchain import ChatSharedLLM
 from sharedllm_integrations.langchain.structured import openai_tools
+from tests.integrations.offers import CheckedOffer, Offer
 
 QUESTION = "What is the notice period?"
 
@@ -57,25 +56,6 @@ def test_any_other_class_is_a_tool_as_langchain_writes_it():
 
     parameters = {"properties": {"months": {"type": "integer"}}, "required": ["months"], "type": "object"}
     assert openai_tools([Lease])[0]["function"]["parameters"] == parameters
-
-
-class Offer(BaseModel):
-    """An offer."""
-
-    price: Decimal = Field(gt=0, max_digits=6, decimal_places=2)
-    page: HttpUrl
-    parts: set[int]
-
-
-class CheckedOffer(Offer):
-    """An offer with a validator."""
-
-    name: str
-
-    @field_validator("name")
-    @classmethod
-    def known(cls, name):
-        raise ValueError(f"{name} is not known")
 
 
 METHODS = pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])

@@ -1,35 +1,15 @@
 """What classes check beyond pydantic's schema: enforced, or reported before the model runs."""
 
-from decimal import Decimal
-
 import pytest
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
-from pydantic import BaseModel, Field, HttpUrl, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from sharedllm_core import InputError, SchemaWarning
 from sharedllm_integrations.llama_index import SharedLLM, SharedLLMSynthesizer
+from tests.integrations.offers import CheckedOffer, Offer
 
 QUESTION = PromptTemplate("What is the notice period?")
-
-
-class Offer(BaseModel):
-    """An offer."""
-
-    price: Decimal = Field(gt=0, max_digits=6, decimal_places=2)
-    page: HttpUrl
-    parts: set[int]
-
-
-class CheckedOffer(Offer):
-    """An offer with a validator."""
-
-    name: str
-
-    @field_validator("name")
-    @classmethod
-    def known(cls, name):
-        raise ValueError(f"{name} is not known")
 
 
 class Order(BaseModel):

@@ -22,7 +22,7 @@ def read_epub(content: bytes) -> Extracted:
     """Extract the chapters in reading order; their headings are places.
 
     Raises:
-        DocumentError: it is encrypted, unpacks to too much, or lacks a chapter.
+        DocumentError: it is encrypted, or larger when unpacked than the limit.
     """
     archive = Archive(content)
     container = archive.xml("META-INF/container.xml")
