@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,11 @@ _CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 def environment(**changes):
     return {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", **changes}
+
+
+def heed_interrupts():
+    """Undo in a child process that its ancestors ignore interrupts, as background jobs of a shell do."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def command(*arguments):
@@ -50,7 +56,11 @@ class Terminal:
         self._mine, theirs = pty.openpty()
         settings = {"stdin": theirs, "stdout": theirs, "stderr": theirs} | streams
         self.process = subprocess.Popen(
-            command(*arguments), env=environment(TERM="xterm"), start_new_session=True, **settings
+            command(*arguments),
+            env=environment(TERM="xterm"),
+            start_new_session=True,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 (no thread of the tests holds a lock)
+            **settings,
         )
         os.close(theirs)
         self._read = b""

@@ -117,7 +117,11 @@ def test_a_byte_order_mark_before_piped_questions_is_dropped():
 def test_an_interrupt_ends_a_long_read_quickly_and_keeps_what_was_read(folder, sharedllm):
     (folder / "long.txt").write_text(tiny_engine.words(800_000))
     process = subprocess.Popen(
-        processes.command("read", "long.txt"), stderr=subprocess.PIPE, text=True, env=processes.environment()
+        processes.command("read", "long.txt"),
+        stderr=subprocess.PIPE,
+        text=True,
+        env=processes.environment(),
+        preexec_fn=processes.heed_interrupts,  # noqa: PLW1509
     )
     try:
         processes.wait_until(lambda: any((folder / "cache").rglob("*.safetensors")) or process.poll() is not None)

@@ -63,7 +63,11 @@ def test_a_mistyped_path_is_reported_before_torch_is_loaded():
 @pytest.mark.parametrize("module", ["typer.main", "torch._C", "transformers.models.auto"])
 def test_an_interrupt_while_libraries_load_ends_quietly_with_130(module):
     process = subprocess.Popen(
-        with_import_times("read", "docs"), stderr=subprocess.PIPE, text=True, env=processes.environment()
+        with_import_times("read", "docs"),
+        stderr=subprocess.PIPE,
+        text=True,
+        env=processes.environment(),
+        preexec_fn=processes.heed_interrupts,  # noqa: PLW1509
     )
     try:
         for line in process.stderr:
