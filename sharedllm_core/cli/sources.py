@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from ..engine.progress import FileProgress
 from ..errors import DocumentError
 from ..text.documents import Document
 from ..text.documents.file_text import OnError, ReadWarning
@@ -41,11 +42,8 @@ def load_documents(docs: Sequence[str], options: DocumentOptions) -> ReadResult:
             sources.append(document)
         else:
             sources.append(path)
-    found = read_documents(
-        sources,
-        on_error=on_error,
-        max_file_bytes=options.max_file_bytes,
-    )
+    with FileProgress(None) as shown:
+        found = read_documents(sources, on_error=on_error, max_file_bytes=options.max_file_bytes, progress=shown)
     for skipped in found.skipped:
         say(f"skipped {skipped.path}: {skipped.reason}")
     for warning in [*piped, *found.warnings]:

@@ -92,15 +92,17 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             sources: paths, globs and `Document`s. A string is a path or a glob, never text.
             on_error: `"skip"` skips files that cannot be read and lists them in `library.skipped`.
             max_file_bytes: larger files are an error.
-            progress: show a progress bar on stderr; by default if stderr is a terminal.
+            progress: show progress bars on stderr, of files and of tokens; by default if stderr is a terminal.
             cancelled: set it from another thread to stop reading. Trees already encoded stay in the cache.
 
         Raises:
             DocumentError: a path that does not exist, a file that cannot be read, or no text at all.
         """
         self._lifetime.check_open()
-        library = self._libraries.checked(sources) if isinstance(sources, Library) else None
-        library = library or self.library(sources, on_error=on_error, max_file_bytes=max_file_bytes)
+        if isinstance(sources, Library):
+            library = self._libraries.checked(sources)
+        else:
+            library = self._libraries.load(sources, on_error, max_file_bytes, progress)
         if self.reading != "injected":
             _ = library.word_index  # built now, so that questions need not wait
             if self._embedder is not None:

@@ -11,6 +11,7 @@ from ..text.documents.file_text import warn_of_losses
 from ..text.documents.reading import Source
 from ..text.library import Library, make_library
 from ..text.tokenization import TextTokenizer
+from .progress import FileProgress
 
 __all__ = ["Documents", "LibraryMaker"]
 
@@ -31,14 +32,23 @@ class LibraryMaker:
         self._method = method
 
     def load(
-        self, sources: Source | Iterable[Source], on_error: Literal["raise", "skip"], max_file_bytes: int
+        self,
+        sources: Source | Iterable[Source],
+        on_error: Literal["raise", "skip"],
+        max_file_bytes: int,
+        progress: bool | None = False,
     ) -> Library:
         """Load and tokenise documents.
+
+        Args:
+            sources, on_error, max_file_bytes: see `read_documents`.
+            progress: show a bar of the files on stderr; `None` if it is a terminal.
 
         Raises:
             DocumentError: a path that does not exist, a file that cannot be read, or no text at all.
         """
-        found = read_documents(sources, on_error=on_error, max_file_bytes=max_file_bytes)
+        with FileProgress(progress) as shown:
+            found = read_documents(sources, on_error=on_error, max_file_bytes=max_file_bytes, progress=shown)
         if not found.documents:
             first = f"{found.skipped[0].path}: {found.skipped[0].reason}" if found.skipped else ""
             why = f"; {len(found.skipped)} files were skipped, the first: {first}" if first else ""

@@ -1,6 +1,7 @@
-"""A progress bar for encoding documents: tokens, tokens per second, and the share of cache hits."""
+"""Progress bars on stderr: the files that are extracted, and the tokens that are encoded."""
 
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -8,11 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-__all__ = ["Progress"]
+__all__ = ["FileProgress", "Progress"]
 
 
-class Progress:
-    """Show encoding progress on stderr; without tokens to encode, no bar appears.
+class _Shown:
+    """A bar that ends with its `with` block; it appears when there is something to show.
 
     Args:
         shown: whether to show a bar; `None` shows it if stderr is a terminal.
@@ -28,6 +29,32 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+class FileProgress(_Shown):
+    """Shows how many files are extracted, and which one is waited for. A single file shows none."""
+
+    def __call__(self, done: int, total: int, path: str) -> None:
+        """Advance the bar; an `ExtractionProgress`."""
+        if not self._shown or total == 1:
+            return
+        if self._bar is None:
+            self._bar = Bar(
+                TextColumn("Opening"),
+                BarColumn(bar_width=None),
+                MofNCompleteColumn(),
+                TextColumn("files · {task.description} ·", markup=False),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, description=_printable(Path(path).name))
+
+
+class Progress(_Shown):
+    """Shows how many tokens are encoded, how fast, and the share of cache hits; nothing where there are none."""
 
     def begin(self, total_tokens: int, cached_tokens: int) -> None:
         """Start the bar with the total and the cached number of tokens."""
@@ -53,3 +80,8 @@ class Progress:
         speed = self._bar.tasks[0].speed
         if speed:
             self._bar.update(self._task, rate=f"{speed:,.0f} tokens/s")
+
+
+def _printable(name: str) -> str:
+    """Replace characters that could move a terminal's cursor or change its colours."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)

@@ -6,7 +6,7 @@ Frameworks write arguments into traces, logs and cache keys; a handle keeps the 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self
@@ -102,25 +102,29 @@ class DocumentSet:
         return tuple(with_unique_ids(self._read(self._sources if is_list else [self._sources])))
 
     def _read(self, sources: Iterable[Any]) -> Iterable[Document]:
-        foreign: list[Any] = []
-        for source in sources:
-            if self._is_foreign(source):
-                foreign.append(source)
-                continue
-            yield from self._converted(foreign)
-            foreign = []
-            if isinstance(source, Library):
-                yield from source.documents
-            elif isinstance(source, str | Path | Document):
-                read = read_files(source)
+        for kind, group in groupby(sources, self._kind):
+            if kind == "foreign":
+                yield from self._convert_foreign(list(group))
+            elif kind == "library":
+                yield from (document for library in group for document in library.documents)
+            elif kind == "document":
+                yield from group
+            else:
+                read = read_files(list(group))
                 warn_of_losses(read.warnings)
                 yield from read.documents
-            else:
-                raise DocumentError(f"{type(source).__name__} is no document", remedy=f"give {self.kinds}")
-        yield from self._converted(foreign)
 
-    def _converted(self, foreign: list[Any]) -> Iterable[Document]:
-        return self._convert_foreign(foreign) if foreign else []
+    def _kind(self, source: Any) -> str:
+        """How a source is read. Those of one kind that stand next to each other are read together."""
+        if self._is_foreign(source):
+            return "foreign"
+        if isinstance(source, Library):
+            return "library"
+        if isinstance(source, Document):
+            return "document"
+        if isinstance(source, str | Path):
+            return "path"
+        raise DocumentError(f"{type(source).__name__} is no document", remedy=f"give {self.kinds}")
 
     def _is_foreign(self, source: Any) -> bool:
         """Whether a source is a document of the framework."""

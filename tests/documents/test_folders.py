@@ -5,8 +5,7 @@ import gzip
 import pytest
 
 from sharedllm_core import DocumentError
-from sharedllm_core.text.documents import read_documents
-from sharedllm_core.text.documents import reading as reading_module
+from sharedllm_core.text.documents import extraction, read_documents
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
@@ -104,7 +103,7 @@ def test_a_format_whose_library_is_not_installed_is_an_error_that_names_file_and
     def extract(_):
         raise ImportError("reading it needs a library; pip install 'sharedllm[documents]'")
 
-    monkeypatch.setattr(reading_module, "extract_text", extract)
+    monkeypatch.setattr(extraction, "extract_text", extract)
     write(folder / "docs" / "letter.doc", "x")
     with pytest.raises(DocumentError, match=r"docs/letter\.doc cannot be read: .*'sharedllm\[documents\]'"):
         read_documents("docs")

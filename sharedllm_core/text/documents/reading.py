@@ -5,14 +5,17 @@ Images, archives and other files that are known not to be text are always listed
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import DocumentError, setting
 from .document import Document
+from .extracted import Extracted
+from .extraction import ExtractionProgress, Outcome, extract_all
 from .file_text import OnError, ReadWarning, document_of_file
 from .files import FileKey, FoundFile, find_files, same_file_key
-from .formats import extract_text
+from .formats import has_reader
 from .not_text import kind_of_content, kind_of_name
 from .streams import read_stream
 
@@ -21,6 +24,9 @@ __all__ = ["ReadResult", "Source", "Unreadable", "read_documents"]
 Source = str | Path | Document
 
 MAX_FILE_BYTES = 100_000_000
+
+#: A document, and what is missing in its text or was guessed.
+_Read = tuple[Document, list[ReadWarning]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ def read_documents(
     *,
     on_error: OnError = "raise",
     max_file_bytes: int = MAX_FILE_BYTES,
+    processes: int | None = None,
+    progress: ExtractionProgress | None = None,
 ) -> ReadResult:
     """Read files, folders and globs.
 
@@ -53,6 +61,10 @@ def read_documents(
         on_error: raise an error for a file that cannot be read or not in full, such as a page that is a picture of
             text; or skip such files, and report in the warnings what is missing of others.
         max_file_bytes: size limit of a file, in bytes.
+        processes: how many processes extract texts side by side; 1 for none besides this one. By default as many as
+            there are cores, up to 8, where the files are large enough to gain by it.
+        progress: called with the number of files that are done, of how many, and the path of the one that is waited
+            for; before each file and several times a second.
 
     Returns:
         Documents whose ids are the paths as given, with `/` as separator. A file to which several paths lead is read
@@ -61,58 +73,67 @@ def read_documents(
     Raises:
         DocumentError: a path does not exist, a glob matches nothing, two documents have the same id but different
             texts, or a file cannot be read.
+        InputError: `processes` is below 1.
     """
     if isinstance(sources, str | Path | Document):
         sources = [sources]
+    found = list(_find(sources, on_error, max_file_bytes))
+    outcomes = extract_all([one.path for one in found if isinstance(one, FoundFile)], processes, progress)
     documents: dict[str, Document] = {}
     skipped: list[Unreadable] = []
-    found: list[ReadWarning] = []
-    seen: set[FileKey] = set()
-    for source in sources:
-        for document, warnings in _load(source, on_error, max_file_bytes, skipped, seen):
-            found += warnings
+    warnings: list[ReadWarning] = []
+    with closing(outcomes):
+        for one in found:
+            read = _read(one, next(outcomes), on_error) if isinstance(one, FoundFile) else one
+            if isinstance(read, Unreadable):
+                skipped.append(read)
+                continue
+            document, about = read
+            warnings += about
             known = documents.setdefault(document.id, document)
             if known.text != document.text:
                 raise DocumentError(
                     f"two documents have the id {document.id!r} and different texts",
                     remedy="give each an id of its own",
                 )
-    return ReadResult(list(documents.values()), skipped, list(dict.fromkeys(found)))
+    return ReadResult(list(documents.values()), skipped, list(dict.fromkeys(warnings)))
 
 
-def _load(
-    source: Source, on_error: OnError, max_file_bytes: int, skipped: list[Unreadable], seen: set[FileKey]
-) -> Iterator[tuple[Document, list[ReadWarning]]]:
-    if isinstance(source, Document):
-        yield source, []
-        return
-    if _is_pipe(source):
-        with Path(source).open("rb") as stream:
-            yield read_stream(stream, Path(source).as_posix(), max_file_bytes, on_error)
-        return
-    for found in find_files(source):
-        path = found.path
-        try:
-            key = same_file_key(path)  # raises for a broken link
-            if key in seen:
-                continue
-            seen.add(key)
-            if not found.named and (kind := kind_of_name(path)) is not None:
-                skipped.append(Unreadable(_written_path(path), f"it is {kind}"))
-                continue
-            read = _read(path, max_file_bytes, on_error)
-        except (DocumentError, ImportError, OSError) as error:
-            if (kind := _kind_of_unreadable(found)) is not None:
-                skipped.append(Unreadable(_written_path(path), f"it is {kind}"))
-            elif on_error == "skip":
-                skipped.append(Unreadable(_written_path(path), str(error)))
-            else:
-                raise _unreadable(path, error) from error
-            continue
-        yield read
+def _find(
+    sources: Iterable[Source], on_error: OnError, max_file_bytes: int
+) -> Iterator[FoundFile | Unreadable | _Read]:
+    """Find the files to extract in the order of their sources; what needs no extraction comes as it is."""
+    seen: set[FileKey] = set()
+    for source in sources:
+        if isinstance(source, Document):
+            yield source, []
+        elif _is_pipe(source):
+            with Path(source).open("rb") as stream:
+                yield read_stream(stream, Path(source).as_posix(), max_file_bytes, on_error)
+        else:
+            for found in find_files(source):
+                if (one := _checked(found, seen, on_error, max_file_bytes)) is not None:
+                    yield one
 
 
-def _read(path: Path, max_file_bytes: int, on_error: OnError) -> tuple[Document, list[ReadWarning]]:
+def _checked(
+    found: FoundFile, seen: set[FileKey], on_error: OnError, max_file_bytes: int
+) -> FoundFile | Unreadable | None:
+    """Return a file that can be extracted, why it is passed over, or nothing if another path led to it before."""
+    try:
+        key = same_file_key(found.path)  # raises for a broken link
+        if key in seen:
+            return None
+        seen.add(key)
+        if not found.named and (kind := kind_of_name(found.path)) is not None:
+            return Unreadable(_written_path(found.path), f"it is {kind}")
+        _check_size(found.path, max_file_bytes)
+    except (DocumentError, OSError) as error:
+        return _without_text(found, error, on_error)
+    return found
+
+
+def _check_size(path: Path, max_file_bytes: int) -> None:
     if not path.is_file():
         raise DocumentError("it is neither a file nor a folder")
     size = path.stat().st_size
@@ -121,7 +142,25 @@ def _read(path: Path, max_file_bytes: int, on_error: OnError) -> tuple[Document,
             f"it has {size:,} bytes and the limit is {max_file_bytes:,}",
             remedy=["split it", f"raise {setting('max_file_bytes')}"],
         )
-    return document_of_file(extract_text(path), _written_path(path), {"path": str(path), "bytes": size}, on_error)
+
+
+def _read(found: FoundFile, outcome: Outcome, on_error: OnError) -> _Read | Unreadable:
+    try:
+        if not isinstance(outcome, Extracted):
+            raise outcome
+        metadata = {"path": str(found.path), "bytes": found.path.stat().st_size}
+        return document_of_file(outcome, _written_path(found.path), metadata, on_error)
+    except (DocumentError, ImportError, OSError) as error:
+        return _without_text(found, error, on_error)
+
+
+def _without_text(found: FoundFile, error: DocumentError | ImportError | OSError, on_error: OnError) -> Unreadable:
+    """List a file that was not read, or raise the error of one that should have been."""
+    if (kind := _kind_of_unreadable(found)) is not None:
+        return Unreadable(_written_path(found.path), f"it is {kind}")
+    if on_error == "skip":
+        return Unreadable(_written_path(found.path), str(error))
+    raise _unreadable(found.path, error) from error
 
 
 def _written_path(path: Path) -> str:
@@ -130,9 +169,13 @@ def _written_path(path: Path) -> str:
 
 
 def _kind_of_unreadable(found: FoundFile) -> str | None:
-    """What a file of a folder or glob is by its content, if it is known not to be text."""
+    """What a file of a folder or glob is by its content, if it is known not to be text.
+
+    A file whose suffix has a reader is a document, however it begins: Word files are archives, too.
+    """
     try:
-        return None if found.named or not found.path.is_file() else kind_of_content(found.path)
+        is_document = found.named or has_reader(found.path) or not found.path.is_file()
+        return None if is_document else kind_of_content(found.path)
     except OSError:
         return None
 

@@ -1,5 +1,5 @@
 """Text extraction from files: one module per format, and the registry that chooses among them."""
 
-from .registry import extract_text
+from .registry import extract_text, has_reader
 
-__all__ = ["extract_text"]
+__all__ = ["extract_text", "has_reader"]

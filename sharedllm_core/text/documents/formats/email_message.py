@@ -2,12 +2,12 @@
 
 import email
 import email.policy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.message import MIMEPart
 
 from ....errors import DocumentError
 from ..extracted import Extracted
-from .encodings import decode
+from .encodings import decode_text
 from .html import read_html, read_html_text
 from .text_builder import TextBuilder
 
@@ -86,13 +86,17 @@ def _body_text(body: MIMEPart) -> Extracted:
     try:
         text = content.decode(charset)
     except (LookupError, UnicodeDecodeError):
-        return read_html(content) if is_html else _plain(decode(content))
+        if is_html:
+            return read_html(content)
+        decoded = decode_text(content)
+        return _plain(decoded.text, [f"a part of the message: {warning}" for warning in decoded.warnings])
     return read_html_text(text) if is_html else _plain(text)
 
 
-def _plain(text: str) -> Extracted:
+def _plain(text: str, warnings: Sequence[str] = ()) -> Extracted:
     builder = TextBuilder()
     builder.add_block(text)
+    builder.warnings += warnings
     return builder.extracted()
 
 

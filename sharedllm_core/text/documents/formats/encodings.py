@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ....errors import DocumentError
 from .encoding_guess import guess_encoding
 
-__all__ = ["Decoded", "decode", "decode_text"]
+__all__ = ["Decoded", "decode_text"]
 
 _MARKS = (  # UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
@@ -43,11 +43,6 @@ class Decoded:
     text: str
     encoding: str
     warnings: tuple[str, ...] = ()
-
-
-def decode(content: bytes) -> str:
-    """Decode the text of a file; see `decode_text`."""
-    return decode_text(content).text
 
 
 def decode_text(content: bytes) -> Decoded:

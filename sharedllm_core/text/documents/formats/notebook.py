@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..extracted import Extracted
-from .encodings import decode
+from .encodings import decode_text
 from .html import read_html
 from .text_builder import TextBuilder
 
@@ -17,11 +17,13 @@ _TERMINAL_COLORS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 def read_notebook(content: bytes) -> Extracted:
     """Extract the sources and the text outputs of all cells; each cell is a place."""
-    notebook = json.loads(decode(content))
+    decoded = decode_text(content)
+    notebook = json.loads(decoded.text)
     cells = (
         notebook["cells"] if "cells" in notebook else [c for sheet in notebook["worksheets"] for c in sheet["cells"]]
     )
     builder = TextBuilder()
+    builder.warnings += decoded.warnings
     for number, cell in enumerate(cells, start=1):
         if number > 1:
             builder.add_blank_line()

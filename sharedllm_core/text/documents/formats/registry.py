@@ -22,7 +22,7 @@ from .spreadsheet import read_spreadsheet
 from .tables import read_table
 from .word import read_word
 
-__all__ = ["extract_text"]
+__all__ = ["extract_text", "has_reader"]
 
 
 def _read_attachment(name: str, content: bytes) -> Extracted | None:
@@ -54,6 +54,11 @@ _READERS: dict[str, Callable[[bytes], Extracted]] = {
     ".ipynb": read_notebook,
 }
 _PLAIN_ATTACHMENTS = {".txt", ".md", ".rst", ".log", ".xml", ".yaml", ".yml", ".ics", ".vcf"}
+
+
+def has_reader(path: Path) -> bool:
+    """Whether a file's format is parsed, rather than its text decoded alone."""
+    return path.suffix.lower() in _READERS
 
 
 def extract_text(path: Path) -> Extracted:
