@@ -5,7 +5,8 @@ to a base model, and identifies the base by a fingerprint of its weights:
 
     config.json                        as in a full checkpoint, with the base's location
     sharedllm_adapter.json             format, fingerprint of the base's weights, names of the tensors
-    sharedllm_adapter*.safetensors     the injection, and the upper layers that differ from the base
+    sharedllm_adapter*.safetensors     the injection, and the upper layers that differ from the base: whole, or as
+                                       low-rank updates
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from torch import Tensor
 from transformers import PreTrainedConfig
 
 from ..errors import CheckpointError
+from .low_rank import is_part_of_update
 
 __all__ = [
     "Adapter",
@@ -45,7 +47,7 @@ __all__ = [
 ]
 
 _ADAPTER = "sharedllm_adapter"
-_FORMAT = 1
+_FORMAT, _FORMAT_WITH_UPDATES = 1, 2  # versions that know no updates would leave them out
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 _HUB_FILES = ["*.json", "*model*.safetensors", "*sharedllm_adapter*.safetensors"]
 
@@ -282,7 +284,8 @@ def write_adapter(
     config.save_pretrained(folder)
     pattern = f"{_ADAPTER}{{suffix}}.safetensors"
     save_torch_state_dict(tensors, folder, filename_pattern=pattern, max_shard_size=max_shard_size)
-    adapter = Adapter(base_fingerprint=fingerprint, tensors=sorted(tensors))
+    version = _FORMAT_WITH_UPDATES if any(map(is_part_of_update, tensors)) else _FORMAT
+    adapter = Adapter(base_fingerprint=fingerprint, tensors=sorted(tensors), format=version)
     (folder / f"{_ADAPTER}.json").write_text(json.dumps(asdict(adapter), indent=2) + "\n", encoding="utf-8")
 
 
@@ -294,9 +297,9 @@ def read_adapter(folder: Path) -> Adapter:
     """
     file = folder / f"{_ADAPTER}.json"
     values = _read_json(file)
-    if values.get("format") != _FORMAT:
+    if values.get("format") not in {_FORMAT, _FORMAT_WITH_UPDATES}:
         raise CheckpointError(
-            f"{file} has format {values.get('format')!r} and this version reads {_FORMAT}",
+            f"{file} has format {values.get('format')!r} and this version reads up to {_FORMAT_WITH_UPDATES}",
             remedy="install a newer sharedllm",
         )
     try:

@@ -4,12 +4,13 @@
 """
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel
 
 from ..errors import CheckpointError, ConfigError, SharedLLMError, setting
@@ -17,6 +18,7 @@ from ..method.config import SharedLLMConfig
 from . import checkpoint
 from .base_families import check_base, check_base_type
 from .configuration import SharedLLMModelConfig
+from .low_rank import LowRankUpdate, is_part_of_update, merge_updates, tensors_of_updates, updates_in_tensors
 from .lower_model import LowerModel
 
 __all__ = ["Preset", "PretrainedMixin"]
@@ -144,7 +146,10 @@ class PretrainedMixin(PreTrainedModel):
             loading.setdefault("attn_implementation", config._attn_implementation)
         model, info = cls._load_base(location, saved.method, **loading)
         own = model.state_dict()
+        model._take_updates(updates_in_tensors(tensors), own)
         for name, tensor in tensors.items():
+            if is_part_of_update(name):
+                continue
             if name not in own or own[name].shape != tensor.shape:
                 raise CheckpointError(
                     f"{name} of the adapter in {folder} does not fit the model",
@@ -191,6 +196,10 @@ class PretrainedMixin(PreTrainedModel):
             raise _offloading_error()
         return model, info
 
+    def _take_updates(self, updates: dict[str, LowRankUpdate], state: dict[str, Tensor]) -> None:
+        """Take over an adapter's low-rank updates; training overrides this to go on with them."""
+        merge_updates(state, updates)
+
     # ---------------------------------------------------------------------------------------------- saving
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
@@ -199,13 +208,19 @@ class PretrainedMixin(PreTrainedModel):
         checkpoint.remove_adapter(Path(save_directory))
 
     def save_adapter(
-        self, folder: str | Path, base: str | Path | None = None, max_shard_size: str = "5GB", **kwargs: Any
+        self,
+        folder: str | Path,
+        base: str | Path | None = None,
+        max_shard_size: str = "5GB",
+        updates: Mapping[str, LowRankUpdate] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Save the injection, and those upper layers that differ from the base model's.
 
         Args:
             folder: the target folder; created if missing.
             base: location of the base model, if it has moved since `from_base`.
+            updates: low-rank updates that were trained beside this model's own weights, by the weights' names.
             max_shard_size: maximum size of a file of weights.
             kwargs: hub arguments (`cache_dir`, `token`, …), if the base is a hub id.
 
@@ -233,6 +248,7 @@ class PretrainedMixin(PreTrainedModel):
                 remedy="save everything with save_pretrained",
             )
         tensors = {name: state[name] for name in state if name.startswith("injection.") or name in changed}
+        tensors |= tensors_of_updates(updates or {})
         config = copy.deepcopy(self.config)
         config.base = str(Path(location).resolve() if Path(location).is_dir() else location)
         config.base_revision = kwargs.get("revision")
