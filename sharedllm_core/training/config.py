@@ -10,11 +10,12 @@ import yaml
 from ..errors import ConfigError, setting
 from ..method.checks import check_number, check_one_of, check_that, check_whole
 from ..method.config import SharedLLMConfig
+from .row_reading import RowReading, readings_from
 
 __all__ = ["Phase", "Trained", "TrainingConfig"]
 
 Phase = Literal["language_modelling", "instruction"]
-Trained = Literal["injection", "injection+upper", "all"]
+Trained = Literal["injection", "injection+lora", "injection+upper", "all"]
 Schedule = Literal["cosine", "linear", "constant"]
 Optimizer = Literal["adamw", "adafactor"]
 
@@ -27,6 +28,8 @@ _CHOICES = {
     "device": (None, "cpu", "cuda"),
 }
 _AT_LEAST_1 = (
+    "teacher_tokens",
+    "lora_rank",
     "sequence_tokens",
     "max_past_tokens",
     "max_running_tokens",
@@ -50,7 +53,9 @@ class TrainingConfig:
         method: numbers of the method over those of the phase's preset, or over those of the checkpoint to go on from.
         phase: `language_modelling` (texts; loss on the running text) or `instruction` (documents, question, answer;
             loss on the answer).
-        trained: `injection`, `injection+upper` (the paper's) or `all` (every weight; gradients flow through states).
+        trained: `injection`, `injection+lora` (and low-rank updates of the layers above; the result is an adapter),
+            `injection+upper` (the paper's) or `all` (every weight; gradients flow through states).
+        lora_rank, lora_dropout: of the low-rank updates.
         data: files of JSON lines: `{"text": …}`, or `{"documents": […], "question": …, "answer": …}`, or
             with `turns`, a list of questions and answers, in place of the last two.
         tasks: instead of `data`, settings of the generator of look-up tasks (`TaskSettings`); `texts` in them names
@@ -63,6 +68,14 @@ class TrainingConfig:
         past_share: of language modelling: the share of a sequence that is past context.
         max_past_tokens: of instruction tuning: the most tokens of documents in an item; longer ones are refused.
         max_running_tokens: of instruction tuning: the most tokens of question and answer; longer ones are refused.
+        readings: of instruction tuning: how a row's documents are read (`RowReading`): injected, quoted or both, and
+            how strongly they are compressed; each row draws one. By default they are injected.
+        distractors: of instruction tuning: the most documents of other rows that a row has beside its own.
+        distillation: the share of the loss that is the distance to the same model's probabilities with up to
+            `teacher_tokens` tokens of passages in its window; for rows that inject and quote fewer.
+        teacher_tokens: see `distillation`.
+        tree_cache_bytes: of states of documents in `output`, kept between steps and runs; 0 for none. Used where the
+            lower model is frozen, documents come from `data`, and splits are not drawn (`split_noise_tokens: 0`).
         random_chunk_positions: draw the chunks' positions, in order, from so many; 0 for 0, 1, 2 …
         in_batch_past: pairs of a step and a number of rows: from that step on each row sees the trees of so many rows
             of its batch, itself among them.
@@ -92,6 +105,8 @@ class TrainingConfig:
     method: Mapping[str, Any] = field(default_factory=dict)
     phase: Phase = "instruction"
     trained: Trained = "injection+upper"
+    lora_rank: int = 16
+    lora_dropout: float = 0.0
     data: tuple[str, ...] = ()
     tasks: Mapping[str, Any] | None = None
     eval_data: tuple[str, ...] = ()
@@ -100,6 +115,11 @@ class TrainingConfig:
     past_share: float = 0.5
     max_past_tokens: int = 8192
     max_running_tokens: int = 2048
+    readings: tuple[RowReading, ...] = (RowReading(),)
+    distractors: int = 0
+    distillation: float = 0.0
+    teacher_tokens: int = 4096
+    tree_cache_bytes: int = 10_000_000_000
     random_chunk_positions: int = 0
     in_batch_past: tuple[tuple[int, int], ...] = ((0, 1),)
     steps: int = 1000
@@ -131,7 +151,7 @@ class TrainingConfig:
             check_one_of(name, getattr(self, name), choices)
         for name in _AT_LEAST_1:
             check_whole(name, getattr(self, name), at_least=1)
-        for name in ("random_chunk_positions", "warmup_steps", "workers"):
+        for name in ("distractors", "random_chunk_positions", "tree_cache_bytes", "warmup_steps", "workers"):
             check_whole(name, getattr(self, name), at_least=0)
         check_whole("seed", self.seed, at_least=0, at_most=2**32 - 1)
         for name in ("learning_rate", "max_grad_norm"):
@@ -140,6 +160,8 @@ class TrainingConfig:
         for name in ("past_share", "adam_beta2"):
             check_number(name, getattr(self, name), above=0, below=1)
         check_number("weight_decay", self.weight_decay, at_least=0)
+        check_number("lora_dropout", self.lora_dropout, at_least=0, below=1)
+        check_number("distillation", self.distillation, at_least=0, at_most=1)
         check_number("min_learning_rate_share", self.min_learning_rate_share, at_least=0, at_most=1)
         most = f"at most {setting('steps', self.steps)}"
         check_that(self.warmup_steps <= self.steps, "warmup_steps", self.warmup_steps, most)
@@ -165,6 +187,20 @@ class TrainingConfig:
         if self.tasks is not None and self.phase != "instruction":
             raise ConfigError(
                 f"{setting('tasks')} are questions and answers", remedy="use phase: instruction, or give data"
+            )
+
+    def check_readings(self, method: SharedLLMConfig) -> None:
+        """Check the rows' ways of reading against the method that is trained.
+
+        Raises:
+            ConfigError: rows draw compression ratios, and the states of a node depend on them.
+        """
+        drawn = [one.compression_ratio for one in self.readings if one.compression_ratio is not None]
+        if drawn and (method.scope != "past" or method.finest_compression_ratio is None):
+            raise ConfigError(
+                f"readings with {setting('compression_ratio', drawn[0])}",
+                limit="and trees whose states depend on it",
+                remedy=f"use {setting('scope', 'past')} and {setting('finest_compression_ratio')} in method",
             )
 
     def _check_in_batch_past(self) -> None:
@@ -214,6 +250,8 @@ class TrainingConfig:
             if name in plain:
                 files = plain[name]
                 plain[name] = (files,) if isinstance(files, str) else tuple(files or ())
+        if "readings" in plain:
+            plain["readings"] = readings_from(plain["readings"])
         if "in_batch_past" in plain:
             try:
                 plain["in_batch_past"] = tuple(tuple(pair) for pair in plain["in_batch_past"])
@@ -250,6 +288,11 @@ class TrainingConfig:
     def _check_method(self) -> None:
         if unknown := sorted(set(self.method) - {entry.name for entry in fields(SharedLLMConfig)}):
             raise ConfigError(f"unknown settings {unknown} in method")
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether states of documents are the same in every step, and come again."""
+        return bool(self.trained != "all" and self.data and self.tree_cache_bytes)
 
     def rows_seen(self, step: int) -> int:
         """How many rows' trees each row sees at a step."""

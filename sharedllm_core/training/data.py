@@ -10,15 +10,16 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from ..errors import ConfigError, DocumentError, InputError, SharedLLMError, setting
+from ..errors import ConfigError, DocumentError
 from ..method.config import SharedLLMConfig
 from ..text.tokenization import TextTokenizer
-from .items import NO_LOSS, Item, Turn, conversation_item, count_running_tokens
+from .items import NO_LOSS, Item, RowDataset, Turn, conversation_item
+from .row_reading import RowReading, draw_reading
 from .rows import JsonRows
 from .tasks import TaskSettings, generate_tasks
 from .tasks.haystack import Text
 
-__all__ = ["InstructionDataset", "Passes", "TaskDataset", "TextDataset", "task_settings"]
+__all__ = ["Passes", "TaskDataset", "TextDataset", "task_settings"]
 
 _QUERY_TOKENS = 64  # before the running text, for policies that look at a query
 _CHARACTERS_PER_TOKEN = 8  # more than most texts have, so that a cut holds enough tokens
@@ -27,7 +28,7 @@ _SHORT_CHARACTERS = 200  # longer texts have more tokens than that
 _PLANNED_CHARACTERS_PER_TOKEN = 3.5  # to count a text's sequences without tokenising it
 
 
-class TextDataset(Dataset[Item]):
+class TextDataset(RowDataset):
     """Language modelling: sequences cut from texts; the first part is past context, the rest running text with loss.
 
     Args:
@@ -79,7 +80,8 @@ class TextDataset(Dataset[Item]):
     def __len__(self) -> int:
         return len(self._where)
 
-    def __getitem__(self, number: int) -> Item:
+    def item(self, number: int, draw: str = "") -> Item:
+        """Return a row; nothing is drawn."""
         row, start = self._where[number]
         text = self._rows[row]["text"][start : start + self._sequence_tokens * _CHARACTERS_PER_TOKEN]
         ids = self._tokenizer.encode(text).ids[: self._sequence_tokens]
@@ -92,64 +94,7 @@ class TextDataset(Dataset[Item]):
 
 
 @dataclass(eq=False)
-class InstructionDataset(Dataset[Item]):
-    """Instruction tuning: documents, and questions with their answers, per row; loss on the answers.
-
-    Attributes:
-        paths: files of JSON lines with `documents` (texts, or objects with `text`), `question` (a text, or messages)
-            and `answer`; or, in place of these two, `turns` of a conversation: objects with `question` (a text) and
-            `answer`.
-        tokenizer: the model's.
-        method: the numbers of the method.
-        max_past_tokens: the most tokens of documents; more is refused, and nothing is cut.
-        max_running_tokens: the most tokens of prompt and answer.
-
-    Raises:
-        DocumentError: see `JsonRows`; or documents that are too long, with file and line.
-    """
-
-    paths: Sequence[str]
-    tokenizer: TextTokenizer
-    method: SharedLLMConfig
-    max_past_tokens: int
-    max_running_tokens: int
-
-    def __post_init__(self) -> None:
-        self._rows = JsonRows(self.paths, self._fault)
-
-    def _fault(self, row: dict[str, Any]) -> SharedLLMError | None:
-        if fault := _fault(row):
-            return fault
-        tokens = sum(self.tokenizer.count(_text(document)) for document in row["documents"])
-        if tokens > self.max_past_tokens:
-            return DocumentError(
-                f"{tokens:,} tokens of documents",
-                limit=f"and {setting('max_past_tokens')} is {self.max_past_tokens:,}",
-                remedy="raise it, or split them",
-            )
-        try:
-            running = count_running_tokens(_turns(row), self.tokenizer)
-        except InputError as error:
-            return error
-        if running > self.max_running_tokens:
-            return DocumentError(
-                f"{running:,} tokens of question and answer",
-                limit=f"and {setting('max_running_tokens')}, or the base's window, is {self.max_running_tokens:,}",
-                remedy="raise it where it can be, or shorten them",
-            )
-        return None
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, number: int) -> Item:
-        row = self._rows[number]
-        texts = [_text(document) for document in row["documents"]]
-        return conversation_item(texts, _turns(row), self.tokenizer, self.method)
-
-
-@dataclass(eq=False)
-class TaskDataset(Dataset[Item]):
+class TaskDataset(RowDataset):
     """Generated look-up tasks, made when they are asked for; item i is set of documents i of the stream.
 
     Where there are several tasks over one set of documents, an item is a conversation with a turn for each. Where there
@@ -162,6 +107,7 @@ class TaskDataset(Dataset[Item]):
         count: how many items there are.
         tokenizer: the model's.
         method: the numbers of the method.
+        readings: how documents are read; each row draws one.
     """
 
     texts: Iterable[Text] | None
@@ -170,6 +116,7 @@ class TaskDataset(Dataset[Item]):
     count: int
     tokenizer: TextTokenizer
     method: SharedLLMConfig
+    readings: Sequence[RowReading] = (RowReading(),)
 
     def __post_init__(self) -> None:
         self._texts = None if self.texts is None else list(self.texts)
@@ -177,13 +124,15 @@ class TaskDataset(Dataset[Item]):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, number: int) -> Item:
+    def item(self, number: int, draw: str = "") -> Item:
+        """Return a row; its way of reading is drawn by the seed of the stream."""
         settings = self.settings[number % len(self.settings)]
         turns = settings.questions_per_set
         tasks = list(generate_tasks(self._texts, settings, self.seed, start=number * turns, count=turns))
         texts = [document["text"] for document in tasks[0].documents]
         asked = [Turn(task.question, task.answer) for task in tasks]
-        return conversation_item(texts, asked, self.tokenizer, self.method)
+        reading = draw_reading(self.readings, random.Random(f"{self.seed} {number}"))  # noqa: S311 (no secret)
+        return conversation_item(texts, asked, self.tokenizer, self.method, reading)
 
 
 class Passes(Dataset[Item]):
@@ -195,9 +144,9 @@ class Passes(Dataset[Item]):
         count: how many items there are in all.
     """
 
-    def __init__(self, dataset: Dataset[Item], seed: int, count: int) -> None:
+    def __init__(self, dataset: RowDataset, seed: int, count: int) -> None:
         self._dataset = dataset
-        self._length = len(dataset)  # type: ignore[arg-type]
+        self._length = len(dataset)
         self._seed = seed
         self._count = count
         self._order: tuple[int, list[int]] = (-1, [])
@@ -211,52 +160,7 @@ class Passes(Dataset[Item]):
             order = list(range(self._length))
             random.Random(f"{self._seed} {turn}").shuffle(order)  # noqa: S311 (no secret)
             self._order = (turn, order)
-        return self._dataset[self._order[1][place]]
-
-
-def _fault(row: dict[str, Any]) -> DocumentError | None:
-    if "turns" in row and ("question" in row or "answer" in row):
-        return DocumentError("both turns and a question or answer", remedy="write one of the two")
-    needed = ("documents", "turns") if "turns" in row else ("documents", "question", "answer")
-    if missing := [name for name in needed if name not in row]:
-        return DocumentError(f"{missing[0]!r} is missing", remedy="write documents, question and answer")
-    in_documents = _fault_of_documents(row["documents"])
-    return in_documents or (_fault_of_turns(row["turns"]) if "turns" in row else _fault_of_question(row))
-
-
-def _fault_of_documents(documents: Any) -> DocumentError | None:
-    if not isinstance(documents, list) or not all(isinstance(_text(document), str) for document in documents):
-        return DocumentError("documents are no list of texts or of objects with a text")
-    if not any(_text(document).strip() for document in documents):
-        return DocumentError("documents hold no text", remedy="give some that do")
-    return None
-
-
-def _fault_of_question(row: dict[str, Any]) -> DocumentError | None:
-    if not isinstance(row["answer"], str) or not row["answer"]:
-        return DocumentError("answer is no text", remedy="write what the model should say")
-    if not isinstance(row["question"], str | list) or not row["question"]:
-        return DocumentError("question is neither a text nor messages")
-    return None
-
-
-def _fault_of_turns(turns: Any) -> DocumentError | None:
-    remedy = "write objects with a question and an answer"
-    if not isinstance(turns, list) or not turns:
-        return DocumentError("turns are no list, or an empty one", remedy=remedy)
-    for number, turn in enumerate(turns):
-        for name in ("question", "answer"):
-            if not isinstance(turn, dict) or not isinstance(turn.get(name), str) or not turn[name].strip():
-                return DocumentError(f"turn {number} has no text as its {name}", remedy=remedy)
-    return None
-
-
-def _turns(row: dict[str, Any]) -> list[Turn]:
-    return [Turn(turn["question"], turn["answer"]) for turn in row.get("turns", [row])]
-
-
-def _text(document: Any) -> Any:
-    return document.get("text") if isinstance(document, dict) else document
+        return self._dataset.item(self._order[1][place], f"{self._seed} {number}")
 
 
 def task_settings(values: dict[str, Any], tokenizer: TextTokenizer) -> tuple[list[str], list[TaskSettings]]:

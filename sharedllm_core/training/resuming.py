@@ -12,7 +12,18 @@ __all__ = ["begin"]
 
 #: What may change when a run goes on.
 _FREE = frozenset(
-    {"device", "eval_every", "keep_checkpoints", "log_every", "output", "save_every", "steps", "tensorboard", "workers"}
+    {
+        "device",
+        "eval_every",
+        "keep_checkpoints",
+        "log_every",
+        "output",
+        "save_every",
+        "steps",
+        "tensorboard",
+        "tree_cache_bytes",
+        "workers",
+    }
 )
 
 

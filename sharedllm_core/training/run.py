@@ -8,21 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset, SequentialSampler
+from torch import Tensor
+from torch.utils.data import SequentialSampler
 from transformers import AutoConfig, Trainer, TrainerCallback, TrainingArguments
 
 from ..engine.loading import load_tokenizer_from
 from ..errors import ConfigError, setting
 from ..method.config import SharedLLMConfig
 from ..model.checkpoint import checkpoint_folder
+from ..model.low_rank import merge_updates
 from ..model.modeling import SharedLLMForCausalLM
 from ..model.renamed import present_name
 from ..text.tokenization import TextTokenizer
 from . import sharding
 from .batch import collate
-from .config import TrainingConfig
-from .data import InstructionDataset, Passes, TaskDataset, TextDataset, task_settings
-from .items import Item
+from .config import Trained, TrainingConfig
+from .data import Passes, TaskDataset, TextDataset, task_settings
+from .instruction import InstructionDataset
+from .items import RowDataset
+from .kept_states import KeptStates
+from .low_rank import add_updates, remove_updates, updates_of
+from .pace import Pace, count_answers
 from .resuming import begin
 from .tasks import read_texts
 from .trainable import TrainableSharedLLMForCausalLM, set_trained
@@ -31,7 +37,6 @@ __all__ = ["leave_processes", "train"]
 
 #: The setting of transformers that computes activations again: `gradient_checkpointing` in its older versions.
 _CHECKPOINTING = present_name(TrainingArguments, "activation_checkpointing", "gradient_checkpointing")
-_ADAPTER_AND_MODEL = {"injection": "adapter", "injection+upper": "adapter", "all": "full"}
 
 
 def train(config: TrainingConfig, *, resume: bool = True) -> Path:
@@ -54,10 +59,10 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     output = Path(config.output)
     tokenizer = TextTokenizer(load_tokenizer_from([config.tokenizer, config.model, config.base]))
     method, window_tokens = _method_and_window(config)
+    config.check_readings(method)
     count = config.steps * config.batch_size * config.accumulation * _processes()
-    dataset = _dataset(config, config.data, tokenizer, method, window_tokens, count)
-    if config.tasks is None:
-        dataset = Passes(dataset, config.seed, count)
+    rows = _dataset(config, config.data, tokenizer, method, window_tokens, count)
+    dataset = Passes(rows, config.seed, count) if config.tasks is None else rows
     of_evaluation = (config.eval_data, tokenizer, method, window_tokens, 0)
     evaluated = _dataset(config, *of_evaluation) if config.eval_data else None
     checkpoint = begin(config, output, resume)
@@ -76,7 +81,7 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     trainer.train(resume_from_checkpoint=checkpoint)
     trained = _trained(trainer, getattr(torch, config.dtype))
     if trained is not None:
-        _save(trained, tokenizer, output / "model")
+        _save(trained, tokenizer, config.trained, output / "model")
     trainer.accelerator.wait_for_everyone()  # in every process the model is there when this returns
     return output / "model"
 
@@ -94,7 +99,8 @@ def leave_processes() -> bool:
 
 
 def _check_installed(config: TrainingConfig) -> None:
-    for name in ("accelerate", *(["tensorboard"] if config.tensorboard else [])):
+    needed = {"accelerate": True, "tensorboard": config.tensorboard, "peft": config.trained == "injection+lora"}
+    for name in (name for name, is_needed in needed.items() if is_needed):
         if find_spec(name) is None:
             raise ImportError(f"training needs {name}, which is not installed: pip install 'sharedllm[train]'")
 
@@ -121,11 +127,11 @@ def _dataset(
     method: SharedLLMConfig,
     window_tokens: int,
     count: int,
-) -> Dataset[Item]:
+) -> RowDataset:
     if config.tasks is not None and not paths:
         files, settings = task_settings(dict(config.tasks), tokenizer)
         texts = read_texts(files) if files else None
-        return TaskDataset(texts, settings, config.seed, count, tokenizer, method)
+        return TaskDataset(texts, settings, config.seed, count, tokenizer, method, config.readings)
     if config.phase == "language_modelling":
         past_tokens = max(1, int(config.sequence_tokens * config.past_share))
         if (running := config.sequence_tokens - past_tokens) > window_tokens:
@@ -137,7 +143,16 @@ def _dataset(
             )
         return TextDataset(paths, tokenizer, config.sequence_tokens, past_tokens, method.chunk_tokens)
     running_tokens = min(config.max_running_tokens, window_tokens)
-    return InstructionDataset(paths, tokenizer, method, config.max_past_tokens, running_tokens)
+    return InstructionDataset(
+        paths,
+        tokenizer,
+        method,
+        config.max_past_tokens,
+        running_tokens,
+        config.readings,
+        config.distractors,
+        config.teacher_tokens if config.distillation else 0,
+    )
 
 
 def _processes() -> int:
@@ -153,7 +168,16 @@ def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLL
         model = TrainableSharedLLMForCausalLM.from_pretrained(config.model, dtype=dtype)
         model.set_method(method)
     model.random_chunk_positions = config.random_chunk_positions
+    model.distillation = config.distillation
     model.own_last = config.phase == "language_modelling"
+    if config.keeps_states and method.split_noise_tokens == 0:
+        model.kept_states = KeptStates(model.lower_model, Path(config.output) / "trees", config.tree_cache_bytes)
+    if config.trained == "injection+lora":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)  # updates begin the same in every run
+            add_updates(model, config.lora_rank, config.lora_dropout, model.known_updates)
+    elif model.known_updates:
+        merge_updates(model.state_dict(), model.known_updates)
     set_trained(model, config.trained)
     for weight in model.parameters():
         if weight.requires_grad and dtype == torch.bfloat16:
@@ -206,6 +230,20 @@ def _arguments(config: TrainingConfig, evaluates: bool) -> TrainingArguments:
 class _Trainer(Trainer):
     """Takes items in the order of the dataset, which has shuffled them itself; see `sharding.py` for FSDP."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pace = Pace()
+
+    def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
+        self._pace.add(count_answers(inputs["labels"]))
+        loss: Tensor = super().training_step(model, inputs, *args, **kwargs)
+        return loss
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        if "loss" in logs:
+            logs |= self._pace.report(self.state.global_step, self.state.max_steps)
+        super().log(logs, *args, **kwargs)
+
     def create_accelerator_and_postprocess(self) -> None:
         super().create_accelerator_and_postprocess()
         sharding.start_sharding(self)
@@ -244,9 +282,14 @@ def _trained(trainer: Trainer, dtype: torch.dtype) -> SharedLLMForCausalLM | Non
     return model
 
 
-def _save(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, folder: Path) -> None:
-    """The final model, as a plain one."""
+def _save(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, trained: Trained, folder: Path) -> None:
+    """The final model, as a plain one; an adapter where low-rank updates were trained."""
     plain = copy.copy(model)
     plain.__class__ = SharedLLMForCausalLM
-    plain.save_pretrained(folder)
+    if trained == "injection+lora":
+        updates = updates_of(plain)
+        remove_updates(plain)
+        plain.save_adapter(folder, updates=updates)
+    else:
+        plain.save_pretrained(folder)
     tokenizer.tokenizer.save_pretrained(folder)

@@ -44,6 +44,11 @@ def check_sharding(config: TrainingConfig) -> None:
     for name, remedy in _REFUSED.items():
         if os.environ.get(name, "false").lower() in ("true", "1"):
             raise ConfigError(f"{name.lower()}=true is not supported", remedy=remedy)
+    if config.trained == "injection+lora":
+        raise ConfigError(
+            f"{setting('trained', config.trained)} cannot be sharded (FSDP)",
+            remedy="run it in one process, or train the upper layers whole",
+        )
     if config.optimizer != "adamw":
         raise ConfigError(
             f"{setting('optimizer', config.optimizer)} cannot work on shards (FSDP)",

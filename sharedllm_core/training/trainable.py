@@ -9,11 +9,14 @@ from torch import Tensor
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from ..model.configuration import SharedLLMModelConfig
+from ..model.low_rank import LowRankUpdate
 from ..model.modeling import SharedLLMForCausalLM
 from ..model.past_context import PastContext
 from .batch import PastBatch
 from .config import Trained
+from .distillation import distillation_distance
 from .items import NO_LOSS
+from .kept_states import KeptStates
 from .past import BatchStates, encode_batch, row_past
 
 __all__ = ["TrainableSharedLLMForCausalLM", "set_trained"]
@@ -29,15 +32,22 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         earlier_rows: of how many rows of the batches before, at most, a row also sees the states, as they were made
             then and without gradients: many distractors that cost the lower model nothing. Each row draws how many.
             They are not part of a checkpoint, so a run that is resumed draws others at first.
+        distillation: the share of the loss that is the distance to the teacher, for rows that have one.
+        kept_states: of a frozen lower model, from earlier steps.
+        known_updates: low-rank updates of the adapter that this model was loaded from; not merged, so that training
+            goes on with them.
     """
 
     random_chunk_positions: int = 0
     rows_seen: int = 1
     own_last: bool = False
     earlier_rows: int = 0
+    distillation: float = 0.0
 
     def __init__(self, config: SharedLLMModelConfig) -> None:
         super().__init__(config)
+        self.kept_states: KeptStates | None = None
+        self.known_updates: dict[str, LowRankUpdate] = {}
         self._earlier: deque[BatchStates] = deque(maxlen=_EARLIER_BATCHES)
 
     def forward(
@@ -50,6 +60,11 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         chunk_rows: Tensor | None = None,
         query_ids: Tensor | None = None,
         query_lengths: Tensor | None = None,
+        compression_ratios: Tensor | None = None,
+        relevance: Tensor | None = None,
+        teacher_ids: Tensor | None = None,
+        teacher_labels: Tensor | None = None,
+        taught: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """As the model's own; past contexts come from `chunk_ids` and the like, see `collate`.
@@ -59,6 +74,7 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         if chunk_ids is not None:
             given = {"chunk_ids": chunk_ids, "chunk_lengths": chunk_lengths, "chunk_rows": chunk_rows}
             given |= {"query_ids": query_ids, "query_lengths": query_lengths}
+            given |= {"compression_ratios": compression_ratios, "relevance": relevance}
             pasts = self._pasts(PastBatch.of({name: part for name, part in given.items() if part is not None}))
             kwargs["past_context"] = PastContext.stack(pasts) if any(past is not None for past in pasts) else None
             kwargs["use_cache"] = False
@@ -77,11 +93,29 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         loss = self.loss_function(
             logits=logits, labels=None, shift_labels=next_BT[has_loss_BT], vocab_size=self.vocab_size, **kwargs
         )
+        if self.training and self.distillation and teacher_ids is not None:
+            assert teacher_labels is not None
+            assert taught is not None
+            of_taught = taught[:, None].expand_as(has_loss_BT)[has_loss_BT]
+            student, own = logits[of_taught].float(), next_BT[has_loss_BT][of_taught]
+            distance = distillation_distance(student, teacher_ids[taught], teacher_labels[taught], self._teacher_logits)
+            distance = distance - torch.nn.functional.cross_entropy(student, own, reduction="sum")
+            loss = loss + self.distillation * distance / kwargs.get("num_items_in_batch", has_loss_BT.sum())
         return CausalLMOutputWithPast(loss=loss)
+
+    def _teacher_logits(self, ids_BU: Tensor, wanted_BU: Tensor) -> Tensor:
+        """Logits [A, V] of this model without past context, as it is used rather than trained."""
+        self.eval()
+        try:
+            read = self._read_running_text(None, input_ids=ids_BU, attention_mask=None, use_cache=False)
+            logits: Tensor = self.lm_head(read.last_hidden_state[:, :-1][wanted_BU])
+            return logits
+        finally:
+            self.train()
 
     def _pasts(self, batch: PastBatch) -> list[PastContext | None]:
         noisy = self.training and self.method.split_noise_tokens > 0
-        states = encode_batch(self.lower_model, batch, noisy=noisy)
+        states = encode_batch(self.lower_model, batch, noisy=noisy, kept=self.kept_states)
         if states is None:
             return [None for _ in batch.queries]
         # From torch's generator, which checkpoints keep: a run that is resumed draws what it would have drawn.
@@ -110,6 +144,9 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         self._earlier.appendleft(states.detached())
         return together, sorted({row for row in together.rows if row >= states.num_rows})
 
+    def _take_updates(self, updates: dict[str, LowRankUpdate], state: dict[str, Tensor]) -> None:
+        self.known_updates = updates
+
     @property
     def _draws(self) -> bool:
         return self.random_chunk_positions > 0 or self.rows_seen > 1 or self.earlier_rows > 0
@@ -120,7 +157,10 @@ def set_trained(model: SharedLLMForCausalLM, trained: Trained) -> int:
 
     Embeddings, output head and final norm stay frozen but for `all`, as in the paper.
     """
+    updates = [weight for name, weight in model.named_parameters() if "lora_" in name]
     model.requires_grad_(trained == "all")
+    for weight in updates:
+        weight.requires_grad_(True)
     if trained != "all":
         model.injection.requires_grad_(True)
     if trained == "injection+upper":

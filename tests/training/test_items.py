@@ -10,7 +10,8 @@ from sharedllm_core import SharedLLMConfig
 from sharedllm_core.errors import InputError
 from sharedllm_core.generation.prompting import build_prompt
 from sharedllm_core.text.tokenization import TextTokenizer
-from sharedllm_core.training.data import InstructionDataset, TaskDataset, task_settings
+from sharedllm_core.training.data import TaskDataset, task_settings
+from sharedllm_core.training.instruction import InstructionDataset
 from sharedllm_core.training.items import NO_LOSS, Turn, conversation_item
 from sharedllm_core.training.tasks import TaskSettings, generate_tasks
 from tests import tiny_engine

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -21,43 +20,14 @@ from sharedllm_core.training.config import TrainingConfig
 from sharedllm_core.training.run import train
 from tests import tiny_engine
 
+from .runs import losses, make_folder, settings, train_here
+
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(tiny_engine.ROOT), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A base with its tokenizer, and data of both kinds."""
-    made = tmp_path_factory.mktemp("training")
-    tiny_engine.make_checkpoint(made)
-    tiny_engine.tokenizer().save_pretrained(made / "base")
-    chance = random.Random(0)
-    with (made / "texts.jsonl").open("w") as file:
-        for seed in range(6):
-            file.write(json.dumps({"text": tiny_engine.words(300, seed=seed)}) + "\n")
-    with (made / "asked.jsonl").open("w") as file:
-        for seed in range(24):
-            documents = [tiny_engine.words(chance.randrange(10, 60), seed=100 + seed + i) for i in range(2)]
-            row = {"documents": [documents[0], {"text": documents[1]}], "question": "Who signed?"}
-            file.write(json.dumps(row | {"answer": chance.choice(tiny_engine.WORDS)}) + "\n")
-    return made
-
-
-def settings(folder, output, **changes):
-    return {
-        "base": str(folder / "base"),
-        "method": {"injection_layers": 2, "chunk_tokens": 32, "compression_ratio": 4},
-        "phase": "instruction",
-        "data": [str(folder / "asked.jsonl")],
-        "output": str(output),
-        "steps": 12,
-        "batch_size": 4,
-        "learning_rate": 3.0e-3,
-        "log_every": 1,
-        "save_every": 4,
-        "device": "cpu",
-        "tensorboard": False,
-        "trained": "all",
-    } | changes
+    return make_folder(tmp_path_factory.mktemp("training"))
 
 
 def settings_file(folder, output, **changes):
@@ -81,19 +51,6 @@ def execute(command):
 
 def run(*arguments, **changes):
     return execute(command(*arguments, **changes))
-
-
-def train_here(folder, output, **changes):
-    """Train in this process."""
-    return train(TrainingConfig.from_dict(settings(folder, output, **changes)))
-
-
-def losses(output):
-    states = sorted(
-        Path(output).glob("checkpoint-*/trainer_state.json"), key=lambda p: int(p.parent.name.split("-")[1])
-    )
-    history = json.loads(states[-1].read_text())["log_history"]
-    return {row["step"]: row["loss"] for row in history if "loss" in row}
 
 
 def weights(output):
@@ -365,7 +322,10 @@ def test_files_that_cannot_be_data(folder, tmp_path, monkeypatch, name, fault):
             r"learning_rate='1e-5' is not a finite number above 0; give one \(write 1.0e-5\)",
         ),
         ({"steps": 0}, "steps=0"),
-        ({"trained": "some"}, "trained='some' is not known; use one of 'injection', 'injection\\+upper', 'all'"),
+        (
+            {"trained": "some"},
+            "trained='some' is not known; use one of 'injection', 'injection\\+lora', 'injection\\+upper', 'all'",
+        ),
         ({"phase": "x"}, "phase='x'"),
         ({"model": "x"}, "either base"),
         ({"base": None}, "either base"),

@@ -1,0 +1,145 @@
+"""Low-rank updates: trained above the injected layers, stored as an adapter, merged when it is loaded."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sharedllm_core import SharedLLMEngine, SharedLLMForCausalLM
+from sharedllm_core.errors import CheckpointError, ConfigError
+from sharedllm_core.training.config import TrainingConfig
+from sharedllm_core.training.low_rank import add_updates, remove_updates, updates_of
+from sharedllm_core.training.run import train
+from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM, set_trained
+from tests import tiny, tiny_engine
+
+from .runs import losses, make_folder, settings, train_here
+
+METHOD = replace(tiny.METHOD, injection_layers=2, split_noise_tokens=0.0)
+STEADY = {"trained": "injection+lora", "lora_rank": 4, "schedule": "constant"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("training"))
+
+
+def with_random_updates(bases, rank=3):
+    """A model with an injection and updates that matter."""
+    model = TrainableSharedLLMForCausalLM.from_base(bases("llama"), METHOD, dtype=torch.float32)
+    torch.manual_seed(1)
+    tiny.randomise(model.injection)
+    add_updates(model, rank, 0.0)
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    return model.eval()
+
+
+def logits(model):
+    with torch.no_grad():
+        past = model.encode_past_context(tiny.chunks(32, 20), tiny.ids(4))
+        return model(input_ids=tiny.ids(9)[None], past_context=past).logits
+
+
+def test_a_loaded_adapter_computes_what_was_trained(bases, tmp_path):
+    model = with_random_updates(bases)
+    expected = logits(model)
+    updates = updates_of(model)
+    remove_updates(model)
+    assert not torch.allclose(logits(model), expected, atol=1e-2)
+    model.save_adapter(tmp_path, updates=updates)
+    loaded = SharedLLMForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    torch.testing.assert_close(logits(loaded), expected, atol=1e-5, rtol=1e-4)
+    assert not any("lora" in name for name in loaded.state_dict())
+
+
+def test_updates_are_of_every_linear_layer_above_the_injected_ones_and_of_no_other(bases):
+    model = with_random_updates(bases)
+    layers = model.config.text_config.num_hidden_layers
+    linear = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"]
+    linear += ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
+    expected = {f"model.layers.{layer}.{name}.weight" for layer in range(2, layers) for name in linear}
+    assert updates_of(model).keys() == expected
+    assert set_trained(model, "injection+lora") == sum(
+        weight.numel() for name, weight in model.named_parameters() if "lora_" in name or name.startswith("injection.")
+    )
+
+
+def test_a_run_ends_in_an_adapter_whose_base_is_unchanged(folder, tmp_path):
+    made = train_here(folder, tmp_path / "run", **STEADY, steps=30, save_every=30)
+    found = losses(tmp_path / "run")
+    assert sum(found[step] for step in range(25, 31)) < sum(found[step] for step in range(1, 7))
+    assert json.loads((made / "sharedllm_adapter.json").read_text())["format"] == 2
+    stored = load_file(made / "sharedllm_adapter.safetensors")
+    assert {name.split(".")[0] for name in stored} == {"injection", "low_rank"}
+    base = SharedLLMForCausalLM.from_base(folder / "base", METHOD).state_dict()
+    engine = SharedLLMEngine.from_pretrained(made, cache=tiny_engine.memory_cache())
+    for name, weight in engine.model.state_dict().items():
+        is_above = any(f"layers.{layer}." in name for layer in range(2, 8)) and "_proj" in name
+        if not name.startswith("injection."):
+            assert torch.equal(weight, base[name]) != is_above, name
+    answer = engine.ask("Who signed?", engine.read(tiny_engine.documents(1)), max_new_tokens=4)
+    assert answer.usage.injected_states > 0
+
+
+def test_a_resumed_run_ends_with_the_same_adapter(folder, tmp_path):
+    whole = train_here(folder, tmp_path / "whole", **STEADY, steps=8)
+    train_here(folder, tmp_path / "parts", **STEADY, steps=4)
+    parts = train_here(folder, tmp_path / "parts", **STEADY, steps=8)
+    expected, found = (load_file(at / "sharedllm_adapter.safetensors") for at in (whole, parts))
+    assert expected.keys() == found.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, msg=name)
+
+
+def test_training_goes_on_with_the_updates_of_an_adapter(folder, tmp_path):
+    first = train_here(folder, tmp_path / "first", **STEADY, steps=8)
+    more = settings(folder, tmp_path / "more", **STEADY, model=str(first), steps=1, learning_rate=1.0e-12)
+    del more["base"], more["method"]
+    second = train(TrainingConfig.from_dict(more))
+    before, after = (load_file(at / "sharedllm_adapter.safetensors") for at in (first, second))
+    for name, weight in before.items():
+        torch.testing.assert_close(after[name], weight, atol=1e-6, rtol=1e-4, msg=name)
+    with pytest.raises(ConfigError, match=r"lora_rank=8, and the model's low-rank updates have 4"):
+        train(TrainingConfig.from_dict(more | {"lora_rank": 8, "output": str(tmp_path / "no")}))
+
+
+def test_other_kinds_of_training_go_on_from_the_merged_weights(folder, tmp_path):
+    first = train_here(folder, tmp_path / "first", **STEADY, steps=8)
+    expected = SharedLLMForCausalLM.from_pretrained(first).state_dict()
+    more = settings(folder, tmp_path / "more", trained="injection", model=str(first), steps=1)
+    del more["base"], more["method"]
+    found = SharedLLMForCausalLM.from_pretrained(train(TrainingConfig.from_dict(more))).state_dict()
+    for name, weight in expected.items():
+        if not name.startswith("injection."):
+            assert torch.equal(found[name], weight), name
+
+
+def test_an_adapter_with_half_of_an_update_is_refused(bases, tmp_path):
+    model = with_random_updates(bases)
+    updates = updates_of(model)
+    remove_updates(model)
+    model.save_adapter(tmp_path, updates=updates)
+    file = tmp_path / "sharedllm_adapter.safetensors"
+    stored = load_file(file)
+    lost = next(name for name in stored if name.endswith(".up"))
+    save_file({name: weight for name, weight in stored.items() if name != lost}, file)
+    noted = tmp_path / "sharedllm_adapter.json"
+    adapter = json.loads(noted.read_text())
+    adapter["tensors"].remove(lost)
+    noted.write_text(json.dumps(adapter))
+    with pytest.raises(CheckpointError, match=r"update of .* is incomplete"):
+        SharedLLMForCausalLM.from_pretrained(tmp_path)
+
+
+def test_an_update_that_does_not_fit_is_refused(bases, tmp_path):
+    model = with_random_updates(bases)
+    updates = updates_of(model)
+    remove_updates(model)
+    name, update = next(iter(updates.items()))
+    model.save_adapter(tmp_path, updates={name: replace(update, up=update.up[:-1].clone())})
+    with pytest.raises(CheckpointError, match=r"update of .* does not fit the model"):
+        SharedLLMForCausalLM.from_pretrained(tmp_path)
