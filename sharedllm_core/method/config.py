@@ -226,6 +226,11 @@ class SharedLLMConfig:
         return log(states) / log(self.sharpen_above)
 
     @property
+    def draws_splits(self) -> bool:
+        """Whether split points are drawn in training mode."""
+        return self.split_noise_tokens > 0 and self.scope == "chunk"
+
+    @property
     def compares_vectors(self) -> bool:
         """Whether the policy compares selection vectors, which the lower model computes and the cache stores."""
         return self.policy not in {*_COMPARES_CHUNKS, "right"}

@@ -170,7 +170,7 @@ def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLL
     model.random_chunk_positions = config.random_chunk_positions
     model.distillation = config.distillation
     model.own_last = config.phase == "language_modelling"
-    if config.keeps_states and method.split_noise_tokens == 0:
+    if config.keeps_states and not method.draws_splits:
         model.kept_states = KeptStates(model.lower_model, Path(config.output) / "trees", config.tree_cache_bytes)
     if config.trained == "injection+lora":
         with torch.random.fork_rng(devices=[]):

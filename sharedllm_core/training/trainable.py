@@ -114,7 +114,7 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
             self.train()
 
     def _pasts(self, batch: PastBatch) -> list[PastContext | None]:
-        noisy = self.training and self.method.split_noise_tokens > 0
+        noisy = self.training and self.method.draws_splits
         states = encode_batch(self.lower_model, batch, noisy=noisy, kept=self.kept_states)
         if states is None:
             return [None for _ in batch.queries]
