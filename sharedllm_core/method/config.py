@@ -1,7 +1,6 @@
 """`SharedLLMConfig`: the configuration of the method, validated in one place.
 
-The names are the paper's (arXiv 2603.04759). Independent of torch and transformers; `check_fits` validates the settings
-that depend on the base model's depth.
+The names are the paper's (arXiv 2603.04759). Independent of torch and transformers.
 """
 
 from dataclasses import asdict, dataclass, fields, replace
@@ -282,10 +281,8 @@ class SharedLLMConfig:
         """
         names = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - names):
-            raise ConfigError(
-                f"unknown settings {unknown}",
-                remedy=f"known are {sorted(names)}. A checkpoint written by a newer sharedllm needs that version",
-            )
+            remedy = f"known are {sorted(names)}. A checkpoint written by a newer sharedllm needs that version"
+            raise ConfigError(f"unknown settings {unknown}", remedy=remedy)
         if "injection_layers" not in values:
             raise ConfigError(
                 f"{setting('injection_layers')} is missing",
