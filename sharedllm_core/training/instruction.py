@@ -1,5 +1,6 @@
 """Instruction tuning: documents, and questions with their answers, row by row of files of JSON lines."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -49,12 +50,13 @@ class InstructionDataset(RowDataset):
     teacher_tokens: int = 0
 
     def __post_init__(self) -> None:
+        self._counts: dict[bytes, int] = {}
         self._rows = JsonRows(self.paths, self._fault)
 
     def _fault(self, row: dict[str, Any]) -> SharedLLMError | None:
         if fault := _fault(row):
             return fault
-        tokens = sum(self.tokenizer.count(_text(document)) for document in row["documents"])
+        tokens = sum(self._count(_text(document)) for document in row["documents"])
         if tokens > self.max_past_tokens:
             return DocumentError(
                 f"{tokens:,} tokens of documents",
@@ -72,6 +74,13 @@ class InstructionDataset(RowDataset):
                 remedy="raise it where it can be, or shorten them",
             )
         return None
+
+    def _count(self, text: str) -> int:
+        """Count the tokens of a document; many rows ask about the same one."""
+        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if key not in self._counts:
+            self._counts[key] = self.tokenizer.count(text)
+        return self._counts[key]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -97,14 +106,14 @@ class InstructionDataset(RowDataset):
     def _drawn_distractors(self, number: int, own: Sequence[Document], chance: random.Random) -> list[Document]:
         """Draw documents of other rows whose text is not among a row's own."""
         wanted = chance.randint(0, self.distractors)
-        room = self.max_past_tokens - sum(self.tokenizer.count(document.text) for document in own)
+        room = self.max_past_tokens - sum(self._count(document.text) for document in own)
         texts = {document.text for document in own}
         drawn: list[Document] = []
         for _ in range(_TRIES_PER_DISTRACTOR * wanted):
             if len(drawn) == wanted:
                 break
             other = _document(chance.choice(self._rows[chance.randrange(len(self._rows))]["documents"]), "")
-            tokens = self.tokenizer.count(other.text)
+            tokens = self._count(other.text)
             if tokens <= room and other.text not in texts:
                 drawn.append(other)
                 texts.add(other.text)
