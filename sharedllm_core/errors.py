@@ -18,10 +18,11 @@ SharedLLMError
     ├── DamagedEntryError       an entry is not what was stored
     └── CacheUnavailableError   a store cannot be reached for now
 
-`ReadingWarning` is given where the text of a file is incomplete or its encoding was guessed, `DefaultModelWarning` once
-per process where the model of the package is used without being named, `CutOffWarning` once per process and model where
-the default token budget cut off an answer, and `SchemaWarning` where a class is bound that checks more than a grammar
-can enforce.
+`BaseWeightsWarning` is given where an adapter is used on other weights of its base than it was trained on,
+`ReadingWarning` where the text of a file is incomplete or its encoding was guessed, `DefaultModelWarning` once per
+process where the model of the package is used without being named, `CutOffWarning` once per process and model where the
+default token budget cut off an answer, and `SchemaWarning` where a class is bound that checks more than a grammar can
+enforce.
 """
 
 import re
@@ -30,6 +31,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "PYTHON",
+    "BaseWeightsWarning",
     "CacheUnavailableError",
     "CacheWarning",
     "CheckpointError",
@@ -225,6 +227,10 @@ class SchemaWarning(_Message, UserWarning):
 
     Answers fit its JSON schema, and may still fail its validation. The message names each field and the reason.
     """
+
+
+class BaseWeightsWarning(_Message, UserWarning):
+    """An adapter is used on weights of its base in another precision than it was trained on."""
 
 
 class ReadingWarning(_Message, UserWarning):

@@ -14,7 +14,7 @@ from huggingface_hub.errors import HFValidationError
 from ..errors import CheckpointError
 from ..model.checkpoint import has_adapter
 from .file_digests import FileVersion, file_digests, file_version
-from .model_names import DEFAULT_MODEL, model_location
+from .model_names import DEFAULT_MODEL, SMOLLM2, model_location
 
 __all__ = ["checkpoint_fingerprint", "checkpoint_versions"]
 
@@ -100,7 +100,10 @@ def _base_files(folder: Path) -> dict[str, Path] | None:
     is_adapter = has_adapter(folder)
     if not isinstance(base, str) or (not is_adapter and any(_files(folder, *_TOKENIZER_FILES))):
         return {}
-    base_folder = _local_folder(Path(base), config.get("base_revision"))
+    location = Path(model_location(base)) if base == SMOLLM2 else Path(base)
+    if location.is_file():
+        return {"base/gguf": location}
+    base_folder = _local_folder(location, config.get("base_revision"))
     if base_folder is None or (is_adapter and not _is_complete(base_folder)):
         return None
     patterns = (*_SMALL_FILES, _weights(base_folder)) if is_adapter else _TOKENIZER_FILES

@@ -1,7 +1,6 @@
 """What a model is, and how an engine with it reads documents."""
 
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedModel
 
@@ -11,7 +10,7 @@ from ..method.checks import check_one_of
 from ..method.config import SharedLLMConfig
 from ..model.base_families import INJECTED_LAYERS
 from ..model.modeling import SharedLLMForCausalLM
-from .model_names import DEFAULT_MODEL, LOOKUP
+from .model_names import DEFAULT_MODEL, short_name
 
 __all__ = ["PLAIN_METHOD", "is_default_model", "is_trained", "model_name", "reading_mode", "supports_padding"]
 
@@ -35,20 +34,16 @@ def is_default_model(model: PreTrainedModel) -> bool:
 
 
 def model_name(model: PreTrainedModel) -> str:
-    """Return the name of a model: its hub id, the name of its folder, `"lookup"`, or else its family."""
+    """Return the name of a model: its hub id, the name of its folder, a short name, or else its family."""
     location = str(model.name_or_path)
-    if is_default_model(model):
-        return LOOKUP
+    if short := short_name(location):
+        return short
     return (Path(location).name if Path(location).is_dir() else location) or str(model.config.model_type)
 
 
 def is_trained(model: PreTrainedModel) -> bool:
-    """Whether a model has an injection that was trained: an untrained one has output projections of zeros."""
-    if not isinstance(model, SharedLLMForCausalLM):
-        return False
-    layers: Any = model.injection
-    # Row by row: the first row of a trained injection is not zero.
-    return any(bool(row.any()) for layer in layers for row in layer.o_proj.weight)
+    """Whether a model has an injection that was trained."""
+    return isinstance(model, SharedLLMForCausalLM) and model.has_trained_injection
 
 
 def reading_mode(model: PreTrainedModel, reading: ReadingMode | None, allow_untrained: bool) -> ReadingMode:

@@ -9,10 +9,11 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from ..errors import CheckpointError, TokenizerError, setting
 from ..method.checks import check_one_of
 from ..method.config import known_policies
+from ..model.checkpoint import has_adapter
 from ..model.configuration import SharedLLMModelConfig
 from ..model.modeling import SharedLLMForCausalLM
 from .cpu_dtype import compute_dtype
-from .model_names import checkpoint_location
+from .model_names import base_location, checkpoint_location
 from .plain_model import load_plain_model, model_type_at
 
 __all__ = ["load_model", "load_tokenizer", "load_tokenizer_from"]
@@ -29,8 +30,8 @@ def load_model(
     Without a `dtype` in `kwargs`, the dtype on a CPU is chosen by `compute_dtype`.
 
     Args:
-        name: folder or hub id of a checkpoint, a GGUF file, `"smollm2"` (SmolLM2-135M-Instruct), or `"lookup"` or
-            `None` for the packaged model. A path comes before a short name.
+        name: folder or hub id of a checkpoint, a GGUF file, or a short name of `model_names`; `None` for the packaged
+            model. A path comes before a short name.
         base: location of an adapter's base model, if it has moved.
         device: such as `"cuda"`.
         policy: a selection policy that replaces the checkpoint's; a plain model has none, and it is only checked.
@@ -48,6 +49,7 @@ def load_model(
         check_one_of("policy", policy, known_policies())
     location = checkpoint_location(name)
     if model_type_at(location, **kwargs) == SharedLLMModelConfig.model_type:
+        base = base or _short_base(location)
         model = SharedLLMForCausalLM.from_pretrained(location, base=base, **kwargs)
         if policy is not None:
             model.set_policy(policy)
@@ -59,6 +61,22 @@ def load_model(
     else:
         model = load_plain_model(location, device, kwargs)
     return model if "dtype" in kwargs else _in_compute_dtype(model)
+
+
+def _short_base(location: str | Path) -> str | Path | None:
+    """Where the base of an adapter is, if the adapter names it by a short name.
+
+    Raises:
+        CheckpointError: it is not installed, and the hub cannot be reached.
+    """
+    if not (Path(location).is_dir() and has_adapter(Path(location))):
+        return None
+    named = SharedLLMModelConfig.from_pretrained(location).base
+    found = base_location(named)
+    if found is None or found == named:
+        return None
+    model_type_at(found)  # raises with the command that installs it
+    return found
 
 
 def _in_compute_dtype(model: Any) -> Any:

