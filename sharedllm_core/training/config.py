@@ -73,7 +73,7 @@ class TrainingConfig:
         distractors: of instruction tuning: the most documents of other rows that a row has beside its own.
         distillation: the share of the loss that is the distance to the same model's probabilities with up to
             `teacher_tokens` tokens of passages in its window; for rows that inject and quote fewer.
-        teacher_tokens: see `distillation`.
+        teacher_tokens: see `distillation`; no more than `max_running_tokens` leaves room for.
         tree_cache_bytes: of states of documents in `output`, kept between steps and runs; 0 for none. Used where the
             lower model is frozen, documents come from `data`, and splits are not drawn (`split_noise_tokens: 0`).
         random_chunk_positions: draw the chunks' positions, in order, from so many; 0 for 0, 1, 2 …

@@ -69,6 +69,10 @@ class Terminal:
     def shown(self):
         return _CODES.sub("", self._read.decode(errors="replace"))
 
+    @property
+    def raw(self):
+        return self._read
+
     def type(self, text):
         os.write(self._mine, text.encode())
 

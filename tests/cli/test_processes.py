@@ -175,6 +175,18 @@ def test_a_session_writes_answers_alone_to_a_file_and_an_interrupt_ends_one_with
     assert "Traceback" not in interrupted.shown
 
 
+def test_a_terminal_shows_the_files_before_any_model_is_loaded(folder):
+    (folder / "many").mkdir()
+    for number in range(30):
+        (folder / "many" / f"{number:02} \x1b[31m.html").write_text(f"<p>{tiny_engine.words(2000, seed=number)}</p>")
+    terminal = Terminal("read", "many")
+    terminal.wait_for("Opening")
+    terminal.wait_for("/30 files")
+    assert "Reading" not in terminal.shown
+    assert b"\x1b[31m.html" not in terminal.raw, "names cannot change colours"
+    assert terminal.wait() == 0
+
+
 def test_an_answer_that_the_default_budget_cuts_off_is_one_line(folder, checkpoint):
     settings = {"suppress_tokens": [tiny_engine.tokenizer().eos_token_id]}
     endless = tiny_engine.with_generation_config(checkpoint, folder / "endless", **settings)
