@@ -20,6 +20,7 @@ from .extracted import Extracted
 
 __all__ = ["ExtractorProcesses"]
 
+_SECONDS_TO_END = 10.0
 _PROGRAM = "from sharedllm_core.text.documents.extractor import serve; serve()"
 
 
@@ -95,11 +96,19 @@ class _Extractor:
             paths.flush()
             outcome = pickle.load(cast("IO[bytes]", self._process.stdout))  # noqa: S301 - written by this package
         except (EOFError, OSError, pickle.UnpicklingError):
-            code = self._process.wait()
+            code = self._ended_with()
             if not self._ended:
                 self._start()
             return DocumentError(f"the process that extracted its text ended with {code}", remedy="repair the file")
         return cast("Extracted | DocumentError | ImportError | OSError", outcome)
+
+    def _ended_with(self) -> int:
+        """The exit code of a process whose pipe ended; one that still runs is ended."""
+        try:
+            return self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
     def kill(self) -> None:
         """End the process, whatever it is doing; no other takes its place."""
