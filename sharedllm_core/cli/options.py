@@ -29,8 +29,8 @@ __all__ = [
 
 STANDARD_INPUT = "-"  # as a path
 _MODEL_HELP = (
-    "Folder or hub id of any causal language model, a GGUF file, smollm2, or lookup: the small model of the package, "
-    "for trying the library; it is the default, with a warning."
+    "Folder or hub id of any causal language model, a GGUF file, smollm2, reader, or lookup: the look-up model of the "
+    "package, for trying the library; it is the default, with a warning."
 )
 _READING_HELP = (
     f"How documents are read: {', '.join(READINGS)}; by default injected with a "

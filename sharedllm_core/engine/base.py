@@ -123,8 +123,9 @@ class BaseEngine:
 
         Args:
             name: folder or hub id of any causal language model of transformers, or of a checkpoint or adapter of this
-                library; a GGUF file; `"smollm2"`; or `"lookup"`, the small model of this package. By default that one,
-                with a `DefaultModelWarning`, once per process.
+                library; a GGUF file; `"smollm2"`; `"reader"`, the same with updates that were trained to answer from
+                passages; or `"lookup"`, the look-up model of this package. By default that one, with a
+                `DefaultModelWarning`, once per process.
             base: location of an adapter's base model, if it has moved.
             tokenizer: folder or hub id of the tokenizer, if it is neither in the checkpoint nor in the base's.
             cache, allow_untrained, reading, quote_tokens, quote_template, thinking, embedding: see the class.
@@ -201,7 +202,7 @@ class BaseEngine:
 
     @property
     def model_name(self) -> str:
-        """The name of the model: its hub id, the name of its folder, `"lookup"`, or else its family."""
+        """The name of the model: its hub id, the name of its folder, a short name, or else its family."""
         return model_name(self.model)
 
     @property

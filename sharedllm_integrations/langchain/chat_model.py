@@ -48,8 +48,8 @@ class ChatSharedLLM(GeneratingModel):
     process.
 
     Attributes:
-        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, or `"lookup"` for the packaged model; `None`
-            for that one with a `DefaultModelWarning`.
+        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, `"reader"`, or `"lookup"` for the look-up
+            model of the package; `None` for that one with a `DefaultModelWarning`.
         documents: paths, Documents of LangChain or of sharedllm, or a `Library`. Kept under a handle, of which
             LangChain's traces see only the fingerprint.
         temperature, top_p, top_k, repetition_penalty: see `AnswerSettings`; `None` for the checkpoint's own setting,
