@@ -285,6 +285,6 @@ def test_known_texts_are_forgotten_when_they_are_too_many(engine):
 
 
 def test_a_set_of_known_texts_is_a_document_set_like_any_other(engine):
-    made = text_set(("a", "b"), ("one text", "another"))
+    made = text_set([Document("one text", id="a"), Document("another", id="b")])
     assert [(document.id, document.text) for document in made.documents] == [("a", "one text"), ("b", "another")]
     assert made.fingerprint == engine.library(list(made.documents)).fingerprint
