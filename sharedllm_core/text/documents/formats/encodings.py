@@ -97,7 +97,8 @@ def _wide_encoding(sample: bytes) -> str | None:
         is_japanese = len(_KANA.findall(text)) > 0.1 * len(text)
         if is_japanese or sum(map(is_usual_ideograph, ideographs)) >= _LEAST_USUAL_SHARE * len(ideographs):
             in_scripts += len(ideographs) + len(_WIDE_PUNCTUATION.findall(text))
-        is_long = len(text) >= _LEAST_WIDE_CHARACTERS or latin == usual == len(text)
+        is_latin = latin == usual == len(text) and 2 * sum(map(str.isascii, text)) > len(text)
+        is_long = len(text) >= _LEAST_WIDE_CHARACTERS or is_latin
         is_script = latin > 0.3 * len(text) or in_scripts > 0.5 * len(text)
         is_mixed = latin > 0 or len(text) >= _LEAST_UNMIXED_CHARACTERS
         if text and is_long and is_script and is_mixed and usual >= 0.99 * len(text):
