@@ -72,7 +72,7 @@ def _normalize_call(call: Any) -> dict[str, Any]:
     arguments = function.get("arguments") or {}
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
+            arguments = well_formed_values(json.loads(arguments))  # escapes may stand for surrogates
         except ValueError as error:
             raise InputError(f"the arguments {arguments!r:.100} of a call are no JSON: {error}") from error
     call_id = {"id": call["id"]} if "id" in call else {}

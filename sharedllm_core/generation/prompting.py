@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError, WindowError, setting
 from ..text.tokenization import TextTokenizer
+from ..text.unicode import well_formed
 from .control_tokens import ControlTokens, render_as_text
 from .messages import Message, merge_neighbours, normalize, query_text, split_turns
 from .running_text import RunningText, tokenize
@@ -239,7 +240,7 @@ def _apply_template(
         **template_tools,
         **variables,
     )
-    return text
+    return well_formed(text)
 
 
 def _as_user_messages(messages: Sequence[Message]) -> list[Message]:

@@ -8,6 +8,7 @@ from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..errors import InputError, setting
+from ..text.unicode import well_formed
 from .messages import Message
 
 __all__ = ["DEFAULT_QUOTE_TEMPLATE", "Quote", "QuoteTemplate"]
@@ -76,4 +77,4 @@ class QuoteTemplate:
         passages: list[Mapping[str, Any]] = [
             {"number": quote.number, "title": quote.title, "text": quote.text} for quote in quotes
         ]
-        return self._template.render(passages=passages, question=question)
+        return well_formed(self._template.render(passages=passages, question=question))

@@ -7,6 +7,7 @@ from typing import Any, Self, TypedDict
 
 from ..errors import InputError, setting
 from ..method.checks import check_number, check_that, check_whole
+from ..text.unicode import well_formed
 from .constraints.constraint import Constraint
 from .tools import ToolChoice, Tools
 
@@ -126,8 +127,9 @@ class AnswerSettings:
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
-        """`stop` as a tuple."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        """`stop` as a tuple of well-formed strings."""
+        stops = (self.stop,) if isinstance(self.stop, str) else self.stop
+        return tuple(map(well_formed, stops))
 
     def new_tokens(self, window_tokens: int, thinks: bool = False) -> int:
         """Return the token budget of the answer with a base model of this window, which thinks before it or not."""

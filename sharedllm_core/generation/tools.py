@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from ..errors import InputError, setting
+from ..text.unicode import well_formed_values
 
 __all__ = ["ToolCall", "ToolChoice", "Tools"]
 
@@ -51,7 +52,7 @@ class Tools:
             InputError: a tool without a name, two with the same name, parameters that are not a schema of type object,
                 or a choice that names no tool.
         """
-        functions = tuple(_function(tool) for tool in tools)
+        functions = tuple(_function(tool) for tool in well_formed_values(tools))
         names = [function["name"] for function in functions]
         if duplicates := {name for name in names if names.count(name) > 1}:
             raise InputError(f"several tools are called {sorted(duplicates)}", remedy="give each a name of its own")

@@ -12,6 +12,7 @@ from threading import RLock
 from typing import Any, Self
 
 from sharedllm_core import Document, DocumentError, InputError, Library, SharedLLMEngine
+from sharedllm_core.text.documents import DocumentPlaces
 from sharedllm_core.text.documents import read_documents as read_files
 from sharedllm_core.text.documents.file_text import warn_of_losses
 
@@ -157,10 +158,17 @@ class _TextSet(DocumentSet):
 _chunk_cache = ChunkCache()
 
 
+def text_set(documents: Iterable[Document]) -> DocumentSet:
+    """Return a set of documents without their metadata.
+
+    Texts that come again with the next question, in any order, are not tokenized again.
+    """
+    return _text_set(tuple((document.id, document.text, document.places) for document in documents))
+
+
 @lru_cache(maxsize=8)
-def text_set(ids: tuple[str, ...], texts: tuple[str, ...]) -> DocumentSet:
-    """Return a set of texts; texts that come again with the next question, in any order, are not tokenized again."""
-    return _TextSet([Document(text, id=name) for name, text in zip(ids, texts, strict=True)])
+def _text_set(parts: tuple[tuple[str, str, DocumentPlaces], ...]) -> DocumentSet:
+    return _TextSet([Document(text, id=name, places=places) for name, text, places in parts])
 
 
 def with_unique_ids(documents: Iterable[Document], taken: Collection[str] = ()) -> list[Document]:
@@ -187,7 +195,7 @@ def joined_library(engine: SharedLLMEngine, documents: DocumentSet | None, found
     library = None if documents is None else documents.library(engine)
     if not found:
         return library
-    found_library = text_set(tuple(one.id for one in found), tuple(one.text for one in found)).library(engine)
+    found_library = text_set(found).library(engine)
     return found_library if library is None else library.joined(found_library)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sharedllm_core import Document
+from sharedllm_core.text.unicode import well_formed_values
 
 __all__ = ["ParsedMessage", "SplitMessage", "TextPart", "engine_messages"]
 
@@ -15,7 +16,7 @@ class ParsedMessage:
 
     Attributes:
         role: in the engine's terms.
-        texts: of its text blocks.
+        texts: of its text blocks; lone surrogates are replaced by U+FFFD.
         documents: from content blocks that are documents.
         tool_fields: tool calls, or the id of the call that the message answers, in OpenAI's form.
         thoughts: of an earlier answer; never part of the text.
@@ -28,6 +29,9 @@ class ParsedMessage:
     tool_fields: Mapping[str, Any] = field(default_factory=dict)
     thoughts: str = ""
     known_documents: Sequence[Document] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", well_formed_values(self.texts))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from sharedllm_core import Document, InputError
 
-from .._shared.media_types import decode_text
+from .._shared.media_types import text_file
 
 __all__ = ["read_content", "read_thoughts"]
 
@@ -36,8 +36,7 @@ def read_content(message: BaseMessage, place: str) -> tuple[list[str], list[Docu
         if (text := _text(block, is_answer=isinstance(message, AIMessage))) is not None:
             texts.append(text)
             continue
-        title, text = _document(block)
-        documents.append(Document(text, id=title or f"{place}, document {len(documents) + 1}"))
+        documents.append(_document(block, f"{place}, document {len(documents) + 1}"))
     return [text for text in texts if text], documents
 
 
@@ -89,16 +88,19 @@ def _text(block: dict[str, Any], *, is_answer: bool) -> str | None:
     return None
 
 
-def _document(block: dict[str, Any]) -> tuple[str | None, str]:
-    """Title and text of a block that is a document, in LangChain's form or in Anthropic's."""
+def _document(block: dict[str, Any], unnamed: str) -> Document:
+    """A block that is a document, in LangChain's form or in Anthropic's; one without a title is called `unnamed`."""
     kind = block.get("type")
     source = block.get("source")
     inner: dict[str, Any] = source if isinstance(source, dict) else {}
+    name = str(block.get("title") or (source if isinstance(source, str) else None) or block.get("id") or unnamed)
     text: Any = None
     if kind in ("text-plain", "file"):
         text = block.get("text")
         if not isinstance(text, str) and isinstance(block.get("base64"), str):
-            text = _decode(block["base64"], str(block.get("mime_type") or "text/plain"))
+            file = _text_file(block["base64"], str(block.get("mime_type") or "text/plain"), name)
+            if file is not None:
+                return file
     elif kind == "document":
         text = inner.get("data") if inner.get("type") == "text" else _joined(inner.get("content"))
     elif kind == "search_result":
@@ -110,13 +112,12 @@ def _document(block: dict[str, Any]) -> tuple[str | None, str]:
             "text",
             remedy="give text, blocks of type 'text-plain', or files by read_documents(…)",
         )
-    title = block.get("title") or (source if isinstance(source, str) else None) or block.get("id")
-    return (None if title is None else str(title)), text
+    return Document(text, id=name)
 
 
-def _decode(data: str, media_type: str) -> str | None:
+def _text_file(data: str, media_type: str, name: str) -> Document | None:
     try:
-        return decode_text(b64decode(data), media_type)
+        return text_file(b64decode(data), media_type, name)
     except ValueError as error:
         raise InputError(
             f"what a content block ({media_type}) has as base64 is none: {error}",

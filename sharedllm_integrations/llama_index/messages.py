@@ -19,8 +19,9 @@ from llama_index.core.base.llms.types import (
 
 from sharedllm_core import Document, InputError
 from sharedllm_core.text.documents import read_documents
+from sharedllm_core.text.documents.file_text import warn_of_losses
 
-from .._shared.media_types import decode_text
+from .._shared.media_types import text_file
 from .._shared.split_messages import ParsedMessage
 
 __all__ = ["parse_message"]
@@ -89,17 +90,28 @@ def _blocks(blocks: Iterable[Any]) -> Iterator[Any]:
 def _document(block: DocumentBlock) -> Document:
     title = block.title if block.title not in (None, "input_document") else None
     if block.data is None and block.path is not None:
-        file = read_documents(Path(block.path)).documents[0]
-        return replace(file, id=title or file.id)
+        return _file(Path(block.path), title)
     if block.data is None:
         raise InputError(
             f"the document block {block.title!r} names {block.url!r:.100}, and nothing is fetched from the network",
             remedy="give its data, or a path",
         )
     mime_type = block.document_mimetype or "text/plain"
-    if (text := decode_text(block.resolve_document().read(), mime_type)) is None:
+    document = text_file(block.resolve_document().read(), mime_type, title or "document")
+    if document is None:
         raise _unsupported_block(f"DocumentBlock ({mime_type})")
-    return Document(text, id=title or "document")
+    return document
+
+
+def _file(path: Path, title: str | None) -> Document:
+    read = read_documents(path)
+    warn_of_losses(read.warnings)
+    if len(read.documents) != 1:
+        raise InputError(
+            f"the document block's path {path.as_posix()!r} leads to {len(read.documents)} documents",
+            remedy=["give one file in each block", "give folders as documents="],
+        )
+    return replace(read.documents[0], id=title or read.documents[0].id)
 
 
 def _unsupported_block(kind: str) -> InputError:

@@ -126,20 +126,21 @@ class SharedLLMSynthesizer(BaseSynthesizer):
             InputError: nodes that hold no text.
         """
         documents = whole_documents([node.node for node in nodes], self._original)
-        rebuilt = {document.id: document.text for document in documents}
+        rebuilt = [Document(document.text, id=document.id) for document in documents]
         if self._preloaded is None:
             return _answer_sources(nodes, documents, rebuilt)
         # A document that both the nodes and the constructor have is read once: as it was given to the constructor.
-        texts = {document.id: document.text for document in self._preloaded.documents.documents}
-        new = {name: text for name, text in rebuilt.items() if name not in texts}
+        preloaded = self._preloaded.documents.documents
+        texts = {document.id: document.text for document in preloaded}
+        new = [document for document in rebuilt if document.id not in texts]
         if not new:
             return AnswerSources(self._preloaded, documents, list(nodes), texts)
-        return _answer_sources(nodes, documents, {**texts, **new})
+        return _answer_sources(nodes, documents, [*preloaded, *new])
 
     def _text_sources(self, text_chunks: Sequence[str]) -> AnswerSources:
-        texts = {Document(text).id: text for text in text_chunks if text}
         preloaded = self._preloaded.documents.documents if self._preloaded is not None else ()
-        return _answer_sources([], [], {**{document.id: document.text for document in preloaded}, **texts})
+        read = [*preloaded, *(Document(text) for text in text_chunks if text)]
+        return _answer_sources([], [], list({document.id: document for document in read}.values()))
 
     def _arguments(self, sources: AnswerSources, response_kwargs: dict[str, Any]) -> dict[str, Any]:
         documents = {"documents": sources.handle} if sources.handle is not None else {}
@@ -272,7 +273,8 @@ def _ended(query: QueryBundle, response: RESPONSE_TYPE) -> RESPONSE_TYPE:
 
 
 def _answer_sources(
-    nodes: Sequence[NodeWithScore], documents: list[WholeDocument], texts: dict[str, str]
+    nodes: Sequence[NodeWithScore], documents: list[WholeDocument], read: Sequence[Document]
 ) -> AnswerSources:
-    handle = DocumentHandle.wrap(text_set(tuple(texts), tuple(texts.values()))) if texts else None
-    return AnswerSources(handle, documents, list(nodes), texts)
+    """Return the sources of an answer for which the model reads `read`, with ids that differ from each other."""
+    handle = DocumentHandle.wrap(text_set(read)) if read else None
+    return AnswerSources(handle, documents, list(nodes), {document.id: document.text for document in read})

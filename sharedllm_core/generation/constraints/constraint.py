@@ -11,6 +11,7 @@ from typing import Any, Self
 from llguidance import LLMatcher
 
 from ...errors import InputError
+from ...text.unicode import well_formed, well_formed_values
 from .json_schema import restrict_schema
 
 __all__ = ["Constraint"]
@@ -47,6 +48,7 @@ class Constraint:
             InputError: an invalid schema, or keywords that cannot be enforced during decoding (`not`, `uniqueItems`,
                 …); no keyword is silently ignored.
         """
+        schema = well_formed_values(schema)
         try:
             text = json.dumps(restrict_schema(schema), ensure_ascii=False)
         except (TypeError, ValueError) as error:
@@ -68,7 +70,8 @@ class Constraint:
         """
         if isinstance(options, str) or not options or not all(isinstance(one, str) and one for one in options):
             raise InputError(f"{options!r:.200} is no choice", remedy="give a list of strings, none empty")
-        return cls._validated(_lark(f"start: {' | '.join(map(_quoted, options))}"), f"one of {list(options)!r:.200}")
+        options = well_formed_values(options)
+        return cls._validated(_lark(f"start: {' | '.join(map(_quoted, options))}"), f"one of {options!r:.200}")
 
     @classmethod
     def regex(cls, pattern: str) -> Self:
@@ -79,6 +82,7 @@ class Constraint:
         Raises:
             InputError: an invalid expression.
         """
+        pattern = well_formed(pattern)
         return cls._validated(LLMatcher.grammar_from_regex(pattern), f"the regular expression {pattern!r:.200}")
 
     @classmethod
@@ -90,7 +94,7 @@ class Constraint:
                 a tokenizer.
             description: names the constraint in error messages.
         """
-        return cls(_lark(grammar), description)
+        return cls(_lark(well_formed(grammar)), well_formed(description))
 
     @classmethod
     def _validated(cls, grammar: str, description: str, schema: str | None = None) -> Self:

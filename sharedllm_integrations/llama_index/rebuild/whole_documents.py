@@ -7,6 +7,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, MetadataMode, NodeRelationship
 
 from sharedllm_core import InputError
+from sharedllm_core.text.unicode import well_formed
 
 from .joining import Missing
 from .node_order import related, without_descendants
@@ -24,7 +25,8 @@ class WholeDocument:
     """A document, rebuilt from its nodes.
 
     Attributes:
-        id: the document's, or that of a node without a document.
+        id: the document's, or that of a node without a document. Lone surrogates in it and in the
+            texts are replaced by U+FFFD.
         content: the text.
         before, after: what the model reads around it: metadata, by the nodes' own templates.
         metadata: of the document.
@@ -45,6 +47,10 @@ class WholeDocument:
     missing: tuple[Missing, ...] = ()
     confirmed: bool = False
     certain: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("id", "content", "before", "after"):
+            object.__setattr__(self, name, well_formed(getattr(self, name)))
 
     @property
     def text(self) -> str:

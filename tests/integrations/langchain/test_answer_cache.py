@@ -9,14 +9,14 @@ import pytest
 from langchain_core.caches import BaseCache, InMemoryCache
 from langchain_core.globals import set_llm_cache
 from langchain_core.load import dumps, loads
-from langchain_core.messages import HumanMessage
 
 from sharedllm_core.engine import file_digests
 from sharedllm_integrations._shared.engines import shared_engine
 from sharedllm_integrations.langchain import ChatSharedLLM
 from tests import tiny_engine
 
-QUESTION = "What is the notice period?"
+from .async_calls import EVERY_ASYNC_CALL, QUESTION
+
 ANOTHER_PROCESS = """
 from langchain_core.globals import set_llm_cache
 from pathlib import Path
@@ -152,30 +152,8 @@ def test_the_package_and_its_short_name_are_one_model_in_the_cache():
     assert ChatSharedLLM()._get_llm_string() == ChatSharedLLM(model="lookup")._get_llm_string()
 
 
-async def _invoke(llm, **more):
-    await llm.ainvoke(QUESTION, **more)
-
-
-async def _stream(llm, **more):
-    async for _ in llm.astream(QUESTION, **more):
-        pass
-
-
-async def _stream_events(llm, **more):
-    async for _ in llm.astream_events(QUESTION, version="v2", **more):
-        pass
-
-
-async def _stream_new_events(llm, **more):
-    await (await llm.astream_events(QUESTION, version="v3", **more)).output
-
-
-async def _generate(llm, **more):
-    await llm.agenerate([[HumanMessage(QUESTION)]] * 2, **more)
-
-
 @pytest.mark.parametrize("cache", ["memory"], indirect=True)
-@pytest.mark.parametrize("call", [_invoke, _stream, _stream_events, _stream_new_events, _generate])
+@EVERY_ASYNC_CALL
 @pytest.mark.parametrize("place", ["the model", "the call"])
 async def test_files_are_hashed_beside_the_event_loop(cache, folder, monkeypatch, call, place):  # noqa: ARG001
     monkeypatch.setattr(file_digests, "_known", {})

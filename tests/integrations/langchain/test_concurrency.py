@@ -25,7 +25,8 @@ from sharedllm_integrations._shared.response_details import ResponseDetails
 from sharedllm_integrations.langchain import ChatSharedLLM
 from tests import tiny, tiny_engine
 
-QUESTION = "What is the notice period?"
+from .async_calls import EVERY_ASYNC_CALL, QUESTION
+
 QUESTIONS = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:8]]
 
 
@@ -133,30 +134,7 @@ def test_a_cache_that_nobody_holds_is_let_go_of(folder):
 # ---------------------------------------------------------------------------------------------- the event loop
 
 
-async def _invoked(llm, **more):
-    await llm.ainvoke(QUESTION, **more)
-
-
-async def _streamed(llm, **more):
-    async for _ in llm.astream(QUESTION, **more):
-        pass
-
-
-async def _events(llm, **more):
-    async for _ in llm.astream_events(QUESTION, version="v2", **more):
-        pass
-
-
-async def _new_events(llm, **more):
-    stream = await llm.astream_events(QUESTION, version="v3", **more)
-    await stream.output
-
-
-async def _generated(llm, **more):
-    await llm.agenerate([[HumanMessage(QUESTION)]] * 2, **more)
-
-
-@pytest.mark.parametrize("call", [_invoked, _streamed, _events, _new_events, _generated])
+@EVERY_ASYNC_CALL
 @pytest.mark.parametrize("place", ["the model", "the call", "bound"])
 @pytest.mark.parametrize("with_cache", [False, True], ids=["no cache", "LangChain's cache"])
 async def test_documents_and_weights_are_read_and_hashed_beside_the_event_loop(
@@ -285,6 +263,6 @@ def test_known_texts_are_forgotten_when_they_are_too_many(engine):
 
 
 def test_a_set_of_known_texts_is_a_document_set_like_any_other(engine):
-    made = text_set(("a", "b"), ("one text", "another"))
+    made = text_set([Document("one text", id="a"), Document("another", id="b")])
     assert [(document.id, document.text) for document in made.documents] == [("a", "one text"), ("b", "another")]
     assert made.fingerprint == engine.library(list(made.documents)).fingerprint

@@ -6,7 +6,7 @@ Where several fit equally, the more usual one is taken, Windows-1252 first.
 import re
 from collections.abc import Callable, Sequence
 
-__all__ = ["guess_encoding"]
+__all__ = ["guess_encoding", "is_usual_ideograph"]
 
 _SAMPLED_BYTES = 50_000
 _MIN_VOWEL_SHARE = 0.28  # of Cyrillic and Greek letters; Russian has 0.42, Hebrew read as Cyrillic 0.2
@@ -52,6 +52,8 @@ _BEHIND_WORDS = "ªº²³¹½¼¾µ’”»›¶¢"  # symbols that stand before
 _VOWELS = "аеиоуыэюяіїєαεηιουωάέήίόύώ"
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_FINAL_FORM = re.compile("[ךםןףץ]([א-ת]?)")  # of a letter; stands at the end of Hebrew words alone
+_FINAL_FORM_BONUS = 0.1  # on the score of a text whose final forms stand there
 
 
 def guess_encoding(content: bytes) -> str:
@@ -61,7 +63,27 @@ def guess_encoding(content: bytes) -> str:
     scores = [(name, _wide_score(sample, name, usual)) for name, usual in _DOUBLE]
     scores += [(name, _single_score(sample, name, alphabets)) for name, alphabets in _SINGLE]
     best = max(score for _, score in scores)
-    return next(name for name, score in scores if score >= best - _EQUAL)
+    usual = next(name for name, score in scores if score >= best - _EQUAL)
+    related = [(score, name) for name, score in scores if _is_related(name, usual)]
+    if usual == "cp1252" and _is_turkish(sample) and dict(scores)["cp1254"] >= best - _EQUAL:
+        return "cp1254"
+    return max(related, key=lambda one: one[0])[1]
+
+
+def _is_related(name: str, other: str) -> bool:
+    """Whether two encodings have the same alphabets, so that they differ in a few letters or symbols."""
+    alphabets = dict(_SINGLE)
+    return name == other or (name in alphabets and alphabets[name] is alphabets.get(other))
+
+
+def _is_turkish(sample: bytes) -> bool:
+    """Whether a text that could be Turkish or Icelandic has letters at which their encodings differ."""
+    return any(letter in "ğışĞİŞ" for letter in sample.decode("cp1254", "replace"))
+
+
+def is_usual_ideograph(character: str) -> bool:
+    """Whether a character is among those that simplified or traditional Chinese text mostly consists of."""
+    return _is_usual_chinese(character) or _is_usual_traditional(character)
 
 
 def _single_score(sample: bytes, encoding: str, alphabets: Sequence[str]) -> float:
@@ -90,7 +112,10 @@ def _single_score(sample: bytes, encoding: str, alphabets: Sequence[str]) -> flo
     if alphabets in (_CYRILLIC, _GREEK):
         vowels = sum(number for letter, number in counts.items() if letter in _VOWELS)
         known = known if vowels >= _MIN_VOWEL_SHARE * known else known // 2
-    return (good + known - bad * 0.5) / len(characters)
+    bonus = 0.0
+    if alphabets is _HEBREW and (following := _FINAL_FORM.findall(text)):
+        bonus = -0.5 if any(following) else _FINAL_FORM_BONUS
+    return (good + known - bad * 0.5) / len(characters) + bonus
 
 
 def _good_symbols(text: str) -> int:

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from ....errors import DocumentError
-from .encoding_guess import guess_encoding
+from .encoding_guess import guess_encoding, is_usual_ideograph
 
 __all__ = ["Decoded", "decode_text"]
 
@@ -22,8 +22,11 @@ _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _ALPHABETIC = re.compile("[\u0370-\u06ff\u3041-\u30ff\uac00-\ud7a3]")  # Greek to Arabic, kana, Hangul
 _KANA = re.compile("[\u3041-\u30ff]")
 _IDEOGRAPH = re.compile("[\u4e00-\u9fff]")
+_WIDE_PUNCTUATION = re.compile("[\u3000-\u303f\uff01-\uff65]")
 _SAMPLED_BYTES = 65536
-_LEAST_WIDE_CHARACTERS = 8  # of a text in UTF-16 or UTF-32 without a mark, unless it is plain ASCII
+_LEAST_WIDE_CHARACTERS = 8  # of a text in UTF-16 or UTF-32 without a mark, unless it is Latin
+_LEAST_UNMIXED_CHARACTERS = 18  # of such a text without any space or Latin letter
+_LEAST_USUAL_SHARE = 0.8  # of the ideographs of Chinese text; of random ones 0.3
 _MAX_NUL_SHARE = 0.15  # of a text in UTF-8
 _MAX_CONTROL_SHARE = 0.02  # of any other text; compressed data have 0.11
 _MAX_DAMAGE = 0.2  # invalid bytes for each valid character beyond ASCII, in what still counts as UTF-8
@@ -55,11 +58,12 @@ def decode_text(content: bytes) -> Decoded:
         if content.startswith(mark):
             return _decoded(content[len(mark) :], encoding)
     sample = content[:_SAMPLED_BYTES]
-    if b"\0" in sample and (wide := _wide_encoding(sample)):
-        return _decoded(content, wide, guessed=True)
     is_utf8 = _is_utf8(content)
     controls = sample.count(b"\0") if is_utf8 else len(_CONTROL.findall(sample))
-    if controls > (_MAX_NUL_SHARE if is_utf8 else _MAX_CONTROL_SHARE) * len(sample):
+    is_binary = controls > (_MAX_NUL_SHARE if is_utf8 else _MAX_CONTROL_SHARE) * len(sample)
+    if (is_binary or b"\0" in sample) and (wide := _wide_encoding(sample)):
+        return _decoded(content, wide, guessed=True)
+    if is_binary:
         raise DocumentError("it is a binary file")
     if is_utf8:
         return _decoded(content, "utf-8")
@@ -89,15 +93,15 @@ def _wide_encoding(sample: bytes) -> str | None:
         usual = sum(character in "\t\n\r" or unicodedata.category(character)[0] in "LMNPSZ" for character in text)
         latin = sum(character < "\u0250" for character in text)
         in_scripts = len(_ALPHABETIC.findall(text))
-        if len(_KANA.findall(text)) > 0.1 * len(text):
-            in_scripts += len(_IDEOGRAPH.findall(text))
-        is_long = len(text) >= _LEAST_WIDE_CHARACTERS or (text.isascii() and text.isprintable())
-        if (
-            text
-            and is_long
-            and usual >= 0.99 * len(text)
-            and (latin > 0.3 * len(text) or (latin and in_scripts > 0.5 * len(text)))
-        ):
+        ideographs = _IDEOGRAPH.findall(text)
+        is_japanese = len(_KANA.findall(text)) > 0.1 * len(text)
+        if is_japanese or sum(map(is_usual_ideograph, ideographs)) >= _LEAST_USUAL_SHARE * len(ideographs):
+            in_scripts += len(ideographs) + len(_WIDE_PUNCTUATION.findall(text))
+        is_latin = latin == usual == len(text) and 2 * sum(map(str.isascii, text)) > len(text)
+        is_long = len(text) >= _LEAST_WIDE_CHARACTERS or is_latin
+        is_script = latin > 0.3 * len(text) or in_scripts > 0.5 * len(text)
+        is_mixed = latin > 0 or len(text) >= _LEAST_UNMIXED_CHARACTERS
+        if text and is_long and is_script and is_mixed and usual >= 0.99 * len(text):
             return encoding
     return None
 
