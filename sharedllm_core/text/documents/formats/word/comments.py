@@ -37,6 +37,7 @@ class Comments:
             text = " ".join(" ".join(map(reader.text, paragraphs)).split())
             self._texts[comment_id] = _written(comment.get(f"{W}author", ""), text)
             ids |= dict.fromkeys((_attribute(paragraph, "paraId") for paragraph in paragraphs), comment_id)
+        ids.pop("", None)  # paragraphs without an id
         self._answered = {} if threads is None else _answered(threads, ids)
         self._threads: dict[str, list[str]] = {}
         for comment_id in sorted(self._texts, key=self._answered.__contains__):  # replies last
@@ -68,7 +69,7 @@ def _answered(threads: "_Element", ids: dict[str, str]) -> dict[str, str]:
     answered = {}
     for entry in threads:
         reply, parent = ids.get(_attribute(entry, "paraId")), ids.get(_attribute(entry, "paraIdParent"))
-        if reply is not None and parent is not None:
+        if reply and parent:
             answered[reply] = parent
     return answered
 
