@@ -1,8 +1,13 @@
 """Damaged and hostile files: an error that says so, never a crash, a hang or a full memory."""
 
 import io
+import json
+import subprocess
+import sys
 import time
 import zipfile
+from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,58 +15,16 @@ from hypothesis import strategies as st
 
 from sharedllm_core.errors import DocumentError
 
+from .damaged_files import KINDS, SEEDS, mutated, mutated_parts
 from .reading import extract
-from .test_office_files import OPEN, open_document, saved, workbook, zipped
-from .word_files import level, numbered, paragraph, run, word_file
+from .test_office_files import OPEN, zipped
 
-SEEDS = {
-    "a.docx": word_file(
-        numbered("Rent", 0) + paragraph(run("10"), run("6", '<w:vertAlign w:val="superscript"/>')),
-        levels=level(0, "%1."),
-    ),
-    "a.xlsx": saved(workbook([["Item", "Price"], ["Door", 10.5]])),
-    "a.odt": open_document('<text:h text:outline-level="1">A</text:h><text:p>b<text:s text:c="3"/></text:p>'),
-    "a.html": b"<h1>A</h1><table><tr><th>a<td colspan=2>b</table><ol start=2><li>c</ol><pre>d</pre><a href='x:y'>e</a>",
-    "a.rtf": rb"{\rtf1\ansi{\fonttbl{\f0\fcharset128 A;}}{\footnote n}\f0 \'83\'65\u-123?\trowd a\cell\row\pard\par}",
-    "a.csv": b'a;b\n"x";1,5\n"y;2\n',
-    "a.json": b'{"a": [1.50, "\\ud83d\\n", null], // b\n "c": {}}',
-    "a.jsonl": b'{"a": 1}\n{"b": [2]}\n',
-    "a.ipynb": b'{"cells": [{"source": ["a"], "outputs": [{"data": {"text/plain": "b"}}]}]}',
-    "a.eml": b"Subject: =?utf-8?q?a?=\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\nb\n--x\n"
-    b"Content-Disposition: attachment; filename=t.csv\n\na,b\n--x--\n",
-}
 MAX_SECONDS = 5
-
-
-def mutated(content, changes):
-    changed = bytearray(content)
-    for position, kind, value in changes:
-        place = position % (len(changed) + 1)
-        if kind == "cut":
-            del changed[place : place + 1 + value % 30]
-        elif kind == "insert":
-            changed[place:place] = bytes([value]) * (1 + value % 5)
-        elif kind == "repeat":
-            changed[place:place] = changed[max(0, place - 1 - value % 40) : place]
-        elif place < len(changed):
-            changed[place] = value
-    return bytes(changed)
-
-
-def mutated_parts(content, changes):
-    """An archive that is whole, and whose parts are damaged."""
-    parts = {}
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in archive.namelist():
-            part = archive.read(name)
-            parts[name] = (
-                mutated(part, changes) if name.endswith(("document.xml", "content.xml", "sheet1.xml")) else part
-            )
-    return zipped(parts)
+MAX_BYTES = 10**9
 
 
 CHANGES = st.lists(
-    st.tuples(st.integers(0, 10**6), st.sampled_from(["cut", "insert", "repeat", "set"]), st.integers(0, 255)),
+    st.tuples(st.integers(0, 10**6), st.sampled_from(KINDS), st.integers(0, 255)),
     min_size=1,
     max_size=4,
 )
@@ -84,8 +47,35 @@ def test_a_mutated_file_is_read_or_refused_in_time(tmp_path, name, changes, insi
     assert time.monotonic() - start < MAX_SECONDS
 
 
-@pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pptx", "a.odt", "a.epub"])
-def test_archives_that_unpack_to_far_too_much_are_refused(tmp_path, name):
+def test_500_damaged_files_in_one_process_are_read_or_refused_in_time_and_memory():
+    command = [sys.executable, "-m", "tests.documents.damaged_files", "500", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-2000:]
+    *files, memory = map(json.loads, done.stdout.splitlines())
+    assert len(files) == 500
+    assert {file["name"] for file in files} == set(SEEDS)
+    assert {file["result"] for file in files} == {"text", "DocumentError"}
+    assert max((file["seconds"], file["name"]) for file in files) < (MAX_SECONDS, "")
+    assert memory["peak_bytes"] < MAX_BYTES
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_file_that_is_not_damaged_is_read(tmp_path, name):
+    assert extract(tmp_path, name, SEEDS[name]).text
+
+
+@pytest.mark.parametrize("number", ["99999999999", "1e9"])
+def test_a_row_far_below_the_last_of_excel_is_refused(tmp_path, number):
+    with zipfile.ZipFile(io.BytesIO(SEEDS["a.xlsx"])) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    parts[sheet] = parts[sheet].replace(b'<row r="2"', f'<row r="{number}"'.encode())
+    with pytest.raises(DocumentError, match=f"has a row {number}, and rows of Excel are numbered up to 1,048,576"):
+        extract(tmp_path, "a.xlsx", zipped(parts))
+
+
+@cache
+def zip_bomb():
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for part in (
@@ -98,8 +88,13 @@ def test_archives_that_unpack_to_far_too_much_are_refused(tmp_path, name):
             with archive.open(part, "w") as opened:
                 for _ in range(110):
                     opened.write(b" " * 1_000_000)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pptx", "a.odt", "a.ods", "a.odp", "a.epub"])
+def test_archives_that_unpack_to_far_too_much_are_refused(tmp_path, name):
     with pytest.raises(DocumentError, match="it unpacks to 550,000,000 bytes, and the limit is 500,000,000"):
-        extract(tmp_path, name, file.getvalue())
+        extract(tmp_path, name, zip_bomb())
 
 
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(
@@ -109,7 +104,14 @@ ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [("a.docx", "word/document.xml"), ("a.pptx", "ppt/presentation.xml"), ("a.odt", "content.xml")],
+    [
+        ("a.docx", "word/document.xml"),
+        ("a.pptx", "ppt/presentation.xml"),
+        ("a.odt", "content.xml"),
+        ("a.ods", "content.xml"),
+        ("a.odp", "content.xml"),
+        ("a.epub", "META-INF/container.xml"),
+    ],
 )
 def test_xml_that_declares_entities_is_refused(tmp_path, name, part):
     body = OPEN.format("document-content", "<office:body><office:text>&i;</office:text></office:body>")

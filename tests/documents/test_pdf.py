@@ -72,6 +72,40 @@ def test_words_that_are_set_apart_without_a_space_come_apart():
     assert read_pdf(pdf(stream)).text == "The notice period"
 
 
+def test_a_word_that_is_broken_at_the_end_of_a_line_keeps_its_hyphen():
+    stream = lines("The notice pe-", "riod is ninety days.")
+    assert read_pdf(pdf(stream)).text == "The notice pe-\nriod is ninety days."
+
+
+def test_accents_that_are_set_over_letters_become_one_character_with_them():
+    def over(accent, letter, left):
+        return b"1 0 0 1 %d 700 Tm (\\%03o) Tj 1 0 0 1 %d 700 Tm (%s) Tj " % (left + 1, accent, left, letter)
+
+    grave = 0o301
+    word = b"1 0 0 1 50 700 Tm (pi) Tj " + over(grave, b"u", 59)
+    stream = b"BT /F1 12 Tf " + word + b"1 0 0 1 66 700 Tm (, \\301a) Tj ET"
+    assert read_pdf(pdf(stream)).text == "pi\N{LATIN SMALL LETTER U WITH GRAVE}, `a"
+
+
+def test_lines_of_a_form_that_are_drawn_in_any_order_are_read_by_their_place():
+    cells = [(50 + 400 * column, 700 - 40 * row, f"field{row}{column}") for row in range(4) for column in range(2)]
+    random.Random(1).shuffle(cells)
+    drawn = b"".join(b"1 0 0 1 %d %d Tm (%s) Tj " % (left, bottom, text.encode()) for left, bottom, text in cells)
+    text = read_pdf(pdf(b"BT /F1 12 Tf " + drawn + b"ET")).text
+    assert text.split() == [f"field{row}{column}" for row in range(4) for column in range(2)]
+
+
+def test_columns_are_read_one_after_the_other():
+    columns = [[f"column {column} row {row} of the text" for row in range(12)] for column in range(4)]
+    drawn = b"".join(
+        b"1 0 0 1 %d %d Tm (%s) Tj " % (20 + 140 * column, 700 - 20 * row, text.encode())
+        for column, texts in enumerate(columns)
+        for row, text in enumerate(texts)
+    )
+    text = read_pdf(pdf(b"BT /F1 9 Tf " + drawn + b"ET")).text
+    assert text.split("\n") == [line for texts in columns for line in texts]
+
+
 def test_a_page_that_is_a_picture_is_reported_and_refused_unless_accepted(tmp_path):
     file = tmp_path / "lease.pdf"
     file.write_bytes(pdf(lines("Rent: 900 euros."), PICTURE, lines("Signed.")))

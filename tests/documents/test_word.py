@@ -2,12 +2,16 @@
 
 import docx
 import pytest
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .reading import extract, places, text_of, words_in_order
 from .word_files import level, numbered, paragraph, run, saved, word_file
 
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+W14 = "{http://schemas.microsoft.com/office/word/2010/wordml}"
 FIELD = '<w:r><w:fldChar w:fldCharType="{}"/></w:r>'
 CELL = "<w:tc><w:tcPr>{1}</w:tcPr>{0}</w:tc>"
 BOX = "<w:txbxContent>{}</w:txbxContent>"
@@ -188,6 +192,63 @@ def test_footnotes_follow_their_paragraph(tmp_path):
     body = paragraph(run("Every day"), reference, run(" at nine.")) + paragraph(run("Next."))
     text = text_of(tmp_path, "a.docx", word_file(body, footnotes=footnotes))
     assert text == "Every day[1] at nine.\n[1] Except Sundays.\nNext."
+
+
+def commented(*comments):
+    """A Word file with `Rent: 900.`, to which comments refer, and `Next.`
+
+    Args:
+        comments: id, author, text, and the id of the comment that it answers.
+    """
+    document = docx.Document()
+    rent = document.add_paragraph()
+    for _, author, text, _ in comments:
+        document.add_comment(rent.add_run("Rent: 900.") if not rent.runs else rent.runs[0], text, author)
+    document.add_paragraph("Next.")
+    part = document.part._comments_part
+    entries = ""
+    for comment, (name, _, _, answered) in zip(part.element.iter(f"{W}comment"), comments, strict=True):
+        comment.findall(f"{W}p")[-1].set(f"{W14}paraId", name)
+        answers = f' w15:paraIdParent="{answered}"' if answered else ""
+        entries += f'<w15:commentEx w15:paraId="{name}" w15:done="1"{answers}/>'
+    content = (
+        f'<w15:commentsEx xmlns:w15="http://schemas.microsoft.com/office/word/2012/wordml">{entries}</w15:commentsEx>'
+    )
+    kind = "http://schemas.microsoft.com/office/2011/relationships/commentsExtended"
+    uri = PackURI("/word/commentsExtended.xml")
+    document.part.relate_to(Part(uri, "application/xml", content.encode(), document.part.package), kind)
+    return saved(document)
+
+
+def test_comments_stand_behind_their_paragraph_with_their_authors(tmp_path):
+    text = text_of(tmp_path, "a.docx", commented(("1", "Ann", "Is this\nright?", ""), ("2", "Bo", "Ask Cy.", "")))
+    assert text == "Rent: 900. [Comment by Ann: Is this right?] [Comment by Bo: Ask Cy.]\nNext."
+
+
+def test_replies_follow_the_comment_that_they_answer(tmp_path):
+    comments = ("1", "Ann", "Right?", ""), ("2", "Bo", "Tax?", ""), ("3", "Cy", "Yes.", "1"), ("4", "Di", "Sure.", "3")
+    text = text_of(tmp_path, "a.docx", commented(*comments)).split("\n")[0]
+    written = ("Ann: Right?", "Cy: Yes.", "Di: Sure.", "Bo: Tax?")
+    assert text == " ".join(["Rent: 900.", *(f"[Comment by {comment}]" for comment in written)])
+
+
+def test_a_comment_of_a_heading_is_no_part_of_the_place(tmp_path):
+    document = docx.Document()
+    document.add_comment(document.add_heading("Rent", 1).runs[0], "Too high?", "Ann")
+    extracted = extract(tmp_path, "a.docx", saved(document))
+    assert extracted.text == "# Rent\n[Comment by Ann: Too high?]"
+    assert places(extracted, "heading") == {"Rent": "# Rent"}
+
+
+def test_comments_in_tables_stay_in_their_cells(tmp_path):
+    document = docx.Document()
+    grid = document.add_table(2, 2)
+    for at, text in enumerate(("Item", "Price", "Door", "10")):
+        cell = grid.cell(at // 2, at % 2)
+        cell.text = text
+        if text == "Door":
+            document.add_comment(cell.paragraphs[0].runs[0], "Oak?", "Ann")
+    assert "Door [Comment by Ann: Oak?]" in text_of(tmp_path, "a.docx", saved(document)).split("\n")[1]
 
 
 def test_headings_and_pages_are_places(tmp_path):

@@ -1,18 +1,13 @@
-"""The text of one page of a PDF file, from PDFium's characters and their boxes.
+"""The text of one page of a PDF file, from PDFium's characters and their boxes, and whether it has pictures."""
 
-PDFium finds the lines, and the spaces that stand in the file. Where words are set apart by a gap without a space, the
-space is put in by the width of the gap.
-"""
-
-import ctypes
 from itertools import islice
 from typing import Any
 
+from .pdf_characters import join_accents, read_characters
+from .pdf_lines import page_lines
+
 __all__ = ["has_picture", "page_text"]
 
-_WORD_GAP = 0.1  # a gap of this share of the font's height separates words
-_LINE_HYPHEN = 0xFFFE  # what PDFium makes of a hyphen at the end of a line
-_LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "ſt", 0xFB06: "st"}
 _MAX_OBJECTS = 20_000  # of a page, among which pictures are looked for
 _MIN_PICTURE_SHARE = 0.02  # of a page: smaller ones are ornaments
 _LETTER_PATHS = 100  # so many paths can be letters; fewer are rules and frames
@@ -30,7 +25,9 @@ def page_text(document: Any, number: int) -> str:
         return ""
     textpage = page.get_textpage()
     try:
-        return _text(textpage.raw, textpage.count_chars())
+        characters = read_characters(textpage.raw, textpage.count_chars())
+        join_accents(characters)
+        return "\n".join(page_lines(characters)).strip("\n")
     finally:
         textpage.close()
         page.close()
@@ -63,42 +60,6 @@ def _has_field(page: Any) -> bool:
             if kind in shown:
                 return True
     return False
-
-
-def _text(textpage: Any, count: int) -> str:
-    from pypdfium2 import raw
-
-    box = raw.FS_RECTF()
-    pointer = ctypes.byref(box)
-    parts: list[str] = []
-    before: tuple[float, float, float] | None = None  # right, top and bottom of the character before
-    get_code, get_box = raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox
-    for index in range(count):
-        code = get_code(textpage, index)
-        if code in {0, 0xD}:
-            continue
-        if 0xDC00 <= code < 0xE000 and parts and "\ud800" <= parts[-1][-1] < "\udc00":
-            parts[-1] = chr(0x10000 + ((ord(parts[-1]) & 0x3FF) << 10 | code & 0x3FF))
-            continue
-        if code <= 0x20 or code == 0xA0:
-            parts.append("\n" if code == 0xA else " ")
-            before = None
-            continue
-        has_box = get_box(textpage, index, pointer)
-        if has_box and before is not None and _apart(before, box):
-            parts.append(" ")
-        parts.append("-\n" if code in {_LINE_HYPHEN, 0x2} else _LIGATURES.get(code) or chr(code))
-        before = (box.right, box.top, box.bottom) if has_box and code != _LINE_HYPHEN else None
-    lines = "".join(parts).split("\n")
-    return "\n".join(line.rstrip() for line in lines).strip("\n")
-
-
-def _apart(before: tuple[float, float, float], box: Any) -> bool:
-    """Whether a character stands on the line of the one before, with a gap between."""
-    right, top, bottom = before
-    height = min(top - bottom, box.top - box.bottom)
-    on_line = min(top, box.top) - max(bottom, box.bottom) > height / 2
-    return bool(on_line and box.left - right > _WORD_GAP * height)
 
 
 def has_picture(document: Any, number: int) -> bool:

@@ -16,6 +16,9 @@ from .text_builder import TextBuilder, one_line
 
 __all__ = ["read_spreadsheet"]
 
+_ROW_NUMBER = re.compile(rb"""<(?:\w+:)?row\s[^>]*?\br=["']([^"']*)""")
+_MAX_ROWS = 1_048_576
+_MAX_ROW_DIGITS = 18
 _FORMULA_WITHOUT_VALUE = re.compile(rb"<f(?:\s[^>]*)?(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>")
 
 #: A row with its number and the texts of its cells.
@@ -28,7 +31,8 @@ def read_spreadsheet(content: bytes) -> Extracted:
     Formulas are their last results; one without a result is written as a formula, with a warning.
 
     Raises:
-        DocumentError: openpyxl is not installed, or the file is encrypted or unpacks to too much.
+        DocumentError: openpyxl is not installed, the file is encrypted or unpacks to too much, or a sheet has more rows
+            than Excel allows.
     """
     openpyxl = import_reader("openpyxl", "Excel files")
     lacks_results = _check_parts(Archive(content))
@@ -62,8 +66,20 @@ def _check_parts(archive: Archive) -> bool:
             part = archive.read(name)
             if b"<!ENTITY" in part:
                 raise DocumentError("its XML declares entities", limit="and entities are refused")
+            if "/worksheets/" in name:
+                _check_rows(name, part)
             lacks_results = lacks_results or ("/worksheets/" in name and bool(_FORMULA_WITHOUT_VALUE.search(part)))
     return lacks_results
+
+
+def _check_rows(name: str, part: bytes) -> None:
+    """Check the numbers of the rows of a sheet: openpyxl yields each row up to the last one."""
+    for number in _ROW_NUMBER.findall(part):
+        if not number.isdigit() or len(number) > _MAX_ROW_DIGITS or int(number) > _MAX_ROWS:
+            raise DocumentError(
+                f"its part {name} has a row {number[:20].decode(errors='replace')}",
+                limit=f"and rows of Excel are numbered up to {_MAX_ROWS:,}",
+            )
 
 
 def _rows(sheet: Any, formulas: Any, warnings: list[str | ExtractionWarning]) -> Iterator[_Row]:

@@ -49,6 +49,7 @@ class ParagraphReader:
 
     Attributes:
         notes: kind and id of the notes that were referred to since they were last taken, with their numbers.
+        comments: ids of the comments that ended since they were last taken.
         boxes: contents of text boxes since they were last taken.
         drawings: relationship ids of diagrams since they were last taken.
         breaks: characters of the last paragraph before which a page begins.
@@ -57,6 +58,7 @@ class ParagraphReader:
 
     def __init__(self, styles: Styles) -> None:
         self.notes: list[tuple[str, str, str]] = []
+        self.comments: list[str] = []
         self.boxes: list[_Element] = []
         self.drawings: list[str] = []
         self.breaks: list[tuple[int, bool]] = []
@@ -203,6 +205,7 @@ _PIECES: "dict[str, Callable[[ParagraphReader, _Element], None]]" = {
     "sym": ParagraphReader._read_symbol,
     "footnoteReference": ParagraphReader._read_note,
     "endnoteReference": ParagraphReader._read_note,
+    "commentReference": lambda reader, element: reader.comments.append(element.get(f"{W}id", "")),
     "ruby": ParagraphReader._read_ruby,
     "lastRenderedPageBreak": lambda reader, _: reader._break_page(rendered=True),
 }

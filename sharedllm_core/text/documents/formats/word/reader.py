@@ -6,6 +6,7 @@ from ...extracted import Extracted
 from ..archives import Archive, local_name
 from ..html import read_html
 from ..text_builder import TextBuilder
+from .comments import Comments
 from .names import RELATION, W, child, is_on
 from .numbering import Numbering
 from .paragraphs import ParagraphReader, transparent_content
@@ -24,7 +25,8 @@ def read_word(content: bytes) -> Extracted:
     """Extract headers, body and footers as Word shows them.
 
     Insertions are accepted, deletions and hidden text are gone; clauses have their numbers; notes follow the paragraph
-    that refers to them. Headings and, where Word has stored them, pages are places.
+    that refers to them, and comments stand at the end of the paragraph in which they end. Headings and, where Word has
+    stored them, pages are places.
 
     Raises:
         DocumentError: it is encrypted or unpacks to too much.
@@ -34,14 +36,15 @@ def read_word(content: bytes) -> Extracted:
     document = archive.xml(main)
     if document is None or child(document, "body") is None:
         raise ValueError("it has no Word document")
-    return _WordReader(archive, main).read(document)
+    return _WordReader(archive, main, document).read()
 
 
 class _WordReader:
     """Reads the parts of one file."""
 
-    def __init__(self, archive: Archive, main: str) -> None:
+    def __init__(self, archive: Archive, main: str, document: "_Element") -> None:
         self._archive = archive
+        self._document = document
         self._relations = archive.relationships(main)
         self._styles = Styles(self._part("styles"))
         self._numbering = Numbering(self._part("numbering"))
@@ -51,12 +54,13 @@ class _WordReader:
             for kind in ("footnote", "endnote")
             if (root := self._part(f"{kind}s")) is not None
         }
+        self._comments = Comments(document, self._part("comments"), self._part("commentsExtended"), self._styles)
         self._page = 1
         self._counts_rendered = False  # whether Word has stored where pages begin
         self._carried = ""  # text of a paragraph whose end was deleted
 
-    def read(self, document: "_Element") -> Extracted:
-        builder = TextBuilder()
+    def read(self) -> Extracted:
+        document, builder = self._document, TextBuilder()
         headers, footers = self._headers_and_footers(document)
         builder.add_blocks(headers)
         self._counts_rendered = document.find(f".//{W}lastRenderedPageBreak") is not None
@@ -127,11 +131,17 @@ class _WordReader:
             self._add_pages(builder, breaks, len(text) - len(text.lstrip()))
             level = self._styles.heading_level(properties)
             numbered = f"{number} {text}" if number and text.strip() else text or number
+            comments = self._comments.take(self._take_comments())
             if level is None:
-                builder.add_block(numbered)
+                builder.add_block(" ".join([numbered.rstrip(), *comments]).lstrip(" ") if comments else numbered)
             else:
                 builder.add_heading(numbered, level)
+                builder.add_blocks(comments)
         self._add_attached(builder)
+
+    def _take_comments(self) -> list[str]:
+        references, self._paragraphs.comments = self._paragraphs.comments, []
+        return references
 
     def _number(self, properties: "_Element | None") -> str:
         found = self._styles.numbering(properties)
