@@ -5,7 +5,6 @@ python examples/default_model/pack_reader.py runs/reader/model sharedllm_core/re
 
 import argparse
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from sharedllm_core import SharedLLMForCausalLM
 from sharedllm_core.engine.model_names import SMOLLM2, SMOLLM2_HUB_ID, checkpoint_location
 from sharedllm_core.model.low_rank import LowRankUpdate, updates_in_tensors
 
-QUOTE_TOKENS = 1024  # what it quotes by default; training quoted up to so many
+QUOTE_TOKENS = 400  # what it quotes by default: with 1,024 its F1 is lower, since more passages distract it
 
 
 def main() -> None:
@@ -32,7 +31,6 @@ def main() -> None:
     updates = {
         name: LowRankUpdate(one.down.to(torch.bfloat16), one.up.to(torch.bfloat16)) for name, one in trained.items()
     }
-    shutil.rmtree(given.out, ignore_errors=True)
     model.save_adapter(given.out, updates=updates, other_bases=[SMOLLM2_HUB_ID])
     config = json.loads((given.out / "config.json").read_text(encoding="utf-8"))
     config["base"] = SMOLLM2

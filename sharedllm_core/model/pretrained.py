@@ -148,6 +148,7 @@ class PretrainedMixin(PreTrainedModel):
         if config._attn_implementation:
             loading.setdefault("attn_implementation", config._attn_implementation)
         model, info = cls._load_base(location, saved.method, **loading)
+        model.name_or_path = model.config._name_or_path = str(folder)  # the adapter's, not its base's
         own = model.state_dict()
         model._take_updates(updates_in_tensors(tensors), own)
         for name, tensor in tensors.items():
