@@ -35,6 +35,7 @@ __all__ = ["ReadPast", "TreeReader"]
 
 _BATCHES_PER_TURN = 4  # of the lower model, before it releases the lock
 _MAX_PENDING_WRITES = 32  # trees queued for the cache
+_WRITERS = 8  # threads: each waits until the disk has its tree, and the model is faster than that
 
 
 @dataclass(frozen=True)
@@ -293,11 +294,11 @@ def _num_tokens(library: Library, numbers: Sequence[int]) -> int:
 
 
 class _CacheWriter:
-    """Stores trees in a background thread while the model continues; leaving the block waits for all writes."""
+    """Stores trees in background threads while the model continues; leaving the block waits for all writes."""
 
     def __init__(self, cache: TreeCache) -> None:
         self._cache = cache
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sharedllm-cache")
+        self._threads = ThreadPoolExecutor(_WRITERS, thread_name_prefix="sharedllm-cache")
         self._slots = Semaphore(_MAX_PENDING_WRITES)
         self._writes: list[Future[None]] = []
 
@@ -305,7 +306,7 @@ class _CacheWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._thread.shutdown(wait=True)
+        self._threads.shutdown(wait=True)
         if error is None:
             for write in self._writes:
                 write.result()
@@ -319,4 +320,4 @@ class _CacheWriter:
             finally:
                 self._slots.release()
 
-        self._writes.append(self._thread.submit(write))
+        self._writes.append(self._threads.submit(write))
