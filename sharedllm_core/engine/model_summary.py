@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,10 +15,11 @@ from huggingface_hub.errors import HFValidationError
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..errors import CheckpointError
+from ..model.checkpoint import has_adapter, read_adapter
 from ..model.configuration import SharedLLMModelConfig
 from ..model.window import window_tokens
 from .gguf_header import read_header
-from .model_names import DEFAULT_MODEL, model_location
+from .model_names import DEFAULT_MODEL, SMOLLM2, model_location
 
 __all__ = ["ModelSummary", "calls_tools", "context_tokens", "model_summary"]
 
@@ -102,11 +104,29 @@ def _read(location: str | Path, quoted: bool) -> ModelSummary | None:
         config = AutoConfig.from_pretrained(location, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    templates = [*_templates(location), *_templates(getattr(config, "base", None))]
+    templates = [*_templates(location), *_base_templates(getattr(config, "base", None))]
     is_default_model = Path(location) == DEFAULT_MODEL
     tools = calls_tools(templates[0], is_default_model=is_default_model) if templates else None
     tokenizer = SimpleNamespace(**(_tokenizer_values(location, "tokenizer_config.json") or {}))
-    return ModelSummary(context_tokens(config, tokenizer, quoted=quoted), tools)
+    return ModelSummary(context_tokens(config, tokenizer, quoted=quoted or _has_no_injection(Path(location))), tools)
+
+
+def _has_no_injection(folder: Path) -> bool:
+    """Whether a folder holds an adapter of updates alone, with which a model quotes."""
+    try:
+        return has_adapter(folder) and not any(name.startswith("injection.") for name in read_adapter(folder).tensors)
+    except CheckpointError:  # loading the model raises it
+        return False
+
+
+def _base_templates(base: str | None) -> Iterator[Any]:
+    """Yield the chat template of the base that an adapter names; see `_templates`."""
+    location = model_location(base) if base == SMOLLM2 else base
+    if location is not None and Path(location).is_file():
+        with suppress(CheckpointError, OSError):
+            yield read_header(Path(location)).metadata.get("tokenizer.chat_template")
+    else:
+        yield from _templates(location)
 
 
 def _read_gguf(file: Path) -> ModelSummary | None:

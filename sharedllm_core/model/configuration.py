@@ -85,3 +85,6 @@ class SharedLLMModelConfig(PreTrainedConfig):
         values = super().to_dict() | {"method": self.method.to_dict()}
         values.pop("_method_is_frozen", None)
         return values
+
+
+AutoConfig.register(SharedLLMModelConfig.model_type, SharedLLMModelConfig)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, GenerationMixin
+from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.utils.generic import can_return_tuple
@@ -314,5 +314,4 @@ class SharedLLMForCausalLM(MethodMixin, PretrainedMixin, GenerationMixin):
         return embeddings
 
 
-AutoConfig.register(SharedLLMModelConfig.model_type, SharedLLMModelConfig)
 AutoModelForCausalLM.register(SharedLLMModelConfig, SharedLLMForCausalLM)

@@ -8,6 +8,7 @@ import pytest
 import sharedllm_core
 from sharedllm_core import CheckpointError, Document, SharedLLMEngine
 from sharedllm_core.engine import model_names
+from sharedllm_core.engine.model_summary import model_summary
 from tests import real_models, tiny_engine
 
 FOLDER = Path(sharedllm_core.__file__).with_name("reader_model")
@@ -68,6 +69,11 @@ def test_it_is_small_and_names_its_base_and_no_folder_of_a_machine():
 def test_it_quotes_and_has_no_injection(engine):
     assert (engine.reading, engine.model_name) == ("quoted", "reader")
     assert not engine.model.has_trained_injection
+
+
+def test_its_summary_is_that_of_the_loaded_model(engine):
+    summary = model_summary("reader")
+    assert (summary.context_tokens, summary.calls_tools) == (engine.context_tokens, engine.calls_tools) == (8192, False)
 
 
 def test_it_answers_briefly_what_the_documents_say(engine):
