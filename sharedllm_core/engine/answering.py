@@ -294,7 +294,7 @@ class PreparedQuestions:
     def _quote(self, prompt: Prompt, library: Library | None, cancelled: Event) -> Quoted:
         quoter, settings = self.answering.quoter, self.settings
         if quoter is None or library is None or cancelled.is_set():
-            return Quoted(prompt.ids, ())
+            return Quoted(prompt.ids, (), prompt.messages)
         room_tokens = self.answering.window_tokens - self.new_tokens
         quote_tokens = self.answering.quote_budget(settings)
         return quoter.quote(prompt, library, quote_tokens, room_tokens, settings.offered_tools)

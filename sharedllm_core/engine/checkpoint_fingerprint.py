@@ -14,7 +14,7 @@ from huggingface_hub.errors import HFValidationError
 from ..errors import CheckpointError
 from ..model.checkpoint import has_adapter
 from .file_digests import FileVersion, file_digests, file_version
-from .model_names import DEFAULT_MODEL, SMOLLM2, model_location
+from .model_names import DEFAULT_MODEL, base_source, model_location
 
 __all__ = ["checkpoint_fingerprint", "checkpoint_versions"]
 
@@ -100,7 +100,7 @@ def _base_files(folder: Path) -> dict[str, Path] | None:
     is_adapter = has_adapter(folder)
     if not isinstance(base, str) or (not is_adapter and any(_files(folder, *_TOKENIZER_FILES))):
         return {}
-    location = Path(model_location(base)) if base == SMOLLM2 else Path(base)
+    location = Path(base_source(base))
     if location.is_file():
         return {"base/gguf": location}
     base_folder = _local_folder(location, config.get("base_revision"))

@@ -14,6 +14,7 @@ __all__ = [
     "SMOLLM2_HUB_ID",
     "SMOLLM2_INSTALL",
     "base_location",
+    "base_source",
     "checkpoint_location",
     "model_location",
     "short_name",
@@ -44,8 +45,13 @@ def short_name(location: str | Path) -> str | None:
     return next((name for name, folder in _IN_PACKAGE.items() if Path(location) == folder), None)
 
 
-def base_location(name: str | Path | None) -> str | Path | None:
-    """Return the folder or hub id of the base that an adapter names; a short name is looked up, others are kept."""
+def base_source(name: str) -> str | Path:
+    """Return the folder, GGUF file or hub id of the base that an adapter names; a short name is looked up."""
+    return model_location(name) if name == SMOLLM2 else name
+
+
+def base_location(name: str | None) -> str | Path | None:
+    """Return the folder or hub id of the base that an adapter names; a GGUF file is converted first."""
     return checkpoint_location(name) if name == SMOLLM2 else name
 
 

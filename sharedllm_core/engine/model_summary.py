@@ -19,7 +19,7 @@ from ..model.checkpoint import has_adapter, read_adapter
 from ..model.configuration import SharedLLMModelConfig
 from ..model.window import window_tokens
 from .gguf_header import read_header
-from .model_names import DEFAULT_MODEL, SMOLLM2, model_location
+from .model_names import DEFAULT_MODEL, base_source, model_location
 
 __all__ = ["ModelSummary", "calls_tools", "context_tokens", "model_summary"]
 
@@ -121,7 +121,7 @@ def _has_no_injection(folder: Path) -> bool:
 
 def _base_templates(base: str | None) -> Iterator[Any]:
     """Yield the chat template of the base that an adapter names; see `_templates`."""
-    location = model_location(base) if base == SMOLLM2 else base
+    location = None if base is None else base_source(base)
     if location is not None and Path(location).is_file():
         with suppress(CheckpointError, OSError):
             yield read_header(Path(location)).metadata.get("tokenizer.chat_template")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import WindowError, setting
 from ..generation.answer import Evidence
+from ..generation.messages import Message
 from ..generation.prompting import Prompt, render_running_text, running_text_ids
 from ..generation.quoting import Quote, QuoteTemplate
 from ..generation.tools import Tools
@@ -28,11 +29,13 @@ _OF_ANSWER, _OF_SEARCH = 0.8, 0.2  # how much an answer's words and the search c
 class Quoted:
     """A running text with passages: its ids [n], and the passages in the order in which they stand there.
 
-    `budget` is the most tokens of passages that the request and the window allowed.
+    `messages` are those of the prompt with the passages in them; `budget` is the most tokens of passages that the
+    request and the window allowed.
     """
 
     ids: Tensor
     passages: tuple[Passage, ...]
+    messages: list[Message]
     budget: int = 0
 
 
@@ -72,9 +75,9 @@ class Quoter:
             text = render_running_text(messages, self._tokenizer, tools, prompt.thinking)
             ids = running_text_ids(text, self._tokenizer)
             if len(ids) <= room_tokens:
-                return Quoted(ids, tuple(passages), allowed)
+                return Quoted(ids, tuple(passages), messages, allowed)
             budget = min(budget, self._tokenizer.count_all([one.text for one in passages])) - (len(ids) - room_tokens)
-        return Quoted(prompt.ids, (), allowed)
+        return Quoted(prompt.ids, (), prompt.messages, allowed)
 
 
 def check_quote_room(quote_tokens: int, window_tokens: int, new_tokens: int = 0) -> None:

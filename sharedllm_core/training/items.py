@@ -13,7 +13,7 @@ from ..engine.quoting import Quoter
 from ..errors import InputError, setting
 from ..generation.messages import normalize, query_text
 from ..generation.prompting import build_prompt, render_running_text, running_text_ids
-from ..generation.quoting import Quote, QuoteTemplate
+from ..generation.quoting import QuoteTemplate
 from ..method.config import SharedLLMConfig
 from ..selection.policy import load_policy
 from ..text.documents import Document
@@ -155,13 +155,10 @@ def _quoting(
 ) -> list[Turn]:
     """The same turns with passages in the first question, as the engine quotes them."""
     room = max_running_tokens - count_running_tokens(turns, tokenizer)
-    template = QuoteTemplate()
     prompt = build_prompt(turns[0].question, tokenizer, window_tokens=_NO_LIMIT, new_tokens=0)
-    quoter = Quoter(tokenizer, template)
+    quoter = Quoter(tokenizer, QuoteTemplate())
     quoted = quoter.quote(replace(prompt, question=asked), library, quote_tokens, len(prompt.ids) + room, None)
-    titles = {document.id: document.title for document in library}
-    quotes = [Quote(titles[passage.document_id], passage.text) for passage in quoted.passages]
-    return [Turn(template.place(prompt.messages, quotes), turns[0].answer), *turns[1:]]
+    return [Turn(quoted.messages, turns[0].answer), *turns[1:]]
 
 
 def _prompts(turns: Sequence[Turn], tokenizer: TextTokenizer) -> list[tuple[Tensor, str]]:

@@ -31,11 +31,10 @@ class KeptStates:
         self._cache = TreeCache.default(folder=folder, disk_bytes=max_bytes, memory_bytes=_MEMORY_BYTES)
         self._keys = TreeKeys(lower, self._cache.namespace)
         self._origin = lower.origin()
-        self.hits = self.encoded = 0
 
     @torch.no_grad()
     def encode(self, chunks: Sequence[Tensor], nodes: Sequence[Sequence[Node]]) -> list[NodeStates]:
-        """Return the states of some nodes of each chunk; the lower model runs for those that the cache lacks.
+        """Return the states of some nodes of each chunk; the lower model runs for those not in the cache.
 
         Args:
             chunks: ids of each [l].
@@ -45,9 +44,6 @@ class KeptStates:
         known = self._cache.get_many(keys, self._origin, complete=False)
         trees = encoding.encode_missing(self._lower, chunks, known, nodes)
         for key, before, tree in zip(keys, known, trees, strict=True):
-            if tree is before:
-                self.hits += 1
-            else:
-                self.encoded += 1
+            if tree is not before:
                 self._cache.put(key, tree, complete=encoding.is_complete(tree, self._lower.method))
         return [tree.keep(of_chunk).to(self._lower.device) for tree, of_chunk in zip(trees, nodes, strict=True)]

@@ -8,7 +8,7 @@ from sharedllm_core import Constraint, Document
 from tests import tiny_engine
 from tests.scripted import engine_of_family, writing
 
-BROKEN, MENDED = "a\ud800b", "a\N{REPLACEMENT CHARACTER}b"
+BROKEN, REPLACED = "a\ud800b", "a\N{REPLACEMENT CHARACTER}b"
 QUESTION = "Who signed the lease?"
 TEMPLATE = "{% for passage in passages %}{{ passage.text }} {% endfor %}{{ question }}"
 
@@ -67,7 +67,7 @@ def test_options_of_a_question(family_engine, options):
     library = family_engine.library(tiny_engine.documents(1))
     answers = [
         family_engine.ask(QUESTION, library, max_new_tokens=100, num_evidence=0, **options(text))
-        for text in (BROKEN, MENDED)
+        for text in (BROKEN, REPLACED)
     ]
     assert answers[0].text == answers[1].text
     assert answers[0].tool_calls == answers[1].tool_calls
@@ -77,10 +77,10 @@ def test_options_of_a_question(family_engine, options):
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=list(QUESTIONS))
 def test_questions(family_engine, question):
     library = family_engine.library(tiny_engine.documents(1))
-    sizes = [family_engine.prompt_size(question(text)) for text in (BROKEN, MENDED)]
+    sizes = [family_engine.prompt_size(question(text)) for text in (BROKEN, REPLACED)]
     assert sizes[0] == sizes[1]
     answers = [
-        family_engine.ask(question(text), library, max_new_tokens=6, num_evidence=0) for text in (BROKEN, MENDED)
+        family_engine.ask(question(text), library, max_new_tokens=6, num_evidence=0) for text in (BROKEN, REPLACED)
     ]
     assert answers[0].text == answers[1].text
 
@@ -88,10 +88,10 @@ def test_questions(family_engine, question):
 @pytest.mark.parametrize("template", [f"{BROKEN} {TEMPLATE}", "{{ '\\ud800' }} " + TEMPLATE], ids=["text", "escape"])
 def test_quote_templates(checkpoints, template):
     library = tiny_engine.documents(1)
-    mended = template.replace("\ud800", "\N{REPLACEMENT CHARACTER}").replace("\\ud800", "\\ufffd")
+    replaced = template.replace("\ud800", "\N{REPLACEMENT CHARACTER}").replace("\\ud800", "\\ufffd")
     answers = [
         tiny_engine.make_engine(checkpoints["quoted"], quote_template=one).ask(QUESTION, library, max_new_tokens=6)
-        for one in (template, mended)
+        for one in (template, replaced)
     ]
     assert answers[0].reading.quoted_tokens
     assert answers[0].text == answers[1].text
@@ -111,7 +111,7 @@ def test_chat_templates(checkpoints, written):
 
 def test_a_stop_string_ends_answers_at_the_replacement_character():
     engine = engine_of_family("plain")
-    with writing(engine, f"before {MENDED} after"):
+    with writing(engine, f"before {REPLACED} after"):
         assert engine.ask(QUESTION, stop=BROKEN, max_new_tokens=40).text == "before "
 
 
@@ -121,7 +121,7 @@ def test_text_title_and_id_of_a_document(checkpoints, reading):
     text = tiny_engine.words(60)
     answers = [
         engine.ask(QUESTION, [Document(f"{one} {text}", id=one, metadata={"title": one})], max_new_tokens=6)
-        for one in (BROKEN, MENDED)
+        for one in (BROKEN, REPLACED)
     ]
     assert (answers[0].text, answers[0].evidence) == (answers[1].text, answers[1].evidence)
-    assert {span.document_id for span in answers[0].evidence} == {MENDED}
+    assert {span.document_id for span in answers[0].evidence} == {REPLACED}

@@ -15,7 +15,7 @@ from sharedllm_integrations.langchain import ChatSharedLLM, evidence_documents
 from sharedllm_integrations.llama_index import SharedLLM, SharedLLMChatEngine, SharedLLMSynthesizer
 from tests import tiny_engine
 
-BROKEN, MENDED = "a\ud800b", "a\N{REPLACEMENT CHARACTER}b"
+BROKEN, REPLACED = "a\ud800b", "a\N{REPLACEMENT CHARACTER}b"
 WORDS = tiny_engine.words(100)
 QUESTION = "What is the notice period?"
 STUFFED = "\n\n".join(tiny_engine.words(400, seed=seed) for seed in range(8))
@@ -71,7 +71,7 @@ LANGCHAIN = {
 @pytest.mark.parametrize("call", LANGCHAIN.values(), ids=list(LANGCHAIN))
 def test_langchain(engine, call, rule):
     llm = ChatSharedLLM(engine=engine, max_tokens=60, documents_from_prompt=rule, min_document_tokens=20)
-    messages = [call(llm, text) for text in (BROKEN, MENDED)]
+    messages = [call(llm, text) for text in (BROKEN, REPLACED)]
     assert messages[0].content == messages[1].content
     evidence = [message.response_metadata.get("evidence") for message in messages]
     assert evidence[0] == evidence[1]
@@ -82,7 +82,7 @@ def test_langchain_evidence_is_found_in_documents(engine):
     documents = langchain_documents(BROKEN)
     message = ChatSharedLLM(engine=engine, max_tokens=12, documents=documents).invoke(QUESTION)
     spans = evidence_documents(message, documents)
-    assert {span.metadata["source"] for span in spans} == {MENDED}
+    assert {span.metadata["source"] for span in spans} == {REPLACED}
 
 
 # ---------------------------------------------------------------------------------------------- LlamaIndex
@@ -130,7 +130,7 @@ LLAMA_INDEX = {
 @pytest.mark.parametrize("call", LLAMA_INDEX.values(), ids=list(LLAMA_INDEX))
 def test_llama_index(engine, call):
     llm = SharedLLM(engine=engine, max_tokens=12)
-    responses = [call(llm, text) for text in (BROKEN, MENDED)]
+    responses = [call(llm, text) for text in (BROKEN, REPLACED)]
     assert str(responses[0]) == str(responses[1])
     evidence = [(getattr(response, "raw", None) or {}).get("evidence") for response in responses]
     assert evidence[0] == evidence[1]
@@ -159,14 +159,14 @@ def test_nodes_of_llama_index_get_their_evidence(engine, nodes, streaming):
         assert "".join(response.response_gen)
     assert {node.node.node_id for node in response.source_nodes} == {f"{BROKEN} 0", f"{BROKEN} 1"}
     assert any("evidence" in node.node.metadata for node in response.source_nodes)
-    assert {span["document_id"] for span in response.metadata["evidence"]} == {MENDED}
+    assert {span["document_id"] for span in response.metadata["evidence"]} == {REPLACED}
 
 
 def test_chat_engines_of_llama_index(engine):
     llm = SharedLLM(engine=engine, max_tokens=12)
     chats = [
         SharedLLMChatEngine.from_documents(llama_index_documents(text), llm, system_prompt=text)
-        for text in (BROKEN, MENDED)
+        for text in (BROKEN, REPLACED)
     ]
     for question in (BROKEN, QUESTION):
         responses = [chat.chat(question) for chat in chats]

@@ -6,15 +6,10 @@ from safetensors.torch import load_file
 
 from sharedllm_core.training import past
 
-from .runs import losses, make_folder, train_here
+from .runs import losses, train_here
 
 METHOD = {"injection_layers": 2, "chunk_tokens": 32, "compression_ratio": 4, "split_noise_tokens": 0}
 CHANGES = {"trained": "injection+upper", "method": METHOD, "steps": 12}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("training"))
 
 
 @pytest.fixture

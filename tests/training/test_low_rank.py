@@ -17,15 +17,10 @@ from sharedllm_core.training.run import train
 from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM, set_trained
 from tests import tiny, tiny_engine
 
-from .runs import losses, make_folder, settings, train_here
+from .runs import losses, settings, train_here
 
 METHOD = replace(tiny.METHOD, injection_layers=2, split_noise_tokens=0.0)
 STEADY = {"trained": "injection+lora", "lora_rank": 4, "schedule": "constant"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("training"))
 
 
 def with_random_updates(bases, rank=3):

@@ -19,17 +19,8 @@ from sharedllm_core.training.row_reading import RowReading
 from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM
 from tests import tiny_engine
 
-from .runs import history, losses, make_folder, settings, train_here
+from .runs import history, losses, settings, train_here
 
-METHOD = SharedLLMConfig(
-    injection_layers=2,
-    chunk_tokens=32,
-    compression_ratio=4,
-    policy="search",
-    scope="past",
-    finest_compression_ratio=1,
-    split_noise_tokens=0,
-)
 PAST = {
     "injection_layers": 2,
     "chunk_tokens": 32,
@@ -38,13 +29,9 @@ PAST = {
     "scope": "past",
     "finest_compression_ratio": 1,
 }
+METHOD = SharedLLMConfig(**PAST | {"compression_ratio": 4, "split_noise_tokens": 0})
 DOCUMENTS = tiny_engine.documents(6)
 QUESTION = "Who paid the storage fee?"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("training"))
 
 
 @pytest.fixture

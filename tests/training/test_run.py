@@ -20,14 +20,9 @@ from sharedllm_core.training.config import TrainingConfig
 from sharedllm_core.training.run import train
 from tests import tiny_engine
 
-from .runs import losses, make_folder, settings, train_here
+from .runs import losses, settings, train_here
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(tiny_engine.ROOT), "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("training"))
 
 
 def settings_file(folder, output, **changes):

@@ -86,10 +86,13 @@ def _extract_in_processes(
             yield from _extract_here(paths, progress)
             return
         waiting = [extractors.submit(path) for path in paths]
+        done: list[Future[Outcome]] = []
+        for future in waiting:
+            future.add_done_callback(done.append)
         for path, future in zip(paths, waiting, strict=True):
             while True:
                 if progress:
-                    progress(sum(other.done() for other in waiting), len(paths), str(path))
+                    progress(len(done), len(paths), str(path))
                 if (outcome := _finished(future)) is not None:
                     break
             yield outcome
