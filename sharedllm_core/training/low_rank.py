@@ -12,7 +12,7 @@ from ..model.modeling import SharedLLMForCausalLM
 if TYPE_CHECKING:
     from peft.tuners.lora import LoraLayer
 
-__all__ = ["add_updates", "remove_updates", "updates_of"]
+__all__ = ["add_updates", "has_updates", "rank_of", "remove_updates", "updates_of"]
 
 _NAME = "default"  # PEFT's, of an adapter
 
@@ -44,6 +44,16 @@ def add_updates(
     inject_adapter_in_model(config, model)
     if known:
         _go_on_from(dict(_layers(model)), known, rank)
+
+
+def has_updates(model: SharedLLMForCausalLM) -> bool:
+    """Whether there are updates on a model's layers."""
+    return any(".lora_A." in name for name, _ in model.named_parameters())
+
+
+def rank_of(updates: Mapping[str, LowRankUpdate]) -> int:
+    """Return the rank of updates, of which there is at least one."""
+    return len(next(iter(updates.values())).down)
 
 
 def updates_of(model: SharedLLMForCausalLM) -> dict[str, LowRankUpdate]:

