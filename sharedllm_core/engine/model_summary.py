@@ -19,7 +19,7 @@ from ..model.checkpoint import has_adapter, read_adapter
 from ..model.configuration import SharedLLMModelConfig
 from ..model.window import window_tokens
 from .gguf_header import read_header
-from .model_names import DEFAULT_MODEL, base_source, model_location
+from .model_names import base_source, model_location
 
 __all__ = ["ModelSummary", "calls_tools", "context_tokens", "model_summary"]
 
@@ -59,17 +59,15 @@ def context_tokens(config: PreTrainedConfig, tokenizer: Any = None, *, quoted: b
     return measured or window * config.method.chunk_tokens
 
 
-def calls_tools(template: Any, *, is_default_model: bool) -> bool:
+def calls_tools(template: Any) -> bool:
     """Whether a model was made to choose tools and to fill in their arguments.
 
     Calls fit their schema with any model. A model whose chat template takes tools was usually trained to choose them.
-    The template of this package's model takes them too, but its calls are right in less than half of all cases.
 
     Args:
         template: the chat template, or several by name; `None` if there is none.
-        is_default_model: whether it is the model of this package.
     """
-    return not is_default_model and _TOOLS.search(str(template)) is not None
+    return _TOOLS.search(str(template)) is not None
 
 
 def model_summary(name: str | Path | None, *, quoted: bool = False) -> ModelSummary | None:
@@ -105,8 +103,7 @@ def _read(location: str | Path, quoted: bool) -> ModelSummary | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     templates = [*_templates(location), *_base_templates(getattr(config, "base", None))]
-    is_default_model = Path(location) == DEFAULT_MODEL
-    tools = calls_tools(templates[0], is_default_model=is_default_model) if templates else None
+    tools = calls_tools(templates[0]) if templates else None
     tokenizer = SimpleNamespace(**(_tokenizer_values(location, "tokenizer_config.json") or {}))
     return ModelSummary(context_tokens(config, tokenizer, quoted=quoted or _has_no_injection(Path(location))), tools)
 
@@ -136,7 +133,7 @@ def _read_gguf(file: Path) -> ModelSummary | None:
         return None
     window = header.metadata.get(f"{header.architecture}.context_length")
     template = header.metadata.get("tokenizer.chat_template")
-    return None if window is None else ModelSummary(int(window), calls_tools(template, is_default_model=False))
+    return None if window is None else ModelSummary(int(window), calls_tools(template))
 
 
 def _templates(location: str | Path | None) -> Iterator[Any]:

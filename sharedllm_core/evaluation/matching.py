@@ -5,9 +5,25 @@ import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["best", "exact_match", "has_whole", "normalised", "same_text", "share_of_all", "some_found", "word_f1"]
+__all__ = [
+    "best",
+    "exact_match",
+    "has_whole",
+    "is_refusal",
+    "normalised",
+    "same_text",
+    "share_of_all",
+    "some_found",
+    "word_f1",
+]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+_REFUSAL = re.compile(
+    r"\b(?:do|does|did) ?(?:not|n[o']t) (?:say|state|mention|specify|contain|provide|give|answer|know)"
+    r"|\bnot (?:mentioned|stated|specified|provided|given|found|known|available|answered)\b"
+    r"|\bno (?:information|answer|mention)\b|\bcan(?:not| not|'t) (?:be answered|answer)\b|\bunanswerable\b",
+    re.IGNORECASE,
+)
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -53,3 +69,8 @@ def has_whole(answer: str, expected: str) -> float:
 def same_text(answer: str, expected: str) -> float:
     """1 if both are the same up to blanks, else 0."""
     return float(answer.split() == expected.split())
+
+
+def is_refusal(answer: str) -> float:
+    """1 if the answer is that the documents do not say it, in one of the usual wordings, else 0."""
+    return float(_REFUSAL.search(answer) is not None)

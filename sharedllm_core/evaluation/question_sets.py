@@ -1,7 +1,7 @@
 """Files of documents with questions about them, and the items that are made of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ _MAX_NEW_TOKENS = 48
 
 @dataclass(frozen=True)
 class QuestionSet:
-    """Documents and answerable questions about them."""
+    """Documents and questions about them; a question without accepted answers is one that they do not answer."""
 
     documents: tuple[Document, ...]
     questions: tuple[Question, ...]
@@ -28,8 +28,9 @@ class QuestionSet:
 def read_question_sets(path: Path, *, joined: bool = False) -> list[QuestionSet]:
     """Read a file of JSON lines: a set a line, or an article of SQuAD a line, which are one set together.
 
-    A set is `{"documents": [{"id", "title", "text"}], "questions": [{"question", "answers": […], "facts": […]}]}`.
-    Questions without answers are left out. `facts`, which may be missing, are texts that all are needed for the answer.
+    A set is `{"documents": [{"id", "title", "text"}], "questions": [{"question", "answers": […], "facts": […]}]}`. Of
+    a question without answers the documents say nothing. `facts`, which may be missing, are texts that all are needed
+    for the answer.
 
     Args:
         path: the file, compressed with xz or not.
@@ -52,13 +53,20 @@ def read_question_sets(path: Path, *, joined: bool = False) -> list[QuestionSet]
     return [QuestionSet(tuple(d for one in sets for d in one.documents), tuple(q for s in sets for q in s.questions))]
 
 
-def question_items(settings: EvaluationSettings) -> Iterator[Item]:
+def question_items(settings: EvaluationSettings, *, with_unanswerable: bool = False) -> Iterator[Item]:
     """Make items of the files in `settings.qa`: for each file `items` groups of `questions_per_item` questions.
 
     The groups are drawn from all sets of a file in turn, so that a file of many sets is measured over many of them.
+
+    Args:
+        settings: which items are measured.
+        with_unanswerable: ask questions without accepted answers as well.
     """
     for path in settings.qa:
-        sets = [one for one in read_question_sets(path, joined=settings.join_sets) if one.questions]
+        read = read_question_sets(path, joined=settings.join_sets)
+        if not with_unanswerable:
+            read = [replace(one, questions=tuple(q for q in one.questions if q.expected)) for one in read]
+        sets = [one for one in read if one.questions]
         shuffled = [
             generator(settings.seed, path.name, number).sample(one.questions, len(one.questions))
             for number, one in enumerate(sets)
@@ -89,8 +97,7 @@ def _read_set(row: dict[str, Any], where: str, prefix: str) -> QuestionSet:
     for question in row["questions"]:
         check_fields(question, f"{where}, a question", {"question": str, "answers": list})
         facts = [_place(fact, documents, where) for fact in question.get("facts", ())]
-        if question["answers"]:
-            questions.append(Question(question["question"], tuple(question["answers"]), facts=tuple(facts)))
+        questions.append(Question(question["question"], tuple(question["answers"]), facts=tuple(facts)))
     return QuestionSet(tuple(documents), tuple(questions))
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sharedllm_core import InputError, SharedLLMEngine, TreeCache
-from sharedllm_core.engine.model_names import LOOKUP
+from sharedllm_core.engine.model_names import READER
 from sharedllm_core.engine.model_summary import model_summary
 
 from .engines import shared_engine
@@ -44,7 +44,7 @@ class EngineModel(BaseModel):
     quote_tokens: int | None = None
     thinking: bool | None = None
     evidence_text: bool = False
-    documents_from_prompt: DocumentsFromPrompt | None = None
+    documents_from_prompt: DocumentsFromPrompt = "overflow"
     min_document_tokens: int = Field(default=400, ge=1)
     tree_cache: TreeCache | None = Field(default=None, repr=False, exclude=True)
     engine: SharedLLMEngine | None = Field(default=None, repr=False, exclude=True)
@@ -70,7 +70,7 @@ class EngineModel(BaseModel):
     @property
     def model_name(self) -> str:
         """The model's name in answers, usage and traces: that of `engine`, if there is one."""
-        return (self.model or LOOKUP) if self.engine is None else self.engine.model_name
+        return (self.model or READER) if self.engine is None else self.engine.model_name
 
     @worded_errors()
     def get_engine(self, model: str | None = None) -> SharedLLMEngine:

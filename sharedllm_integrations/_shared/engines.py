@@ -58,7 +58,7 @@ def shared_engine(model: str | None, cache: TreeCache | None = None, **options: 
     If files of the checkpoint were replaced, the new ones are loaded; calls that are running end with the old weights.
 
     Args:
-        model: folder or hub id; `None` for the packaged model, with a `DefaultModelWarning`, once per process.
+        model: folder or hub id; `None` for the reader of the package, with a `DefaultModelWarning`, once per process.
         cache: the tree cache; by default memory and the user's cache folder.
         options: of `SharedLLMEngine.from_pretrained`; hashable.
 

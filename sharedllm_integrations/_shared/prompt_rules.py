@@ -5,21 +5,17 @@
 3. If it still does not fit, the middle of the longest text moves. Its head and tail stay, since instructions and
    questions stand at the ends: at least a quarter of the window each, unless the last turn has several long texts.
 
-With `"always"` the second rule holds for every prompt, and of each long text only short ends stay; of a model that
-reads nothing in its window, only the questions do.
+With `"always"` the second rule holds for every prompt, and of each long text only short ends stay.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Any, Literal
 
 from sharedllm_core import PromptSize, SharedLLMEngine, WindowError
 from sharedllm_core.errors import setting
-from sharedllm_core.generation.question import question_sentences
 
 from .marked_documents import marked_documents
-from .requests_in_text import request_spans
 from .split_messages import SplitMessage, TextPart, engine_messages
 from .text_ends import text_ends
 
@@ -55,7 +51,7 @@ class PromptSplitter:
             return list(messages)
         split = self._with_last_question(messages, [self._without_marked(message) for message in messages])
         if self.rule == "always":
-            split = _without_emptied_calls([self._shortened_always(message) for message in split], self.engine)
+            split = [self._shortened_always(message) for message in split]
         return split if self._fits(split) else self._fitted(split)
 
     # ------------------------------------------------------------------------------------------ marked documents
@@ -97,26 +93,10 @@ class PromptSplitter:
     def _shortened_always(self, message: SplitMessage) -> SplitMessage:
         if message.role not in ("user", "tool"):
             return message
-        questions_only = message.is_split and not self.engine.reads_window
-        staying = [part for part in message.parts if part.stays and part.text.strip()]
-        last = staying[-1] if staying else None
-        asks = any(question_sentences(part.text) for part in staying)
         for number, part in reversed(list(enumerate(message.parts))):
-            if part.stays and (questions_only or self._is_long(part.text)):
-                must_ask = part is last and not asks
-                message = message.with_parts(number, self._always(part, message.role, must_ask))
+            if part.stays and self._is_long(part.text):
+                message = message.with_parts(number, self._with_ends(part, self.min_document_tokens))
         return message
-
-    def _always(self, part: TextPart, role: str, must_ask: bool) -> list[TextPart]:
-        if self.engine.reads_window:
-            return self._with_ends(part, self.min_document_tokens)
-        kept = request_spans(part.text, must_ask=must_ask) if role == "user" else []
-        parts: list[TextPart] = []
-        position = 0
-        for start, end in kept:
-            parts += [_moved(part, part.text[position:start]), replace(part, text=part.text[start:end])]
-            position = end
-        return [*parts, _moved(part, part.text[position:])]
 
     # ------------------------------------------------------------------------------------------ the window
 
@@ -240,17 +220,3 @@ def _last_turn(messages: Sequence[SplitMessage]) -> int:
     while first and messages[first - 1].role == "user":
         first -= 1
     return first
-
-
-def _without_emptied_calls(messages: list[SplitMessage], engine: SharedLLMEngine) -> list[SplitMessage]:
-    """Leave out calls whose results are past context as a whole, for a model that reads nothing in its window."""
-    if engine.reads_window:
-        return messages
-    left_out: set[int] = set()
-    for number, message in enumerate(messages):
-        if not message.message.tool_fields.get("tool_calls") or message.content:
-            continue
-        results = list(takewhile(lambda later: messages[later].role == "tool", range(number + 1, len(messages))))
-        if results and all(messages[result].is_split and not messages[result].content for result in results):
-            left_out |= {number, *results}
-    return [replace(message, is_left_out=number in left_out) for number, message in enumerate(messages)]

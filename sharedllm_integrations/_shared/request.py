@@ -73,8 +73,7 @@ def make_request(
         InputError: messages that cannot be converted.
         DocumentError: documents that cannot be read.
     """
-    rule = model.documents_from_prompt or ("overflow" if engine.reads_window else "always")
-    splitter = PromptSplitter(engine, rule, model.min_document_tokens, options)
+    splitter = PromptSplitter(engine, model.documents_from_prompt, model.min_document_tokens, options)
     own_ids = [] if documents is None else [document.id for document in documents.documents]
     conversation = read_conversation(messages, parse, splitter, own_ids)
     details = ResponseDetails(

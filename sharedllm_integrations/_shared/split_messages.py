@@ -61,12 +61,10 @@ class SplitMessage:
     Attributes:
         message: the message.
         parts: in order.
-        is_left_out: whether the model does not get the message at all.
     """
 
     message: ParsedMessage
     parts: tuple[TextPart, ...]
-    is_left_out: bool = False
 
     @classmethod
     def whole(cls, message: ParsedMessage) -> "SplitMessage":
@@ -111,6 +109,5 @@ def engine_messages(messages: Sequence[SplitMessage]) -> list[dict[str, Any]]:
     return [
         message.engine_message()
         for message in messages
-        if not message.is_left_out
-        and (message.role in ("assistant", "tool") or message.content or not message.is_split)
+        if message.role in ("assistant", "tool") or message.content or not message.is_split
     ]

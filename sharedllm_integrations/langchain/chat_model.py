@@ -48,8 +48,8 @@ class ChatSharedLLM(GeneratingModel):
     process.
 
     Attributes:
-        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, `"reader"`, or `"lookup"` for the look-up
-            model of the package; `None` for that one with a `DefaultModelWarning`.
+        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, or `"reader"`, the same with the updates of
+            this package; `None` for the reader with a `DefaultModelWarning`.
         documents: paths, Documents of LangChain or of sharedllm, or a `Library`. Kept under a handle, of which
             LangChain's traces see only the fingerprint.
         temperature, top_p, top_k, repetition_penalty: see `AnswerSettings`; `None` for the checkpoint's own setting,
@@ -65,8 +65,7 @@ class ChatSharedLLM(GeneratingModel):
             By default they name document and characters; `evidence_documents` looks the text up.
         documents_from_prompt: when text of messages becomes past context: `"overflow"`, when they do not fit the
             window: marked documents, then the middle of the longest text; `"always"`, as soon as texts are long;
-            `"never"`. By default `"overflow"`, and `"always"` of the packaged model, which reads nothing in its window.
-            What was moved is in `response_metadata["documents_from_messages"]`.
+            `"never"`. What was moved is in `response_metadata["documents_from_messages"]`.
         min_document_tokens: the fewest tokens of a marked document, and with `"always"` of a long text.
         tree_cache: the cache of context trees; by default memory and the user's cache folder.
         engine: an engine to use instead of loading `model`; its model is the one that is reported everywhere.

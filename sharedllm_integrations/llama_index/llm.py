@@ -43,8 +43,8 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
     are found. The weights are loaded at first use, once per process.
 
     Attributes:
-        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, `"reader"`, or `"lookup"` for the look-up
-            model of the package; `None` for that one with a `DefaultModelWarning`.
+        model: folder or hub id of a checkpoint, a GGUF file, `"smollm2"`, or `"reader"`, the same with the updates of
+            this package; `None` for the reader with a `DefaultModelWarning`.
         documents: paths, Documents or nodes of LlamaIndex, Documents of sharedllm, or a `Library`. Kept under a handle,
             of which events see only the fingerprint.
         temperature, top_p, top_k, repetition_penalty: see `AnswerSettings`; `None` for the checkpoint's own setting,
@@ -59,8 +59,7 @@ class SharedLLM(EngineModel, ToolCalling, StructuredOutput):
             and `metadata` reports what the model was made for.
         documents_from_prompt: when text of messages becomes past context: `"overflow"`, when they do not fit the
             window: marked documents, then the middle of the longest text; `"always"`, as soon as texts are long;
-            `"never"`. By default `"overflow"`, and `"always"` of the packaged model, which reads nothing in its window.
-            What was moved is in `raw["documents_from_messages"]`.
+            `"never"`. What was moved is in `raw["documents_from_messages"]`.
         min_document_tokens: the fewest tokens of a marked document, and with `"always"` of a long text.
         evidence_text: whether `raw["evidence"]`, and so traces, hold the text of spans of `documents`. By default they
             name document and characters.

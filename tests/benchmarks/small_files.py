@@ -1,6 +1,6 @@
 """Reading many small files and asking about them: seconds, bytes on disk, and peak memory of each command.
 
-PYTHONPATH=. python tests/benchmarks/small_files.py --files 1000 --model lookup
+PYTHONPATH=. python tests/benchmarks/small_files.py --files 1000 --model tests/models/lookup
 
 With PYTHONPATH naming another checkout, that one is measured.
 """
@@ -49,7 +49,7 @@ def run(*arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--model", default="lookup")
+    parser.add_argument("--model", default="tests/models/lookup")
     parser.add_argument("--int8", action="store_true", help="keep trees in 8 bits")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests import tiny_engine
+from tests import real_models, tiny_engine
 from tests.cli import processes
 from tests.cli.processes import Terminal
 
@@ -33,13 +33,15 @@ def test_a_cache_that_fails_is_a_warning_in_words_and_the_answer_still_comes(fol
 
 
 def test_without_a_model_one_line_says_which_one_answers():
-    done = processes.run("ask", *SHORT, stdin="Who?\nWhy?\n", SHAREDLLM_MODEL="")
+    real_models.smollm2_folder()
+    weights = {"SHAREDLLM_CACHE_DIR": str(real_models.smollm2_cache())}
+    done = processes.run("ask", *SHORT, stdin="Who?\nWhy?\n", SHAREDLLM_MODEL="", **weights)
     assert done.returncode == 0, done.stderr
     named = [line for line in done.stderr.splitlines() if "no model was named" in line]
     assert len(named) == 1
     assert named[0].startswith("Warning: ")
-    assert "such as --model 'smollm2' or" in named[0]
-    assert "no model was named" not in processes.run("ask", "Who?", *SHORT, "--model", "lookup").stderr
+    assert "name another with --model, by the folder or hub id" in named[0]
+    assert "no model was named" not in processes.run("ask", "Who?", *SHORT, "--model", "reader", **weights).stderr
 
 
 def test_piped_questions_are_answered_and_stdout_is_json_alone_whatever_the_names(folder):

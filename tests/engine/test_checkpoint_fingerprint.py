@@ -128,10 +128,10 @@ def test_saved_digests_that_are_damaged_are_computed_again(model, monkeypatch):
         assert checkpoint_fingerprint(model) == first
 
 
-@pytest.mark.parametrize("name", [None, "lookup", DEFAULT_MODEL])
+@pytest.mark.parametrize("name", [None, "reader", DEFAULT_MODEL])
 def test_the_packages_folder_stays_as_it_is(name, cache_folder):
     before = sorted(DEFAULT_MODEL.iterdir())
-    assert checkpoint_fingerprint(name) == checkpoint_fingerprint("lookup") is not None
+    assert checkpoint_fingerprint(name) == checkpoint_fingerprint("reader") is not None
     assert sorted(DEFAULT_MODEL.iterdir()) == before
     assert (cache_folder / "models" / SAVED).is_file()
 

@@ -1,7 +1,6 @@
 """An engine on a CPU computes in a dtype that the CPU can multiply in, unless it is told another."""
 
 import logging
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from sharedllm_core import SharedLLMEngine, SharedLLMForCausalLM
 from sharedllm_core.engine import cpu_dtype
 from sharedllm_core.engine.loading import load_model
 from tests import tiny_engine
+from tests.lookup_model import LOOKUP_MODEL
 
 
 @pytest.fixture
@@ -24,15 +24,15 @@ def test_every_cpu_multiplies_in_float32():
     assert isinstance(cpu_dtype.has_native_matmul(torch.bfloat16), bool)
 
 
-def test_the_packaged_model_computes_in_what_this_cpu_multiplies():
+def test_a_checkpoint_computes_in_what_this_cpu_multiplies():
     expected = torch.bfloat16 if cpu_dtype.has_native_matmul(torch.bfloat16) else torch.float32
-    assert SharedLLMEngine.from_pretrained("lookup", cache=tiny_engine.memory_cache()).model.dtype == expected
+    assert SharedLLMEngine.from_pretrained(LOOKUP_MODEL, cache=tiny_engine.memory_cache()).model.dtype == expected
 
 
 @pytest.mark.usefixtures("without_half_precision")
 def test_without_half_precision_the_same_weights_compute_in_float32():
-    wide = load_model(None, None, None, None, {})
-    saved = SharedLLMForCausalLM.from_pretrained(Path(cpu_dtype.__file__).parents[1] / "default_model")
+    wide = load_model(LOOKUP_MODEL, None, None, None, {})
+    saved = SharedLLMForCausalLM.from_pretrained(LOOKUP_MODEL)
     assert wide.dtype == torch.float32
     assert saved.dtype == torch.bfloat16
     assert all(

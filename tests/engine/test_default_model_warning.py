@@ -2,23 +2,26 @@
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
 
 import pytest
 
 from sharedllm_core import DefaultModelWarning, SharedLLMEngine
-from sharedllm_core.engine import default_model_warning
+from sharedllm_core.engine import default_model_warning, model_names
 from sharedllm_core.engine.default_model_warning import warn_default_model
-from sharedllm_core.engine.model_names import DEFAULT_MODEL, LOOKUP, checkpoint_location
+from sharedllm_core.engine.model_names import READER, checkpoint_location
 from sharedllm_integrations.langchain import ChatSharedLLM
 from sharedllm_integrations.llama_index import SharedLLM
 from tests import tiny_engine
+from tests.lookup_model import LOOKUP_MODEL
 
 
 @pytest.fixture(autouse=True)
 def _new_process(monkeypatch):
-    """As in a process that has not warned yet."""
+    """As in a process that has not warned yet; a smaller model stands in for the default one."""
     monkeypatch.setattr(default_model_warning, "_given", Lock())
+    monkeypatch.setattr(model_names, "DEFAULT_MODEL", Path(LOOKUP_MODEL))
 
 
 def warned(call):
@@ -43,16 +46,16 @@ USES = {
 @pytest.mark.parametrize(("parameter", "use"), USES.values(), ids=list(USES))
 def test_the_first_use_says_what_the_model_is_and_how_to_name_another(parameter, use):
     (message,) = warned(use)
-    assert "a small model trained on synthetic facts" in message
-    assert f"name another, such as {parameter}='smollm2' or the folder or hub id" in message
-    assert f"name this one with {parameter}='lookup'" in message
+    assert "a model of 135 million parameters" in message
+    assert f"name another with {parameter}, by the folder or hub id" in message
+    assert f"name this one with {parameter}='reader'" in message
     assert warned(use) == []
 
 
 def test_a_model_that_is_named_is_no_warning(checkpoint):
-    assert warned(lambda: load(LOOKUP)) == []
+    assert warned(lambda: load(READER)) == []
     assert warned(lambda: load(checkpoint)) == []
-    assert warned(lambda: ChatSharedLLM(model=LOOKUP, max_tokens=1).invoke("Who?")) == []
+    assert warned(lambda: ChatSharedLLM(model=READER, max_tokens=1).invoke("Who?")) == []
     assert warned(lambda: ChatSharedLLM(engine=tiny_engine.make_engine(checkpoint), max_tokens=1).invoke("Who?")) == []
     assert warned(lambda: SharedLLM().metadata) == [], "nothing is loaded yet"
 
@@ -88,7 +91,7 @@ warn_default_model()
 
 def test_a_folder_of_that_name_comes_first(checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert checkpoint_location(LOOKUP) == checkpoint_location(None) == DEFAULT_MODEL
-    (tmp_path / LOOKUP).symlink_to(checkpoint)
-    assert checkpoint_location(LOOKUP) == LOOKUP
-    assert load(LOOKUP).fingerprint == tiny_engine.make_engine(checkpoint).fingerprint
+    assert checkpoint_location(READER) == checkpoint_location(None) == Path(LOOKUP_MODEL)
+    (tmp_path / READER).symlink_to(checkpoint)
+    assert checkpoint_location(READER) == READER
+    assert load(READER).fingerprint == tiny_engine.make_engine(checkpoint).fingerprint

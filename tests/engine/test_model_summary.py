@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from sharedllm_core import SharedLLMEngine
-from sharedllm_core.engine.model_names import LOOKUP
 from sharedllm_core.engine.model_summary import model_summary
 from tests import tiny_engine
 from tests.engine.test_tools import HERMES
@@ -45,15 +43,6 @@ def test_an_engine_says_the_same(checkpoint):
     engine.tokenizer.tokenizer.chat_template = HERMES
     assert engine.calls_tools
     assert engine.context_tokens == model_summary(checkpoint).context_tokens
-
-
-@pytest.mark.parametrize("name", [None, LOOKUP])
-def test_the_model_of_the_package_does_not_claim_to_call_tools(name):
-    summary = model_summary(name)
-    assert summary.calls_tools is False
-    engine = SharedLLMEngine.from_pretrained(LOOKUP, cache=tiny_engine.memory_cache())
-    assert (engine.calls_tools, engine.context_tokens) == (False, summary.context_tokens)
-    assert engine.model_name == LOOKUP
 
 
 def test_a_gguf_file_and_its_converted_folder_are_the_same_model():

@@ -10,6 +10,7 @@ from sharedllm_core.generation.tool_notations.notation import ToolNotation
 from sharedllm_core.generation.tools import Tools
 from sharedllm_core.text.tokenization import TextTokenizer
 from tests import tiny_engine
+from tests.lookup_model import LOOKUP_MODEL
 
 LOOK_UP = {
     "type": "function",
@@ -42,9 +43,9 @@ def wide(tmp_path_factory):
 
 @pytest.fixture(params=["special tokens", "words", "template"])
 def any_engine(request, wide):
-    """Engines with the three ways of writing calls: the package's own model, no template for tools, Hermes'."""
+    """Engines with the three ways of writing calls: control tokens, no template for tools, Hermes'."""
     if request.param == "special tokens":
-        return SharedLLMEngine.from_pretrained("lookup", cache=tiny_engine.memory_cache())
+        return SharedLLMEngine.from_pretrained(LOOKUP_MODEL, cache=tiny_engine.memory_cache())
     engine = tiny_engine.make_engine(wide)
     if request.param == "template":
         engine.tokenizer.tokenizer.chat_template = HERMES

@@ -48,7 +48,8 @@ def engine(tmp_path_factory):
 def test_a_set_a_line_is_read_with_titles_and_places_of_facts(tmp_path, packed):
     (one,) = read_question_sets(qa_file(tmp_path, packed=packed))
     assert [document.title for document in one.documents] == ["Rauma", "Ferry"]
-    assert [question.text for question in one.questions] == [row["question"] for row in QUESTIONS[:2]]
+    assert [question.text for question in one.questions] == [row["question"] for row in QUESTIONS]
+    assert [bool(question.expected) for question in one.questions] == [True, True, False]
     document, start, end = one.questions[0].facts[0]
     assert document == "town"
     assert one.documents[0].text[start:end] == FACT
@@ -59,7 +60,21 @@ def test_joined_sets_keep_their_documents_apart(tmp_path):
     assert len(read_question_sets(path)) == 3
     (joined,) = read_question_sets(path, joined=True)
     assert len({document.id for document in joined.documents}) == 6
-    assert [question.facts[0][0] for question in joined.questions[::2]] == ["0-town", "1-town", "2-town"]
+    assert [question.facts[0][0] for question in joined.questions[::3]] == ["0-town", "1-town", "2-town"]
+
+
+def test_questions_that_the_documents_do_not_answer_are_scored_by_whether_the_answer_says_so(tmp_path):
+    chosen = settings(qa=(qa_file(tmp_path),), items=1, questions_per_item=3)
+    [item] = DocumentQuestions().items(chosen)
+    said = {"How far was Rauma's lighthouse moved?": "The documents do not say.", "Is there a mill?": "Yes."}
+    for who_runs_it, recognised in (("It is not mentioned in the text.", 1), ("The ferry.", 0)):
+        answers = [said.get(question.text, who_runs_it) for question in item.questions]
+        scores = dict(zip([q.text for q in item.questions], DocumentQuestions().score(item, answers), strict=True))
+        assert scores["Who runs the mill?"] == {"recognised": recognised}
+        assert scores["Is there a mill?"]["refused"] == 0
+        assert scores["How far was Rauma's lighthouse moved?"]["refused"] == 1
+    [asked] = question_items(chosen)
+    assert all(question.expected for question in asked.questions), "there is nothing to find"
 
 
 def test_articles_of_squad_are_one_set(tmp_path):
@@ -167,8 +182,8 @@ def test_a_budget_bounds_what_stands_in_the_window(tmp_path, engine, name, monke
 
 
 def test_f1_and_contained_are_1_for_the_oracle_and_0_for_silence(tmp_path):
-    chosen = settings(qa=(qa_file(tmp_path),))
+    chosen = settings(qa=(qa_file(tmp_path, questions=QUESTIONS[:2]),))
     (item,) = DocumentQuestions().items(chosen)
     for system, score in ((Oracle(DocumentQuestions(), chosen), 1.0), (Silent(), 0.0)):
         for result in DocumentQuestions().measure(system, item):
-            assert set(result.scores.values()) == {score}
+            assert result.scores == dict.fromkeys(("f1", "exact match", "contained"), score) | {"refused": 0.0}

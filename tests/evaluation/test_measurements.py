@@ -33,6 +33,7 @@ from tests.evaluation.systems import (
     settings,
     squad_file,
 )
+from tests.lookup_model import LOOKUP_MODEL
 
 LONGBENCH = {
     "hotpotqa": (["the lease", "a lease"], None),
@@ -148,7 +149,7 @@ def test_this_library_names_the_sentence_that_its_answer_stands_in():
     ports = {"Grey Heron": "Malbry", "Iron Stork": "Ithencote", "Salt Widow": "Dornesse"}
     facts = [f"The home port of the ship {ship} is {port}." for ship, port in ports.items()]
     document = Document(" ".join(facts), id="ships")
-    system = SharedLLM(SharedLLMEngine.from_pretrained("lookup"))
+    system = SharedLLM(SharedLLMEngine.from_pretrained(LOOKUP_MODEL))
     asked = "What is the home port of the ship Iron Stork?"
     ((answer, (span,)),) = system.cited_answers([document], [asked], 16)
     assert answer == "Ithencote"

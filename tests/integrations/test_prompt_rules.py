@@ -86,20 +86,3 @@ def test_of_one_long_text_a_quarter_of_the_window_stays_at_each_end_and_the_prom
             assert engine.tokenizer.count(tail.text) >= least
             assert longest.startswith(head.text)
             assert longest.endswith(tail.text)
-
-
-@pytest.mark.parametrize("rule", ["always", "overflow"])
-def test_of_a_model_that_reads_nothing_in_its_window_only_the_request_stays(engines, rule, monkeypatch):
-    engine = engines[0]
-    monkeypatch.setattr(type(engine), "reads_window", False)
-    text = "\n\n".join(tiny_engine.words(60, seed=seed) for seed in range(20))
-    for question in ("What is the fee?", "Give the fee of the warehouse."):
-        prompts = [
-            f"{text}\n\n{question}",
-            f"{text}\n\n{question}\n\nBest regards\nIda",
-            f"# Lease\n\n{text}\n\n{question}",
-        ]
-        for prompt in prompts:
-            [made] = split(engine, [ParsedMessage("user", [prompt])], rule)
-            assert "".join(blocks_of(made)) == prompt
-            assert (made.content == question) == (rule == "always")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sharedllm_core import ConfigError, SharedLLMConfig, WindowError
 from sharedllm_core.planning import MACHINES, MODELS, HostedPrices, Machine, formulas, plan, read_model
+from tests.lookup_model import LOOKUP_MODEL
 
 ROOT = Path(__file__).parents[2]
 SHAPE = MODELS["llama-3.1-8b"]
@@ -151,7 +152,7 @@ def measured():
 
 def test_computed_times_to_the_first_token_are_near_those_measured():
     seconds, settings = measured()
-    shape, method = read_model(ROOT / "sharedllm_core" / "default_model")
+    shape, method = read_model(LOOKUP_MODEL)
     for tokens in settings["lengths"]:
         made = make(tokens, MACHINES["cpu-2-cores"], method, shape, question_tokens=settings["prompt_tokens"])
         shared = made.shared_question.unread_first_token_seconds

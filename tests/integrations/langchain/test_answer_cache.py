@@ -142,14 +142,14 @@ def test_another_process_takes_the_answers_of_the_same_weights_alone(cache, fold
 
 def test_the_parameters_that_identify_a_model_load_and_download_nothing(folder, monkeypatch):
     monkeypatch.setattr("sharedllm_core.SharedLLMEngine.from_pretrained", None)
-    for model in (None, "lookup", "smollm2", str(folder), "somebody/not-here"):
+    for model in (None, "reader", "smollm2", str(folder), "somebody/not-here"):
         parameters = ChatSharedLLM(model=model)._identifying_params
         assert parameters["fingerprint"]
         assert parameters == ChatSharedLLM(model=model)._identifying_params
 
 
 def test_the_package_and_its_short_name_are_one_model_in_the_cache():
-    assert ChatSharedLLM()._get_llm_string() == ChatSharedLLM(model="lookup")._get_llm_string()
+    assert ChatSharedLLM()._get_llm_string() == ChatSharedLLM(model="reader")._get_llm_string()
 
 
 @pytest.mark.parametrize("cache", ["memory"], indirect=True)

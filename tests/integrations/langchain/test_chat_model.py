@@ -81,13 +81,13 @@ def test_the_profile_claims_tools_for_models_whose_template_takes_them(engine):
     assert not profile["tool_calling"]
     engine.tokenizer.tokenizer.chat_template = f"{{% if tools %}}{{{{ tools }}}}{{% endif %}}{tiny_engine.CHAT}"
     assert ChatSharedLLM(engine=engine).profile["tool_calling"]
-    for name in (None, "lookup"):
+    for name in (None, "reader"):
         packaged = ChatSharedLLM(model=name)
-        assert (packaged.profile["tool_calling"], packaged.profile["name"]) == (False, "lookup")
+        assert (packaged.profile["tool_calling"], packaged.profile["name"]) == (False, "reader")
 
 
 def test_a_model_with_an_engine_reports_the_engines_name_everywhere(engine):
-    llm = ChatSharedLLM(engine=engine, model="lookup", max_tokens=12)
+    llm = ChatSharedLLM(engine=engine, model="reader", max_tokens=12)
     name = engine.model_name
     assert name == "model"
     with get_usage_metadata_callback() as usage:
@@ -97,7 +97,7 @@ def test_a_model_with_an_engine_reports_the_engines_name_everywhere(engine):
     assert message.response_metadata["model_name"] == sum(chunks[1:], chunks[0]).response_metadata["model_name"] == name
     assert llm.generate([[HumanMessage(QUESTION)]]).llm_output["model_name"] == name
     assert llm._get_ls_params()["ls_model_name"] == llm.profile["name"] == llm._identifying_params["model"] == name
-    assert llm.profile["max_input_tokens"] == engine.context_tokens != ChatSharedLLM(model="lookup").context_tokens()
+    assert llm.profile["max_input_tokens"] == engine.context_tokens != ChatSharedLLM(model="reader").context_tokens()
     assert not llm.profile["image_inputs"]
 
 
@@ -106,10 +106,10 @@ def test_the_line_of_the_guide_lets_init_chat_model_make_the_model(monkeypatch):
     [line] = re.findall(r"^_BUILTIN_PROVIDERS\[.*$", guide, re.MULTILINE)
     monkeypatch.setattr(base, "_BUILTIN_PROVIDERS", dict(base._BUILTIN_PROVIDERS))
     with pytest.raises(ValueError, match="Unable to infer model provider"):
-        init_chat_model("sharedllm:lookup")
+        init_chat_model("sharedllm:reader")
     exec(line, {"_BUILTIN_PROVIDERS": base._BUILTIN_PROVIDERS})  # noqa: S102
-    made = init_chat_model("sharedllm:lookup", temperature=0, max_tokens=12)
-    assert made == ChatSharedLLM(model="lookup", temperature=0, max_tokens=12)
+    made = init_chat_model("sharedllm:reader", temperature=0, max_tokens=12)
+    assert made == ChatSharedLLM(model="reader", temperature=0, max_tokens=12)
     assert init_chat_model("organization/name", model_provider="sharedllm").model == "organization/name"
 
 

@@ -1,18 +1,17 @@
-"""LangChain's own standard tests, on the model of the package; nothing overridden."""
+"""LangChain's own standard tests, on a small trained model; nothing overridden."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-import sharedllm_core
 from sharedllm_core import Document
 from sharedllm_integrations.langchain import ChatSharedLLM
 from tests import tiny_engine
+from tests.lookup_model import LOOKUP_MODEL
 
-PARAMETERS = {"model": "lookup", "tree_cache": tiny_engine.memory_cache()}
+PARAMETERS = {"model": LOOKUP_MODEL, "tree_cache": tiny_engine.memory_cache()}
 
 
 class Configured:
@@ -56,7 +55,7 @@ class TestIntegration(Configured, ChatModelIntegrationTests):
     @classmethod
     def _second_checkpoint(cls, tmp_path_factory):
         folder = tmp_path_factory.mktemp("second") / "model"
-        shutil.copytree(Path(sharedllm_core.__file__).parent / "default_model", folder)
+        shutil.copytree(LOOKUP_MODEL, folder)
         cls.other_model = str(folder)
 
     @property

@@ -171,15 +171,3 @@ def test_every_measured_shape_keeps_its_question_in_the_window(llm, running_text
     llm.invoke(shape(LONG, QUESTION))
     assert QUESTION in running_texts[0]
     assert "context>" not in running_texts[0]
-
-
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
-def test_a_model_that_reads_nothing_in_its_window_gets_no_document_of_any_measured_shape(
-    llm, running_texts, shape, monkeypatch
-):
-    monkeypatch.setattr(type(llm.engine), "reads_window", False)
-    message = llm.invoke(shape(LONG, QUESTION))
-    assert QUESTION in running_texts[0]
-    assert "Clause" not in running_texts[0]
-    tokens = llm.engine.tokenizer.count(LONG)
-    assert message.response_metadata["reading"]["total_tokens"] > 0.95 * tokens

@@ -138,10 +138,10 @@ def test_metadata_says_what_the_model_can():
     assert (told.context_window, told.num_output) == (9999, 7)
     assert told.is_chat_model
     assert told.is_function_calling_model, "function agents refuse others"
-    assert SharedLLM().calls_tools() is SharedLLM(model="lookup").calls_tools() is False
-    assert SharedLLM().metadata.model_name == "lookup"
+    assert SharedLLM().calls_tools() is SharedLLM(model="reader").calls_tools() is False
+    assert SharedLLM().metadata.model_name == "reader"
     assert SharedLLM.class_name() == "SharedLLM"
-    assert SharedLLM().metadata.context_window == 2048 * 512
+    assert SharedLLM().metadata.context_window == 8192
 
 
 def test_making_a_model_loads_no_weights():

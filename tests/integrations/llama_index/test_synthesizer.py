@@ -284,7 +284,7 @@ def test_other_models_are_refused_and_no_default_is_looked_for():
     Settings.llm = MockLLM()
     with pytest.raises(InputError, match=r"Settings\.llm is a MockLLM"):
         SharedLLMSynthesizer()
-    Settings.llm = SharedLLM(model="lookup", max_tokens=3)
+    Settings.llm = SharedLLM(model="reader", max_tokens=3)
     assert SharedLLMSynthesizer().llm is Settings.llm
 
 
