@@ -1,4 +1,4 @@
-# make demo   sets everything up and shows the library at work: its look-up model, then a real one on real documents
+# make demo   sets everything up and shows the library at work: the default model on real documents
 # make test   sets everything up and runs lint, types and tests
 # make test-all   the same, and the tests that take minutes and older versions of transformers
 
@@ -16,7 +16,6 @@ export TOKENIZERS_PARALLELISM = false
 
 demo: $(READY)
 	$(BIN)/python examples/demo/demo.py --cache runs/demo
-	$(BIN)/python examples/demo/real_documents.py
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/benchmarks -m "not real and not long"

@@ -39,3 +39,10 @@ def smollm2_folder():
     with pytest.MonkeyPatch.context() as patch, FileLock(smollm2_cache() / "conversion.lock"):
         patch.setenv("SHAREDLLM_CACHE_DIR", str(smollm2_cache()))
         return gguf_conversion.converted_gguf(file)
+
+
+def share_smollm2(cache_folder):
+    """Let a SHAREDLLM_CACHE_DIR of its own have the converted weights of all tests."""
+    smollm2_folder()
+    cache_folder.mkdir(exist_ok=True)
+    (cache_folder / "models").symlink_to(smollm2_cache() / "models", target_is_directory=True)

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--sections", type=int, default=54)
     parser.add_argument("--ask", default="What is the notice period of the first agreement? Open a ticket about it.")
     given = parser.parse_args()
-    llm = ChatSharedLLM(model="lookup", max_tokens=80).with_documents(read_documents(handbook(given.sections)))
+    llm = ChatSharedLLM(model="reader", max_tokens=80).with_documents(read_documents(handbook(given.sections)))
     agent = create_agent(llm, tools=[order_part, open_ticket], system_prompt="Answer from the handbook.")
     config = RunnableConfig(recursion_limit=8)
     for message in agent.invoke({"messages": [HumanMessage(given.ask)]}, config)["messages"]:

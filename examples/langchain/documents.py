@@ -1,11 +1,8 @@
 """Documents for the examples: a handbook of many pages, and a folder of contracts. Other documents work as well."""
 
-import sys
 from pathlib import Path
 from random import Random
 from tempfile import mkdtemp
-
-sys.path.append(str(Path(__file__).parents[1] / "demo"))
 
 from handbook import Fact, write_handbook
 

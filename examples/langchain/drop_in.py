@@ -39,7 +39,7 @@ def main() -> None:
     folder, facts = handbook_and_facts(given.sections)
     documents = read_documents(folder)
     rng = Random(given.seed)  # noqa: S311
-    llm = ChatSharedLLM(model="lookup", max_tokens=40)  # before: ChatOpenAI(model=…)
+    llm = ChatSharedLLM(model="reader", max_tokens=40)  # before: ChatOpenAI(model=…)
     chain = create_stuff_documents_chain(llm, PROMPT)
     seconds: dict[str, list[float]] = {"first": [], "another": [], "documents reversed": []}
     right = 0

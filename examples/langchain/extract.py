@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--contracts", type=int, default=6)
     given = parser.parse_args()
-    extract = ChatSharedLLM(model="lookup", max_tokens=120).with_structured_output(Lease)
+    extract = ChatSharedLLM(model="reader", max_tokens=120).with_structured_output(Lease)
     for document in read_documents(contracts(given.contracts)):
         lease = extract.invoke("Who is the tenant, what is the rent, and the notice period?", documents=[document])
         print(f"{document.metadata['source']}: {lease!r}")

@@ -1,6 +1,6 @@
 """The same questions over a handbook, with the documents in ten shapes of prompts that applications have.
 
-    python examples/langchain/prompt_shapes.py --model lookup
+    python examples/langchain/prompt_shapes.py --model reader
     python examples/langchain/prompt_shapes.py --model smollm2 --sections 12
 
 Prints how many answers are right for each shape: those that hold the handbook's value. `--out` writes the counts as
@@ -99,7 +99,7 @@ def count_right(llm: ChatSharedLLM, documents: list[Document], questions: list[t
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="lookup", help="a folder, a hub id, smollm2 or lookup")
+    parser.add_argument("--model", default="reader", help="a folder, a hub id, smollm2 or reader")
     parser.add_argument("--sections", type=int, default=54, help="sections of each chapter of the handbook")
     parser.add_argument("--questions", type=int, default=20)
     parser.add_argument("--max-tokens", type=int, default=40, help="of an answer")

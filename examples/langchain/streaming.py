@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--ask", default="What is the notice period of lease agreement 7?")
     given = parser.parse_args()
     documents = read_documents(contracts(given.contracts))
-    llm = ChatSharedLLM(model="lookup", max_tokens=40).with_documents(documents)
+    llm = ChatSharedLLM(model="reader", max_tokens=40).with_documents(documents)
     whole = AIMessageChunk(content="")
     for chunk in llm.stream(given.ask):
         print(chunk.text, end="", flush=True)

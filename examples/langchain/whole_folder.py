@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--contracts", type=int, default=40)
     given = parser.parse_args()
     folder = contracts(given.contracts)
-    llm = ChatSharedLLM(model="lookup", max_tokens=40).with_documents(read_documents(folder))
+    llm = ChatSharedLLM(model="reader", max_tokens=40).with_documents(read_documents(folder))
     chain = ChatPromptTemplate.from_template("What is the notice period of lease agreement {number}?") | llm
     numbers = range(1, min(given.contracts, 8) + 1)
     for number, answer in zip(

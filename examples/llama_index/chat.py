@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--say", nargs="+", help="messages; by default those that are typed in")
     given = parser.parse_args()
     documents = SimpleDirectoryReader(str(contracts(given.contracts))).load_data()
-    engine = SharedLLMChatEngine.from_documents(documents, SharedLLM(model="lookup", max_tokens=40))
+    engine = SharedLLMChatEngine.from_documents(documents, SharedLLM(model="reader", max_tokens=40))
     for message in given.say or (line.strip() for line in sys.stdin):
         print(f"> {message}")
         response = engine.stream_chat(message)

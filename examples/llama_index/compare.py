@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="ask every contract the whole question")
     parser.add_argument("--ask", default="How long is the notice period?")
     given = parser.parse_args()
-    llm = SharedLLM(model="lookup", max_tokens=40)
+    llm = SharedLLM(model="reader", max_tokens=40)
     tools = [
         QueryEngineTool.from_defaults(
             SharedLLMQueryEngine.from_documents([document], llm),

@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--contracts", type=int, default=6)
     given = parser.parse_args()
-    llm = SharedLLM(model="lookup", max_tokens=120)
+    llm = SharedLLM(model="reader", max_tokens=120)
     for document in SimpleDirectoryReader(str(contracts(given.contracts))).load_data():
         engine = SharedLLMQueryEngine.from_documents([document], llm, output_cls=Lease)
         response = engine.query("Who is the tenant, what is the rent, and the notice period?")

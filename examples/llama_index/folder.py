@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--index", action="store_true", help="take the documents from a vector index")
     parser.add_argument("--ask", default="What is the notice period of the first agreement?")
     given = parser.parse_args()
-    Settings.llm = SharedLLM(model="lookup", max_tokens=40)  # before: OpenAI(model=…)
+    Settings.llm = SharedLLM(model="reader", max_tokens=40)  # before: OpenAI(model=…)
     documents = SimpleDirectoryReader(str(handbook(given.sections))).load_data()
     if given.index:
         index = VectorStoreIndex.from_documents(documents, embed_model=MockEmbedding(8))

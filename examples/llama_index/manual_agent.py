@@ -24,7 +24,7 @@ def order_part(part: str, amount: int) -> str:
 
 async def run(sections: int, ask: str) -> None:
     documents = SimpleDirectoryReader(str(handbook(sections))).load_data()
-    llm = SharedLLM(model="lookup", max_tokens=80)
+    llm = SharedLLM(model="reader", max_tokens=80)
     manual = llm.with_documents(documents)
     order = FunctionTool.from_defaults(order_part, return_direct=True)
     agent = FunctionAgent(

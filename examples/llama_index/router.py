@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=100_000, help="tokens that are read as a whole")
     parser.add_argument("--ask", default="What is the notice period of lease agreement 7?")
     given = parser.parse_args()
-    Settings.llm = llm = SharedLLM(model="lookup", max_tokens=40)
+    Settings.llm = llm = SharedLLM(model="reader", max_tokens=40)
     Settings.tokenizer = llm.tokenizer
     index = SimpleKeywordTableIndex.from_documents(SimpleDirectoryReader(str(contracts(given.contracts))).load_data())
     chosen = FullDocumentRetriever(index.as_retriever(), index, max_documents=4)

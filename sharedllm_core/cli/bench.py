@@ -79,7 +79,7 @@ def bench(
             envvar="SHAREDLLM_MODEL",
             metavar="NAME",
             help="Folder or hub id of a model, or a published shape such as llama-3.1-8b, with random weights; by "
-            "default the model in the package.",
+            "default the shape and the weights of reader.",
         ),
     ] = None,
     *,

@@ -29,7 +29,7 @@ __all__ = [
 
 STANDARD_INPUT = "-"  # as a path
 _MODEL_HELP = (
-    "Folder or hub id of any causal language model, a GGUF file, smollm2, reader, or lookup: the look-up model of the "
+    "Folder or hub id of any causal language model, a GGUF file, smollm2, or reader: smollm2 with the updates of this "
     "package, for trying the library; it is the default, with a warning."
 )
 _READING_HELP = (

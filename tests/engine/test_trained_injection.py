@@ -9,7 +9,7 @@ from sharedllm_core import Document, SharedLLMEngine
 from tests import tiny_engine
 from tests.lookup_model import LOOKUP_MODEL
 
-DEMO = tiny_engine.ROOT / "examples" / "demo"
+EXAMPLES = tiny_engine.ROOT / "examples" / "langchain"
 QUESTIONS = 20
 RIGHT_AT_LEAST = 12
 
@@ -22,7 +22,7 @@ def engine():
 @pytest.fixture(scope="module")
 def handbook(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(DEMO)
+        patch.syspath_prepend(EXAMPLES)
         from handbook import write_handbook
 
         folder = tmp_path_factory.mktemp("handbook")

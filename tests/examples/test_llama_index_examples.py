@@ -4,11 +4,13 @@ import re
 
 import pytest
 
+from tests import real_models
 from tests.examples import running
 
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path, monkeypatch):
+    real_models.share_smollm2(tmp_path / "cache")
     monkeypatch.setenv("SHAREDLLM_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 

@@ -21,7 +21,7 @@ class EfficiencySettings:
 
     Attributes:
         model: a checkpoint's folder or hub id; or the name of a published shape (`planning.MODELS`), which is given
-            random weights, since speed does not depend on them; by default the model in the package.
+            random weights, since speed does not depend on them; by default the reader.
         lengths: tokens of past context.
         systems: of `SYSTEMS`.
         injection_layers: M of each SharedLLM to measure; by default the checkpoint's own.
