@@ -77,7 +77,7 @@ def table_of_policies(rows):
 
 def test_the_table_of_policies_is_the_measured_one():
     measured = json.loads((ROOT / "docs/results/selection.json").read_text())
-    page = (ROOT / "docs/results/quality.md").read_text()
+    page = (ROOT / "docs/results/injection.md").read_text()
     assert table_of_policies(measured["rows"]) in page
     elsewhere = {"two_looks", "search"}
     assert {row["policy"] for row in measured["rows"]} == set(known_policies()) - elsewhere
@@ -94,7 +94,7 @@ def test_the_table_of_a_second_look_is_the_measured_one():
             one, other = found[form, length, "lexical"], found[form, length, "two_looks"]
             assert one["count"] == other["count"] >= 10, "the same questions"
             lines.append(f"| {name} | {length:,} | {one['count']} | {one['mean']:.0%} | {other['mean']:.0%} |")
-    assert "\n".join(lines) in (ROOT / "docs/results/quality.md").read_text()
+    assert "\n".join(lines) in (ROOT / "docs/results/injection.md").read_text()
     assert min(found["two_hop", length, "two_looks"]["mean"] for length in (4096, 32768)) > 0.3
 
 

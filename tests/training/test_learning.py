@@ -48,7 +48,7 @@ def make_base(folder):
     """About 0.9 M parameters.
 
     Embeddings outweigh what layers add at first, so that a key is recognised behind the layers: with embeddings of
-    0.02, all else equal, 600 steps taught 13 % (docs/results/quality.md).
+    0.02, all else equal, 600 steps taught 13 % (docs/results/injection.md).
     """
     torch.manual_seed(0)
     config = LlamaConfig(
