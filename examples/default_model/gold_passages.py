@@ -1,0 +1,46 @@
+"""How well a model answers where the passage with the answer is all that it reads: the search cannot miss.
+
+    python examples/default_model/gold_passages.py squad_articles.jsonl@:12 fairytale_dev.jsonl --questions 60
+
+Files and slices are those of `real_questions.py`, which cuts documents into passages of some 130 words and finds the one
+with the answer; questions whose answer is in none are left out.
+"""
+
+import argparse
+from random import Random
+from statistics import fmean
+
+from real_questions import REFUSAL, passages_of
+
+from sharedllm_core import Document, SharedLLMEngine
+from sharedllm_core.evaluation.matching import is_refusal, word_f1
+
+
+def main() -> None:
+    """Print F1 for each file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", help="files of questions, each with @SLICE of its lines")
+    parser.add_argument("--model", default="reader", help="folder, hub id, GGUF file or short name")
+    parser.add_argument("--questions", type=int, default=60, help="at most so many of a file")
+    options = parser.parse_args()
+    engine = SharedLLMEngine.from_pretrained(options.model, dtype="bfloat16")
+    for file in options.files:
+        rng = Random(0)  # noqa: S311 (no secret)
+        asked = [
+            (passage, question, answer)
+            for passage in passages_of(file, 10**9, rng)
+            for question, answer in passage.questions
+            if answer != REFUSAL
+        ]
+        drawn = rng.sample(asked, min(options.questions, len(asked)))
+        scores, refused = [], 0.0
+        for passage, question, answer in drawn:
+            document = Document(passage.text, id=passage.title, metadata={"title": passage.title})
+            said = engine.ask(question, [document], max_new_tokens=48, num_evidence=0).text
+            scores.append(word_f1(said, answer))
+            refused += is_refusal(said)
+        print(f"{file}: F1 {fmean(scores):.3f}, refused {refused / len(drawn):.0%} ({len(drawn)} questions)")
+
+
+if __name__ == "__main__":
+    main()
