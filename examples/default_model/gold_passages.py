@@ -2,8 +2,8 @@
 
     python examples/default_model/gold_passages.py squad_articles.jsonl@:12 fairytale_dev.jsonl --questions 60
 
-Files and slices are those of `real_questions.py`, which cuts documents into passages of some 130 words and finds the one
-with the answer; questions whose answer is in none are left out.
+Files and slices are those of `real_questions.py`, which cuts documents into passages of some 130 words and finds the
+one with the answer; questions whose answer is in none are left out.
 """
 
 import argparse
