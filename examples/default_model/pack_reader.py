@@ -1,10 +1,9 @@
 """The reader into the package: the updates alone, in bfloat16, for the weights that the name `smollm2` means.
 
-python examples/default_model/pack_reader.py runs/reader/model sharedllm_core/reader_model
+python examples/default_model/pack_reader.py runs/reader/model sharedllm_core/default_model
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,11 +30,7 @@ def main() -> None:
     updates = {
         name: LowRankUpdate(one.down.to(torch.bfloat16), one.up.to(torch.bfloat16)) for name, one in trained.items()
     }
-    model.save_adapter(given.out, updates=updates, other_bases=[SMOLLM2_HUB_ID])
-    config = json.loads((given.out / "config.json").read_text(encoding="utf-8"))
-    config["base"] = SMOLLM2
-    config["text_config"].pop("_name_or_path", None)
-    (given.out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    model.save_adapter(given.out, base, updates=updates, other_bases=[SMOLLM2_HUB_ID], base_name=SMOLLM2)
     size = sum(file.stat().st_size for file in given.out.iterdir())
     print(f"{len(updates)} updates, {size / 1e6:.1f} MB in {given.out}")
 

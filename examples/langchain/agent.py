@@ -7,7 +7,7 @@ often the agent called the tool that does it with the arguments that were named,
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from documents import handbook
@@ -33,7 +33,7 @@ def send_mail(to: str, subject: str) -> str:
     return f"Mail to {to!r} about {subject!r} sent."
 
 
-TOOLS = [order_part, open_ticket, send_mail]
+TOOLS: list[Callable[..., str]] = [order_part, open_ticket, send_mail]
 
 #: A request, and the call that does it; `None` where the manual answers.
 REQUESTS: dict[str, tuple[str, Mapping[str, Any]] | None] = {

@@ -30,7 +30,7 @@ def load_model(
     Without a `dtype` in `kwargs`, the dtype on a CPU is chosen by `compute_dtype`.
 
     Args:
-        name: folder or hub id of a checkpoint, a GGUF file, or a short name of `model_names`; `None` for the packaged
+        name: folder or hub id of a checkpoint, a GGUF file, or a short name of `model_names`; `None` for the default
             model. A path comes before a short name.
         base: location of an adapter's base model, if it has moved.
         device: such as `"cuda"`.
@@ -49,7 +49,7 @@ def load_model(
         check_one_of("policy", policy, known_policies())
     location = checkpoint_location(name)
     if model_type_at(location, **kwargs) == SharedLLMModelConfig.model_type:
-        base = base or _short_base(location)
+        base = base or base_by_short_name(location)
         model = SharedLLMForCausalLM.from_pretrained(location, base=base, **kwargs)
         if policy is not None:
             model.set_policy(policy)
@@ -63,7 +63,7 @@ def load_model(
     return model if "dtype" in kwargs else _in_compute_dtype(model)
 
 
-def _short_base(location: str | Path) -> str | Path | None:
+def base_by_short_name(location: str | Path) -> str | Path | None:
     """Where the base of an adapter is, if the adapter names it by a short name.
 
     Raises:

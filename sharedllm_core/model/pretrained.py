@@ -218,6 +218,7 @@ class PretrainedMixin(PreTrainedModel):
         max_shard_size: str = "5GB",
         updates: Mapping[str, LowRankUpdate] | None = None,
         other_bases: Sequence[str] = (),
+        base_name: str | None = None,
         **kwargs: Any,
     ) -> None:
         """Save the injection, if it is trained, and those upper layers that differ from the base model's.
@@ -228,6 +229,7 @@ class PretrainedMixin(PreTrainedModel):
             updates: low-rank updates that were trained beside this model's own weights, by the weights' names.
             other_bases: hub ids and folders with the base in another precision, on which the adapter may be loaded as
                 well, with a `BaseWeightsWarning`.
+            base_name: what the adapter calls its base, in place of its location: a short name of `SharedLLMEngine`.
             max_shard_size: maximum size of a file of weights.
             kwargs: hub arguments (`cache_dir`, `token`, …), if the base is a hub id.
 
@@ -258,9 +260,11 @@ class PretrainedMixin(PreTrainedModel):
         tensors = {name: state[name] for name in changed} | (injection if self.has_trained_injection else {})
         tensors |= tensors_of_updates(updates or {})
         config = copy.deepcopy(self.config)
-        config.base = str(Path(location).resolve() if Path(location).is_dir() else location)
+        config.base = base_name or str(Path(location).resolve() if Path(location).is_dir() else location)
         config.base_revision = kwargs.get("revision")
         config.dtype = self.dtype
+        if base_name:
+            config.text_config._name_or_path = base_name
         fingerprint = checkpoint.weights_fingerprint(base_folder)
         checkpoint.write_adapter(Path(folder), config, tensors, fingerprint, max_shard_size, other_bases)
 

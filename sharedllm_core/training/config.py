@@ -48,7 +48,7 @@ class TrainingConfig:
     """One training run (paper, section 3.4 and appendix).
 
     Attributes:
-        base: folder or hub id of a base model to add an injection to; or give `model`.
+        base: folder or hub id of a base model to add an injection to, or `smollm2`; or give `model`.
         model: folder or hub id of a checkpoint of this library to go on from; or give `base`.
         method: numbers of the method over those of the phase's preset, or over those of the checkpoint to go on from.
         phase: `language_modelling` (texts; loss on the running text) or `instruction` (documents, question, answer;

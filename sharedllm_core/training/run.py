@@ -3,6 +3,7 @@
 import copy
 import os
 from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from torch import Tensor
 from torch.utils.data import SequentialSampler
 from transformers import AutoConfig, Trainer, TrainerCallback, TrainingArguments
 
-from ..engine.loading import load_tokenizer_from
+from ..engine.loading import base_by_short_name, load_tokenizer_from
+from ..engine.model_names import base_location, checkpoint_location
 from ..errors import ConfigError, setting
 from ..method.config import SharedLLMConfig
 from ..model.checkpoint import checkpoint_folder
+from ..model.configuration import SharedLLMModelConfig
 from ..model.low_rank import merge_updates
 from ..model.modeling import SharedLLMForCausalLM
 from ..model.renamed import present_name
@@ -57,8 +60,9 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     _check_installed(config)
     sharding.check_sharding(config)
     output = Path(config.output)
-    tokenizer = TextTokenizer(load_tokenizer_from([config.tokenizer, config.model, config.base]))
-    method, window_tokens = _method_and_window(config)
+    start = _Start.of(config)
+    tokenizer = TextTokenizer(load_tokenizer_from([config.tokenizer, start.model, start.base]))
+    method, window_tokens = _method_and_window(config, start)
     config.check_readings(method)
     count = config.steps * config.batch_size * config.accumulation * _processes()
     rows = _dataset(config, config.data, tokenizer, method, window_tokens, count)
@@ -67,7 +71,7 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     evaluated = _dataset(config, *of_evaluation) if config.eval_data else None
     checkpoint = begin(config, output, resume)
 
-    model = _model(config, method)
+    model = _model(config, start, method)
     trainer = _Trainer(
         model=model,
         args=_arguments(config, evaluated is not None),
@@ -81,7 +85,7 @@ def train(config: TrainingConfig, *, resume: bool = True) -> Path:
     trainer.train(resume_from_checkpoint=checkpoint)
     trained = _trained(trainer, getattr(torch, config.dtype))
     if trained is not None:
-        _save(trained, tokenizer, config.trained, output / "model")
+        _save(trained, tokenizer, config.trained, start, output / "model")
     trainer.accelerator.wait_for_everyone()  # in every process the model is there when this returns
     return output / "model"
 
@@ -105,9 +109,39 @@ def _check_installed(config: TrainingConfig) -> None:
             raise ImportError(f"training needs {name}, which is not installed: pip install 'sharedllm[train]'")
 
 
-def _method_and_window(config: TrainingConfig) -> tuple[SharedLLMConfig, int]:
+@dataclass(frozen=True)
+class _Start:
+    """What a run begins from.
+
+    Attributes:
+        model: folder or hub id of a checkpoint to go on from; `None` for a base.
+        base: folder or hub id of the base; of a checkpoint only where it is an adapter that names its base by a short
+            name, and `None` otherwise.
+        base_name: the short name of the base, for the adapter that is saved; `None` where it has none.
+    """
+
+    model: str | Path | None
+    base: str | Path | None
+    base_name: str | None
+
+    @classmethod
+    def of(cls, config: TrainingConfig) -> "_Start":
+        """Look up short names.
+
+        Raises:
+            CheckpointError: the base of an adapter is not installed, and the hub cannot be reached.
+        """
+        if config.base:
+            base = base_location(config.base)
+            return cls(None, base, config.base if base != config.base else None)
+        model = checkpoint_location(config.model)
+        base = base_by_short_name(model)
+        return cls(model, base, SharedLLMModelConfig.from_pretrained(model).base if base else None)
+
+
+def _method_and_window(config: TrainingConfig, start: _Start) -> tuple[SharedLLMConfig, int]:
     """The numbers of the method and the base's window in tokens, from the configuration files alone."""
-    where = config.base or config.model
+    where = start.model or start.base
     assert where is not None
     folder = checkpoint_folder(where)
     read = AutoConfig.from_pretrained(folder)
@@ -159,13 +193,13 @@ def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))  # a launcher says it before the processes have met
 
 
-def _model(config: TrainingConfig, method: SharedLLMConfig) -> TrainableSharedLLMForCausalLM:
+def _model(config: TrainingConfig, start: _Start, method: SharedLLMConfig) -> TrainableSharedLLMForCausalLM:
     dtype = getattr(torch, config.dtype)
-    if config.base:
-        model = TrainableSharedLLMForCausalLM.from_base(config.base, method, dtype=dtype)
+    if start.model is None:
+        assert start.base is not None
+        model = TrainableSharedLLMForCausalLM.from_base(start.base, method, dtype=dtype)
     else:
-        assert config.model is not None
-        model = TrainableSharedLLMForCausalLM.from_pretrained(config.model, dtype=dtype)
+        model = TrainableSharedLLMForCausalLM.from_pretrained(start.model, base=start.base, dtype=dtype)
         model.set_method(method)
     model.random_chunk_positions = config.random_chunk_positions
     model.distillation = config.distillation
@@ -286,14 +320,14 @@ def _trained(trainer: Trainer, dtype: torch.dtype) -> SharedLLMForCausalLM | Non
     return model
 
 
-def _save(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, trained: Trained, folder: Path) -> None:
+def _save(model: SharedLLMForCausalLM, tokenizer: TextTokenizer, trained: Trained, start: _Start, folder: Path) -> None:
     """The final model, as a plain one; an adapter where there are low-rank updates."""
     plain = copy.copy(model)
     plain.__class__ = SharedLLMForCausalLM
     if trained == "injection+lora" or has_updates(plain):
         updates = updates_of(plain)
         remove_updates(plain)
-        plain.save_adapter(folder, updates=updates)
+        plain.save_adapter(folder, start.base, updates=updates, base_name=start.base_name)
     else:
         plain.save_pretrained(folder)
     tokenizer.tokenizer.save_pretrained(folder)

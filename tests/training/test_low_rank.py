@@ -212,3 +212,14 @@ def test_an_injection_may_begin_as_a_share_of_the_layers_own_projection(bases):
     own = model.model.layers[1].self_attn.o_proj.weight
     torch.testing.assert_close(model.injection[1].o_proj.weight, 0.25 * own)
     assert not torch.allclose(model(input_ids=tiny.ids(9)[None], past_context=past).logits, without, atol=1e-3)
+
+
+def test_a_run_on_a_base_by_its_short_name_ends_in_an_adapter_that_names_it_so(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(model_names, "checkpoint_location", lambda _: folder / "base")
+    changes = {"base": "smollm2"}
+    for output in (tmp_path / "first", tmp_path / "second"):
+        made = train_here(folder, output, **STEADY | changes, steps=2)
+        config = (made / "config.json").read_text()
+        assert json.loads(config)["base"] == "smollm2"
+        assert str(folder) not in config
+        changes = {"base": None, "model": str(made), "method": {}}  # and a run that goes on from it
