@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sharedllm_core.training.tasks import (
-    FORMS,
-    KINDS,
-    NO_ANSWER,
-    FillerTexts,
-)
-from sharedllm_core.training.tasks.forms._tools import TOOLS
+from sharedllm_core.training.tasks import FORMS, KINDS, NO_ANSWER, FillerTexts
+from sharedllm_core.training.tasks.forms import TOOLS
 from sharedllm_core.training.tasks.forms.lookup import SEVERAL_QUESTIONS
 from sharedllm_core.training.tasks.forms.reasoning import COUNT_QUESTIONS
 from sharedllm_core.training.tasks.forms.structured import CALL_QUESTIONS, JSON_QUESTIONS
