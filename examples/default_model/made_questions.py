@@ -14,15 +14,21 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from written_kinds import written_kinds
-
 from sharedllm_core.engine.loading import load_tokenizer_from
 from sharedllm_core.engine.model_names import checkpoint_location
 from sharedllm_core.generation.tool_notations.notation import ToolNotation
 from sharedllm_core.generation.tools import Tools
 from sharedllm_core.text.tokenization import TextTokenizer
-from sharedllm_core.training.tasks import FORMS, KINDS, FactKind, TaskSettings, generate_tasks, read_texts
-from sharedllm_core.training.tasks.forms._tools import TOOLS, Tool
+from sharedllm_core.training.tasks import (
+    FORMS,
+    KINDS,
+    FactKind,
+    TaskSettings,
+    generate_tasks,
+    read_kinds,
+    read_texts,
+)
+from sharedllm_core.training.tasks.forms import TOOLS, Tool
 
 _LENGTHS = (500, 700, 1000)  # tokens
 _QUESTIONS = 4  # of a row
@@ -49,7 +55,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     tokenizer = TextTokenizer(load_tokenizer_from([checkpoint_location(options.base)]))
-    kinds = written_kinds()
+    kinds = read_kinds(Path(__file__).parent / "kinds")
     rng = Random(options.seed)  # noqa: S311 (no secret)
     rows = [*look_ups(options, tokenizer, kinds), *calls(options.calls, tokenizer, kinds, rng)]
     rng.shuffle(rows)

@@ -142,10 +142,6 @@ class NodeStates:
         no_nodes = self.keep([])
         return replace(no_nodes, token_ids=token_ids.to("cpu", torch.int32), vector_nodes=(), vectors=self.vectors[:0])
 
-    def detached(self) -> Self:
-        """Return the same states detached from the autograd graph."""
-        return replace(self, keys=self.keys.detach(), values=self.values.detach())
-
     def with_vectors(self, vectors: Mapping[Node, Tensor]) -> Self:
         """Return these states with selection vectors [E]; `self` if it already has as many."""
         if len(vectors) <= len(self.vector_nodes):

@@ -8,7 +8,6 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
 
 from ..method.context_tree import Node
 from ..model import encoding
@@ -29,26 +28,10 @@ class BatchStates:
     Attributes:
         states: of each chunk.
         rows: the row of each chunk.
-        num_rows: of the batch; some may have no chunk.
     """
 
     states: list[NodeStates]
     rows: list[int]
-    num_rows: int
-
-    def detached(self) -> "BatchStates":
-        """The same states, without gradients."""
-        return replace(self, states=[entry.detached() for entry in self.states])
-
-    @staticmethod
-    def joined(parts: Sequence["BatchStates"]) -> "BatchStates":
-        """Several batches as one; rows are numbered on from batch to batch."""
-        first = [0, *accumulate(part.num_rows for part in parts)]
-        return BatchStates(
-            states=[entry for part in parts for entry in part.states],
-            rows=[row + start for part, start in zip(parts, first, strict=False) for row in part.rows],
-            num_rows=first[-1],
-        )
 
 
 def encode_batch(
@@ -75,7 +58,7 @@ def encode_batch(
         for number, of_chunk in zip(own, selected, strict=True):
             nodes[number] = of_chunk
     encode = kept.encode if kept and not noisy else partial(encoding.encode, lower)
-    return BatchStates(encode(batch.chunks, nodes), batch.rows, len(batch.queries))
+    return BatchStates(encode(batch.chunks, nodes), batch.rows)
 
 
 def _select(

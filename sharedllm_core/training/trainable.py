@@ -1,7 +1,6 @@
 """`TrainableSharedLLMForCausalLM`: its forward pass begins with the documents, so that any trainer can call it."""
 
 import random
-from collections import deque
 from typing import Any
 
 import torch
@@ -17,11 +16,9 @@ from .config import Trained
 from .distillation import distillation_distance
 from .items import NO_LOSS
 from .kept_states import KeptStates
-from .past import BatchStates, encode_batch, row_past
+from .past import encode_batch, row_past
 
 __all__ = ["TrainableSharedLLMForCausalLM", "set_trained", "start_injection"]
-
-_EARLIER_BATCHES = 4
 
 
 class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
@@ -29,9 +26,6 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
 
     Attributes:
         random_chunk_positions, rows_seen, own_last: see `TrainingConfig` and `row_past`.
-        earlier_rows: of how many rows of the batches before, at most, a row also sees the states, as they were made
-            then and without gradients: many distractors that cost the lower model nothing. Each row draws how many.
-            They are not part of a checkpoint, so a run that is resumed draws others at first.
         distillation: the share of the loss that is the distance to the teacher, for rows that have one.
         kept_states: of a frozen lower model, from earlier steps.
         known_updates: low-rank updates of the adapter that this model was loaded from; not merged, so that training
@@ -41,14 +35,12 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
     random_chunk_positions: int = 0
     rows_seen: int = 1
     own_last: bool = False
-    earlier_rows: int = 0
     distillation: float = 0.0
 
     def __init__(self, config: SharedLLMModelConfig) -> None:
         super().__init__(config)
         self.kept_states: KeptStates | None = None
         self.known_updates: dict[str, LowRankUpdate] = {}
-        self._earlier: deque[BatchStates] = deque(maxlen=_EARLIER_BATCHES)
 
     def forward(
         self,
@@ -124,32 +116,22 @@ class TrainableSharedLLMForCausalLM(SharedLLMForCausalLM):
         chance = random.Random(drawn)  # noqa: S311
         rows_seen = self.rows_seen if self.training else 1
         num_rows = len(batch.queries)
-        seen_together, earlier = self._with_earlier(states)
         pasts = []
         for row in range(num_rows):
             others = [other for other in range(num_rows) if other != row]
             seen = chance.sample(others, min(rows_seen - 1, len(others)))
-            seen += chance.sample(earlier, chance.randint(0, min(self.earlier_rows, len(earlier)))) if earlier else []
-            past = row_past(seen_together, row, seen, self.random_chunk_positions, chance, own_last=self.own_last)
+            past = row_past(states, row, seen, self.random_chunk_positions, chance, own_last=self.own_last)
             if past is not None:
                 self._verified_pasts.add(past)  # its states are this model's own, just made
             pasts.append(past)
         return pasts
-
-    def _with_earlier(self, states: BatchStates) -> tuple[BatchStates, list[int]]:
-        """The states of this batch and of those before it, and the numbers of the earlier rows."""
-        if not (self.training and self.earlier_rows):
-            return states, []
-        together = BatchStates.joined([states, *self._earlier]) if self._earlier else states
-        self._earlier.appendleft(states.detached())
-        return together, sorted({row for row in together.rows if row >= states.num_rows})
 
     def _take_updates(self, updates: dict[str, LowRankUpdate], state: dict[str, Tensor]) -> None:
         self.known_updates = updates
 
     @property
     def _draws(self) -> bool:
-        return self.random_chunk_positions > 0 or self.rows_seen > 1 or self.earlier_rows > 0
+        return self.random_chunk_positions > 0 or self.rows_seen > 1
 
 
 def set_trained(model: SharedLLMForCausalLM, trained: Trained) -> int:

@@ -46,8 +46,10 @@ def test_the_wheel_holds_the_package_whole_and_nothing_beside_it(wheel):
     assert {name.split("/")[0] for name in names} == {"sharedllm_core", "sharedllm_integrations", info}
     assert {"sharedllm_core/py.typed", f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"} <= set(names)
     packages = (ROOT / "sharedllm_core", ROOT / "sharedllm_integrations")
-    sources = {path.relative_to(ROOT).as_posix() for package in packages for path in package.rglob("*.py")}
-    assert {name for name in names if name.endswith(".py")} == sources
+    for ending in (".py", ".yaml"):
+        sources = {path.relative_to(ROOT).as_posix() for package in packages for path in package.rglob(f"*{ending}")}
+        assert sources
+        assert {name for name in names if name.endswith(ending)} == sources
     assert not [name for name in names if "test" in name or "__pycache__" in name]
 
 

@@ -156,25 +156,6 @@ def test_a_row_sees_the_trees_of_others_only_when_asked_to(bases):
     assert torch.allclose(moved[2, :9], alone[2, :9])  # it has no documents
 
 
-def test_a_row_sees_states_of_earlier_batches_only_when_asked_to_and_only_in_training(bases):
-    model = make(bases, "instruction")
-    alone = logits_of(model, batch_of())
-    model.earlier_rows = 3
-    first = logits_of(model, batch_of())
-    torch.testing.assert_close(first, alone, rtol=0, atol=0)  # there is nothing earlier yet
-    seen = [logits_of(model, batch_of()) for _ in range(6)]
-    assert any(not torch.allclose(logits[0], alone[0]) for logits in seen)
-    assert any(not torch.allclose(logits[2, :9], alone[2, :9]) for logits in seen), "also a row without documents"
-    torch.testing.assert_close(logits_of(model.eval(), batch_of()), alone, rtol=0, atol=0)
-
-
-def test_no_gradient_flows_into_earlier_batches(bases):
-    model = make(bases, "instruction")
-    model.earlier_rows = 3
-    for _ in range(3):  # the graph of a batch is gone when the next one sees its states
-        model(**batch_of()).loss.backward()
-
-
 def test_training_injects_what_asking_injects(bases):
     model = make(bases, "instruction").eval()
     (chunks,) = ([tiny.chunks(32, 20, seed=1)],)

@@ -150,7 +150,7 @@ def test_a_policy_that_searches_text_selects_in_training_as_in_the_engine(bases,
         assert found.tolist() == wanted.tolist()
     model = TrainableSharedLLMForCausalLM.from_base(bases("llama"), METHOD)
     batch.chunks[:] = [chunk % model.vocab_size for chunk in batch.chunks]
-    assert encode_batch(model.lower_model, batch, noisy=False).num_rows == 2
+    assert set(encode_batch(model.lower_model, batch, noisy=False).rows) == {0, 1}
 
 
 READINGS = [{"inject": False, "quote_tokens": 40}, {"quote_tokens": 20, "compression_ratio": 4}, {"share": 2}]

@@ -12,7 +12,7 @@ from .filler import FillerTexts
 from .forms import FORMS, NO_ANSWER
 from .generator import generate_tasks
 from .haystack import Text
-from .kinds import KINDS, FactKind
+from .kinds import KINDS, FactKind, read_kinds
 from .settings import TaskSettings
 from .task import Evidence, Split, Task, TaskDocument
 
@@ -30,6 +30,7 @@ __all__ = [
     "Text",
     "TextFiles",
     "generate_tasks",
+    "read_kinds",
     "read_texts",
     "write_tasks",
 ]

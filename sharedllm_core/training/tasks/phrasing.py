@@ -1,29 +1,16 @@
 """Which phrasings are for training and which are kept away: every fourth is kept away."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 
-from .kinds import FactKind
 from .task import Split
 
-__all__ = ["for_training", "held_out_phrasings", "own", "pick_own", "pick_shared", "training_phrasings"]
+__all__ = ["held_out_phrasings", "own", "pick_own", "pick_shared", "training_phrasings"]
 
 
 def training_phrasings(phrasings: Sequence[str]) -> list[str]:
     """Phrasings that training may show."""
     return [text for place, text in enumerate(phrasings) if place % 4 != 3]
-
-
-def for_training(kind: FactKind) -> FactKind:
-    """The kind with the phrasings alone that training may show."""
-    return replace(
-        kind,
-        facts=tuple(training_phrasings(kind.facts)),
-        questions=tuple(training_phrasings(kind.questions)),
-        phrases=tuple(training_phrasings(kind.phrases)),
-        via=tuple(training_phrasings(kind.via)),
-    )
 
 
 def held_out_phrasings(phrasings: Sequence[str]) -> list[str]:

@@ -100,6 +100,7 @@ AGREEMENT = Pool(
         "sort": ["consulting", "distribution", "franchise", "lease", "licence", "loan", "maintenance", "supply"],
     },
 )
+BRAND = Pool("{a}{b}", {"a": words.BRAND_HEADS, "b": words.BRAND_TAILS})
 PRODUCT = Pool("{head}{tail} {device}", {"head": words.BRAND_HEADS, "tail": words.BRAND_TAILS, "device": words.DEVICES})
 PART = Pool("{letters}-{number}", {"letters": letters(2), "number": digits(4)})
 SAMPLE = Pool("{letter}{number}/{suffix}", {"letter": letters(1), "number": digits(3), "suffix": letters(2)})

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from ._draft import Draft, Fact, Scene
+from ._tools import TOOLS, Tool
 from .lookup import NO_ANSWER, multi_key, multi_value, single, unanswerable
 from .reasoning import counting, links, two_hop
 from .structured import json_object, tool_call
 
-__all__ = ["FORMS", "NO_ANSWER", "Draft", "Fact", "Scene", "possible"]
+__all__ = ["FORMS", "NO_ANSWER", "TOOLS", "Draft", "Fact", "Scene", "Tool", "possible"]
 
 #: Every form of task by its name.
 FORMS: dict[str, Callable[[Scene], Draft]] = {

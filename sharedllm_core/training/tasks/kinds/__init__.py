@@ -1,27 +1,48 @@
-"""The kinds of fact, by subject."""
+"""The kinds of fact: a YAML file for each subject, in the format of `read_kinds`."""
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
 
-from . import clauses, code, codes, dates, events, lists, measures, people, places, prices, settings, tables
 from ._kind import FactKind
+from .kind_files import read_kinds
 
-__all__ = ["KINDS", "FactKind"]
+__all__ = ["KINDS", "SUBJECTS", "FactKind", "read_kinds"]
 
-_SUBJECTS = (people, codes, dates, prices, clauses, settings, tables, lists, code, places, measures, events)
+#: The files, in the order of their kinds: with another one, the same seed would give other tasks.
+SUBJECTS = (
+    "people",
+    "codes",
+    "dates",
+    "prices",
+    "clauses",
+    "settings",
+    "tables",
+    "lists",
+    "code",
+    "places",
+    "measures",
+    "events",
+)
 
-#: Kinds that training never shows.
-_HELD_OUT = {
-    "confidentiality_clause",
-    "donor",
-    "flight_destination",
-    "foreign_key",
-    "log_file",
-    "match_result",
-    "melting_point",
-    "position",
-}
+
+class _Kinds(Mapping[str, FactKind]):
+    """The kinds of the files by name. They are read at their first use, so that an import takes no time for it."""
+
+    @cached_property
+    def _by_name(self) -> dict[str, FactKind]:
+        folder = Path(__file__).parent
+        return {kind.name: kind for subject in SUBJECTS for kind in read_kinds(folder / f"{subject}.yaml")}
+
+    def __getitem__(self, name: str) -> FactKind:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
 
 #: Every kind of fact by its name.
-KINDS: dict[str, FactKind] = {
-    kind.name: replace(kind, held_out=kind.name in _HELD_OUT) for subject in _SUBJECTS for kind in subject.KINDS
-}
+KINDS: Mapping[str, FactKind] = _Kinds()
