@@ -1,4 +1,4 @@
-"""The reader: SmolLM2 with the package's updates answers briefly, from passages, what documents say in plain prose."""
+"""The default model: SmolLM2 with the package's updates answers briefly, from passages, what documents say."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ import sharedllm_core
 from sharedllm_core import CheckpointError, Document, SharedLLMEngine
 from sharedllm_core.engine import model_names
 from sharedllm_core.engine.model_summary import model_summary
+from sharedllm_core.evaluation.matching import is_refusal
 from tests import real_models, tiny_engine
 
 FOLDER = Path(sharedllm_core.__file__).with_name("default_model")
@@ -86,6 +87,50 @@ def test_it_answers_briefly_what_the_documents_say(engine):
     assert sum(right) >= RIGHT_AT_LEAST, said
     assert sum(len(text.split()) <= 8 for text in said) >= RIGHT_AT_LEAST, said
     assert all(answer.evidence for answer in answers)
+
+
+def test_it_says_so_where_the_documents_do_not_say(engine):
+    library = engine.library([Document(text, id=name) for name, text in TEXTS.items()])
+    asked = [
+        "Who invented the telephone?",
+        "What is the capital of Mongolia?",
+        "How many goals were scored in the final?",
+        "Which planet has the most moons?",
+        "What is the boiling point of mercury?",
+    ]
+    answers = [answer.text for answer in engine.ask_batch(asked, library, max_new_tokens=24)]
+    assert sum(is_refusal(text) for text in answers) >= 4, answers
+
+
+def test_it_writes_json_where_it_is_asked_for(engine):
+    library = engine.library([Document(text, id=name) for name, text in TEXTS.items()])
+    asked = [f'{question} Answer as JSON: {{"answer": …}}' for question in list(QUESTIONS)[:5]]
+    answers = [answer.text for answer in engine.ask_batch(asked, library, max_new_tokens=48)]
+    found = [json.loads(text).get("answer", "") for text in answers if text.startswith("{") and text.endswith("}")]
+    assert len(found) >= 4, answers
+
+
+def test_it_calls_the_tool_that_does_what_is_asked(engine):
+    text = {"type": "string"}
+    tools = [
+        {"name": name, "description": what, "parameters": {"type": "object", "properties": given, "required": [*given]}}
+        for name, what, given in (
+            ("order_part", "Order spare parts.", {"part": text, "amount": {"type": "integer"}}),
+            ("open_ticket", "Open a ticket.", {"subject": text}),
+            ("send_mail", "Send a mail.", {"to": text, "subject": text}),
+        )
+    ]
+    requests = {
+        "Order 3 lamps.": ("order_part", "3"),
+        "Please order 40 pieces of the part AX-17.": ("order_part", "AX-17"),
+        "Open a ticket with the subject 'broken heating'.": ("open_ticket", "broken heating"),
+        "Send a mail to Ida with the subject 'spring meeting'.": ("send_mail", "spring meeting"),
+    }
+    right = 0
+    for request, (name, argument) in requests.items():
+        calls = engine.ask(request, tools=tools, max_new_tokens=64).tool_calls
+        right += bool(calls and calls[0].name == name and argument in map(str, calls[0].arguments.values()))
+    assert right >= 3
 
 
 def test_without_its_base_the_error_names_the_command_that_installs_it(monkeypatch):
