@@ -28,7 +28,7 @@ QUESTIONS = {
     "Which operator has the lowest precedence?": [":="],
     "What is the default precision of the format type 'f'?": ["6"],
     "Which exception is raised if an imported module cannot be found?": ["ModuleNotFoundError"],
-    "Which debugger command prints a stack trace?": ["where", "bt"],
+    "Which debugger command prints a stack trace?": ["w", "where", "bt"],
     "Which method is called when the with statement is left?": ["__exit__"],
     "What does the continue statement do?": ["next cycle", "next iteration"],
     "Which keyword is used to define a coroutine?": ["async"],

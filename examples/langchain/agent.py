@@ -75,11 +75,11 @@ def run(agent: Any, text: str) -> list[BaseMessage]:
     messages: list[BaseMessage] = []
     try:
         for state in agent.stream({"messages": [HumanMessage(text)]}, config, stream_mode="values"):
+            for message in state["messages"][len(messages) :]:
+                show(message)
             messages = state["messages"]
-    except RecursionError as error:  # LangGraph's limit: the agent went on calling tools
-        print(error)
-    for message in messages:
-        show(message)
+    except RecursionError:  # of LangGraph
+        print("It went on calling tools until the limit.")
     return messages
 
 
