@@ -33,7 +33,8 @@ class MeasurementOptions:
     systems: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAMES", help="Likewise; by default sharedllm, full_attention, streaming and encoder_decoder."
+            metavar="NAMES",
+            help="Likewise, of sharedllm, full_attention, streaming and encoder_decoder; by default all but streaming.",
         ),
     ] = None
     injection_layers: Annotated[

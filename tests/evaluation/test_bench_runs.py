@@ -142,7 +142,7 @@ def test_a_command_with_a_budget_measures_in_the_order_of_importance(tmp_path):
     arguments += ["--new-tokens", 2, "--prompt-tokens", 8, "--window-tokens", 32, "--minutes", 30, "--no-plots"]
     done = CliRunner().invoke(app, [str(part) for part in arguments])
     assert done.exit_code == 0, done.output
-    others = ("streaming", "encoder-decoder")
+    others = ("encoder-decoder",)
     expected = [(n, s, 0) for systems in ((SHARED, FULL), others) for n in (40, 80, 60) for s in systems]
     assert places(tmp_path / "out") == expected
     assert "skipped" not in done.stdout

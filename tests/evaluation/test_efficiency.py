@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from sharedllm_core import ConfigError, DeviceMemoryError, SharedLLMConfig, SharedLLMError
 from sharedllm_core.cli.main import app
+from sharedllm_core.evaluation.efficiency import SYSTEMS as ALL_SYSTEMS
 from sharedllm_core.evaluation.efficiency import EfficiencySettings, floors, measure, tables, worker, write_plots
 from sharedllm_core.evaluation.efficiency.systems import SharedLLMMeasured, make_systems, methods_of
 from sharedllm_core.evaluation.efficiency.weights import load_measured, text_ids, with_method
@@ -29,7 +30,13 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def settings(checkpoint):
     return EfficiencySettings(
-        model=str(checkpoint), lengths=(150, 300), prompt_tokens=8, new_tokens=3, repeats=2, window_tokens=64
+        model=str(checkpoint),
+        lengths=(150, 300),
+        systems=ALL_SYSTEMS,
+        prompt_tokens=8,
+        new_tokens=3,
+        repeats=2,
+        window_tokens=64,
     )
 
 
