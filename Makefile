@@ -48,7 +48,8 @@ matrix-%:
 
 # The tables of docs/results/efficiency.md; about an hour on two cores.
 efficiency: $(READY)
-	$(BIN)/sharedllm bench --model tests/models/lookup --lengths 4096,32768,131072 --max-seconds 200 --out runs/efficiency
+	$(BIN)/sharedllm bench --model tests/models/lookup --lengths 4096,32768,131072 --max-seconds 200 \
+		--systems sharedllm,full_attention,streaming,encoder_decoder --out runs/efficiency
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +33,8 @@ class MeasurementOptions:
     systems: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAMES", help="Likewise; by default sharedllm, full_attention, streaming and encoder_decoder."
+            metavar="NAMES",
+            help="Likewise, of sharedllm, full_attention, streaming and encoder_decoder; by default all but streaming.",
         ),
     ] = None
     injection_layers: Annotated[
@@ -44,6 +46,18 @@ class MeasurementOptions:
     max_seconds: Annotated[
         float, typer.Option(min=0.001, metavar="X", help="Of one system at one length; then it takes no further turn.")
     ] = 600
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            metavar="N",
+            help="Of the whole run, with the loading of the model; by default there is no limit. sharedllm and "
+            "full_attention come first: a turn each at the shortest length, from which further times are expected, at "
+            "the longest that fits and at one in the middle, and two more turns at the latter two. Then a turn of the "
+            "other systems at these three, then the other lengths, then further turns. No turn begins that is expected "
+            "to take longer than what remains; the table says what was left out, and why.",
+        ),
+    ] = None
     window_tokens: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="What streaming sees; by default the model's window, 4096 at most."),
@@ -62,6 +76,7 @@ class MeasurementOptions:
             "new_tokens": self.new_tokens,
             "repeats": self.repeats,
             "max_seconds": self.max_seconds,
+            "minutes": self.minutes,
             "window_tokens": self.window_tokens,
             "cache_bytes": self.cache_bytes,
         }
@@ -71,7 +86,12 @@ class MeasurementOptions:
 @takes_option_groups()
 def bench(
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where table, JSON and plots are written.")
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            file_okay=False,
+            help="Where turns, table, JSON and plots are written. A run goes on from the turns that are there.",
+        ),
     ],
     model: Annotated[
         str | None,
@@ -95,26 +115,26 @@ def bench(
     the tree cache in memory, and on disk; reading ahead; decoding; peak memory; and how near each comes to what the
     hardware allows, which is measured as well. Systems take turns; running out of memory is a result.
 
+    Each turn is kept as it comes. After an interrupt the same command goes on there, and with more --lengths, --systems
+    or --repeats it adds to what is in the folder; other settings need another folder.
+
     On a GPU: sharedllm bench --model llama-3.1-8b --injection-layers 4,16 --device cuda --dtype bfloat16 --lengths
-    4096,16384,32768,65536,131072,262144,1048576 --cache-bytes 40000000000
-    --out runs/bench
+    4096,16384,32768,65536,131072,262144,1048576 --cache-bytes 40000000000 --out runs/bench --minutes 10
     """
+    began = time.monotonic()
     with loading_libraries():
-        from ..evaluation.efficiency import EfficiencySettings, measure, tables, write_plots
+        from ..evaluation.efficiency import EfficiencySettings, holds_turns, measure, tables, write_plots
         from ..evaluation.plots import check_matplotlib
 
     system: dict[str, Any] = {"dtype": dtype, "model": model or None, "device": device}
-    settings = EfficiencySettings(
-        **measurement.settings(report.quick), **{name: value for name, value in system.items() if value is not None}
-    )
-    if (out / _RESULT).exists():
-        raise InputError(
-            f"{out / _RESULT} is there already, and hours of work perhaps", remedy="name another folder with --out"
-        )
+    named = {name: value for name, value in system.items() if value is not None}
+    settings = EfficiencySettings(**measurement.settings(report.quick), **named)
+    if (out / _RESULT).exists() and not holds_turns(out):
+        raise _no_turns(out)
     if not report.no_plots:
         check_matplotlib()
-    with kept_on_interrupt(lambda: f"what was measured so far is in {out}"):
-        result = measure(settings, progress=say, keep=lambda so_far: _write(out, so_far, tables(so_far)))
+    with kept_on_interrupt(lambda: f"the turns that were measured are in {out}; the same command goes on there"):
+        result = measure(settings, say, lambda so_far: _write(out, so_far, tables(so_far)), folder=out, began=began)
     if not report.no_plots:
         write_plots(result, out)
     if printing.as_json:
@@ -124,7 +144,15 @@ def bench(
         say(f"results are in {out}")
 
 
+def _no_turns(out: Path) -> InputError:
+    return InputError(
+        f"{out / _RESULT} is there already, without the turns from which a run could go on",
+        remedy="name another folder with --out",
+    )
+
+
 def _write(out: Path, result: dict[str, Any], table: str) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / _RESULT).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (out / "efficiency.md").write_text(table + "\n", encoding="utf-8")
+    from ..evaluation.result_folder import replace_file
+
+    replace_file(out / _RESULT, json.dumps(result, indent=2) + "\n")
+    replace_file(out / "efficiency.md", table + "\n")

@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .intervals import interval
 from .plots import write_plots
+from .result_folder import replace_file
 from .run import read_rows
 
 __all__ = ["markdown", "results_of", "shown", "write_report"]
@@ -30,8 +30,8 @@ def write_report(folder: Path, *, plots: bool = True) -> dict[str, Any]:
         "settings": json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {},
         "results": results_of(read_rows(folder)),
     }
-    _write(folder / "results.json", json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    _write(folder / "results.md", markdown(found["results"]))
+    replace_file(folder / "results.json", json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    replace_file(folder / "results.md", markdown(found["results"]))
     if plots:
         write_plots(found["results"], folder)
     return found
@@ -147,9 +147,3 @@ def _number_first(value: Any) -> tuple[bool, float, str]:
 
 def _sortable(by: Sequence[tuple[str, Any]]) -> list[Any]:
     return [(name, _number_first(value)) for name, value in sorted(by, key=lambda pair: pair[0] == _COLUMN)]
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)

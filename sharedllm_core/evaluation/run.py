@@ -1,7 +1,6 @@
 """Runs measurements on systems. Each scored item is a line on disk at once, so that an interrupted run goes on."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ import torch
 
 from .. import DeviceMemoryError, InputError, WindowError
 from .measurement import Item, Measurement
+from .result_folder import keep_settings, read_json_lines
 from .settings import EvaluationSettings
 from .system import System
 
@@ -22,6 +22,7 @@ BEYOND_THE_WINDOW = "beyond the window"
 
 _ITEMS = "items.jsonl"
 _SETTINGS = "settings.json"
+_KEY = ("measurement", "system", "item")
 
 
 def run(
@@ -52,7 +53,7 @@ def run(
     if len(set(names)) < len(names):
         raise InputError(f"of the systems {names}, two have one name", remedy="give each its own")
     folder.mkdir(parents=True, exist_ok=True)
-    _keep_settings(folder / _SETTINGS, {"about": about or {}, **settings.described()})
+    keep_settings(folder / _SETTINGS, {"about": about or {}, **settings.described()})
     done = {_key(row) for row in read_rows(folder)}
     for measurement in measurements:
         next(measurement.items(settings), None)  # what cannot be measured is said now, not after hours
@@ -78,23 +79,7 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: another line is damaged.
     """
-    path = folder / _ITEMS
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        os.truncate(path, len(whole))
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for number, line in enumerate(whole.splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            rows.setdefault(_key(row), row)
-        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path}, line {number}: no result ({error})", remedy="take the line out, and run again"
-            ) from error
-    return list(rows.values())
+    return list(read_json_lines(folder / _ITEMS, *_KEY))
 
 
 def _measured(measurement: Measurement, system: System, item: Item) -> dict[str, Any]:
@@ -114,8 +99,8 @@ def _measured(measurement: Measurement, system: System, item: Item) -> dict[str,
     return row | {"seconds": round(time.perf_counter() - begin, 3)}
 
 
-def _key(row: dict[str, Any]) -> tuple[str, str, str]:
-    return row["measurement"], row["system"], row["item"]
+def _key(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(row[name] for name in _KEY)
 
 
 def _said(row: dict[str, Any]) -> str:
@@ -125,22 +110,3 @@ def _said(row: dict[str, Any]) -> str:
         values.setdefault(name, []).append(value)  # evidence is scored of right answers alone
     outcome = row.get("error") or ", ".join(f"{name} {sum(of) / len(of):.2f}" for name, of in values.items())
     return f"{row['measurement']}, {row['item']}, {row['system']}: {outcome} ({row['seconds']:.1f} s)"
-
-
-def _keep_settings(path: Path, settings: dict[str, Any]) -> None:
-    if path.exists():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path} is damaged ({error})", remedy="use another folder") from error
-        different = sorted(name for name in there | settings if there.get(name) != settings.get(name))
-        if different:
-            changes = ", ".join(f"{name} was {there.get(name)} and is {settings.get(name)}" for name in different)
-            raise InputError(
-                f"{path.parent} has results with other settings: {changes}",
-                remedy="use another folder, or the old settings",
-            )
-        return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    unfinished.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)

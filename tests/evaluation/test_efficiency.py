@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from sharedllm_core import ConfigError, DeviceMemoryError, SharedLLMConfig, SharedLLMError
 from sharedllm_core.cli.main import app
+from sharedllm_core.evaluation.efficiency import SYSTEMS as ALL_SYSTEMS
 from sharedllm_core.evaluation.efficiency import EfficiencySettings, floors, measure, tables, worker, write_plots
 from sharedllm_core.evaluation.efficiency.systems import SharedLLMMeasured, make_systems, methods_of
 from sharedllm_core.evaluation.efficiency.weights import load_measured, text_ids, with_method
@@ -29,7 +30,13 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def settings(checkpoint):
     return EfficiencySettings(
-        model=str(checkpoint), lengths=(150, 300), prompt_tokens=8, new_tokens=3, repeats=2, window_tokens=64
+        model=str(checkpoint),
+        lengths=(150, 300),
+        systems=ALL_SYSTEMS,
+        prompt_tokens=8,
+        new_tokens=3,
+        repeats=2,
+        window_tokens=64,
     )
 
 
@@ -65,7 +72,7 @@ def test_every_system_is_measured_at_every_length(result):
     assert json.loads(json.dumps(result)) == result
 
 
-def test_what_was_measured_is_kept_after_every_length(settings):
+def test_what_was_measured_is_kept_after_every_turn(settings):
     kept = []
     shortest = replace(settings, lengths=(40, 60), systems=("full_attention",), repeats=1)
     result = measure(shortest, keep=lambda so_far: kept.append(json.loads(json.dumps(so_far))))
@@ -93,6 +100,16 @@ def test_tables_name_every_row_its_ratio_and_its_floor(result):
     ratio = result["rows"][1]["seconds"]["unread"] / row["seconds"]["unread"]
     assert f"| {ratio:.1f} |" in measured.splitlines()[2]
     assert f"| {row['floors']['unread'] / row['seconds']['unread']:.0%} |" in shares.splitlines()[2]
+
+
+def test_what_a_budget_left_out_stands_in_the_table(result):
+    left_out = {"turns": 3, "reason": "the 10 minutes were over"}
+    rows = [result["rows"][0] | {"skipped": left_out}, {"past_tokens": 600, "system": "streaming", "skipped": left_out}]
+    measured, shares = tables({"rows": rows}).split("\n\n")
+    assert measured.splitlines()[2].endswith("| 2 of 5 |")
+    assert "| 600 | streaming | skipped: the 10 minutes were over |" in measured
+    assert {line.count("|") for line in measured.splitlines()} == {13}
+    assert "600" not in shares
 
 
 def test_what_failed_stands_in_the_table(result):
@@ -203,7 +220,7 @@ def test_rates_are_measured_and_leave_nothing_behind(tmp_path):
 # ------------------------------------------------------------------------------------------------ memory
 
 
-def test_a_system_that_runs_out_of_memory_leaves_the_others_their_turns(opened, settings, monkeypatch, capsys):
+def test_a_system_that_runs_out_of_memory_leaves_the_others_their_turns(opened, settings, monkeypatch):
     systems, prompt, other = opened
     [_, full, *_] = systems
 
@@ -211,11 +228,9 @@ def test_a_system_that_runs_out_of_memory_leaves_the_others_their_turns(opened, 
         raise DeviceMemoryError("the device has too little memory")
 
     monkeypatch.setattr(full, "unread", fail)
-    nothing = {system.name: {} for system in systems}
-    worker._Turns(systems, settings, (prompt, other, prompt), nothing).run()
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["error"] for line in lines if "error" in line] == ["out of memory"]
-    assert [line["system"] for line in lines if "figures" in line] == [s for s in SYSTEMS if s != full.name] * 2
+    turns = {system.name: worker.measure_turn(system, settings, prompt, other) for system in systems}
+    assert [name for name, turn in turns.items() if turn == {"error": "out of memory"}] == [full.name]
+    assert [name for name, turn in turns.items() if "figures" in turn] == [s for s in SYSTEMS if s != full.name]
 
 
 def test_trees_that_would_not_fit_are_not_kept(settings):
@@ -233,13 +248,18 @@ def stand_in(tmp_path, monkeypatch, script):
 
 
 def test_a_process_that_is_killed_is_followed_by_one_without_what_it_was_killed_at(tmp_path, monkeypatch):
-    begins = json.dumps({"system": "full attention", "begins": 0})
-    figures = json.dumps({"system": "streaming", "figures": {"unread": 1.0, "decode": 0.1}, "floors": {"unread": 0.5}})
-    script = f"""if [ "$5" = "full attention" ]; then echo '{figures}'; else echo '{begins}'; kill -9 $$; fi"""
-    stand_in(tmp_path, monkeypatch, script)
-    rows = measure(EfficiencySettings(lengths=(100,), repeats=1))["rows"]
-    outcomes = {row["system"]: row.get("error") or row["seconds"] for row in rows}
-    assert outcomes == {"full attention": "out of memory", "streaming": {"unread": 1.0, "decode": 0.1}}
+    description = json.dumps({"own_injection_layers": 2, "floors": {}})
+    figures = json.dumps({"figures": {"unread": 1.0, "decode": 0.1}, "floors": {"unread": 0.5}})
+    answers = f"""while read request; do
+        case "$request" in *"full attention"*) kill -9 $$ ;; *) echo '{figures}' ;; esac
+    done"""
+    stand_in(tmp_path, monkeypatch, f"echo '{description}'\n{answers}")
+    begun = []
+    chosen = EfficiencySettings(lengths=(100,), systems=("full_attention", "streaming"), repeats=2)
+    rows = measure(chosen, progress=begun.append)["rows"]
+    outcomes = {row["system"]: row.get("error") or row["all_seconds"] for row in rows}
+    assert outcomes == {"full attention": "out of memory", "streaming": {"unread": [1.0] * 2, "decode": [0.1] * 2}}
+    assert sum("loading the model" in line for line in begun) == 2
 
 
 def test_a_process_that_is_killed_while_loading_is_no_result(tmp_path, monkeypatch):
@@ -267,9 +287,14 @@ def test_the_command_writes_table_figures_and_plots(checkpoint, tmp_path):
     assert tables(figures) in (tmp_path / "out" / "efficiency.md").read_text()
     assert "| 100 | full attention |" in done.stdout
     assert (tmp_path / "out" / "efficiency_unread.png").exists()
-    again = CliRunner().invoke(app, [str(part) for part in arguments])
-    assert again.exit_code == 1
-    assert "is there already" in " ".join(again.output.split())
+
+
+def test_a_result_without_turns_is_not_overwritten(checkpoint, tmp_path):
+    (tmp_path / "efficiency.json").write_text("{}")
+    done = CliRunner().invoke(app, ["bench", "--model", str(checkpoint), "--out", str(tmp_path), "--no-plots"])
+    assert done.exit_code == 1
+    assert "is there already" in " ".join(done.output.split())
+    assert (tmp_path / "efficiency.json").read_text() == "{}"
 
 
 @pytest.mark.parametrize(
@@ -281,7 +306,7 @@ def test_the_command_writes_table_figures_and_plots(checkpoint, tmp_path):
         (["--lengths", ","], "lengths is empty; give one or more"),
         (
             ["--injection-layers", "9", "--lengths", "100"],
-            "100 tokens failed: --injection-layers 9, but the base model has 4 layers",
+            "the measurement failed: --injection-layers 9, but the base model has 4 layers",
         ),
     ],
 )
@@ -294,7 +319,14 @@ def test_what_cannot_be_measured_is_refused(checkpoint, tmp_path, arguments, mes
 
 
 def test_settings_are_checked():
-    for wrong in ({"repeats": 0}, {"max_seconds": 0}, {"cache_bytes": -1}, {"systems": ()}, {"window_tokens": 0}):
+    for wrong in (
+        {"repeats": 0},
+        {"max_seconds": 0},
+        {"minutes": 0},
+        {"cache_bytes": -1},
+        {"systems": ()},
+        {"window_tokens": 0},
+    ):
         with pytest.raises(ConfigError):
             EfficiencySettings(**wrong)
 
@@ -305,7 +337,7 @@ def test_a_system_whose_trees_were_lost_is_not_measured_from_the_cache(settings,
     few = SharedLLMMeasured(shared.model, text_ids(settings, shared.model, 150), tmp_path / "few", 20_000, "few")
     few.read()
     assert not few.has_all_trees
-    figures = worker._Turns([few], settings, (prompt, other), {"few": {}})._figures(few, prompt, other)
+    figures = worker.measure_turn(few, settings, prompt, other)["figures"]
     assert "read" in figures
     assert not {"warm", "from_disk"} & set(figures)
 

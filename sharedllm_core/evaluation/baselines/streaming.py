@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, DynamicCache
 
 from ... import InputError, SharedLLMEngine, SharedLLMForCausalLM, UnsupportedBaseError
@@ -26,24 +26,29 @@ from .reading import BlockwiseSystem, TextReader, window_of
 
 __all__ = ["Streaming", "stream_reader"]
 
-# Suffixes: B batch, H heads, K key/value heads, T tokens of a block, S states, D head size.
+# Suffixes: B batch, H heads, K key/value heads, T tokens of a block, S states, N sinks, D head size.
 
 _ATTENTION = "sharedllm_sinks"
+_SPARE_TOKENS = 128  # that a cache holds beyond what is seen, at most
+_ELEMENTS_OF_A_KERNEL = 8  # by which fused kernels count the size of a head
 
 
 class _Sight(NamedTuple):
     """What the tokens of a block see.
 
     Attributes:
-        seen: [T, S], which states each token sees, sinks among them.
-        sinks: [S], which states are sinks.
-        cos, sin: [T, D], the rotation that turns a query back to its place in the cache.
+        mask: [T, S], 0 for the states that a token sees, sinks among them, and -inf for others. `None` for a single
+            token, which sees the sinks and the newest.
+        num_sinks: how many of the first states are sinks.
+        num_newest: how many of the last states a single token sees.
+        rotation: cos and sin, each [T, D], that turn a query back to its place in the cache; `None` if no token of
+            the text has left the window of this block.
     """
 
-    seen: Tensor
-    sinks: Tensor
-    cos: Tensor
-    sin: Tensor
+    mask: Tensor | None
+    num_sinks: int
+    num_newest: int
+    rotation: tuple[Tensor, Tensor] | None
 
 
 class Streaming(BlockwiseSystem):
@@ -102,42 +107,59 @@ def stream_reader(
 
 
 class _StreamReader(TextReader):
-    """Reads a stream; its cache holds the sinks and what the next token sees of the newest."""
+    """Reads a stream; its cache holds the sinks and what the next token sees of the newest.
+
+    While single tokens are written, up to `_SPARE_TOKENS` that are no longer seen stay, so that the cache is not copied
+    for each.
+    """
 
     def __init__(self, model: Any, block_tokens: int, sink_tokens: int, window_tokens: int) -> None:
         super().__init__(model, block_tokens)
         self._sinks = sink_tokens
         self._newest = window_tokens - sink_tokens
         self._window = window_tokens
-        self._held = torch.zeros(0, dtype=torch.long, device=self.device)  # places in the text of cached states
         self._num_read = 0
 
     def _read_block(self, ids: Tensor, num_logits: int) -> Tensor:
         places_T = torch.arange(self._num_read, self._num_read + len(ids), device=self.device)
-        places_S = torch.cat((self._held, places_T))
-        self._inputs = {"position_ids": places_T[None], "sight": self._sight(places_T, places_S)}
+        held = self.cache.get_seq_length()
+        self._inputs = {"position_ids": places_T[None], "sight": self._sight(places_T, held)}
         logits = super()._read_block(ids, num_logits)
         self._num_read += len(ids)
-        kept = ((places_S < self._sinks) | (places_S > self._num_read - self._newest)).nonzero()[:, 0]
-        for layer in self.cache.layers:
-            layer.keys, layer.values = layer.keys.index_select(2, kept), layer.values.index_select(2, kept)
-        self._held = places_S[kept]
+        num_states = held + len(ids)
+        if num_states >= self._window and (len(ids) > 1 or num_states >= self._window + _SPARE_TOKENS):
+            for layer in self.cache.layers:
+                layer.keys, layer.values = self._kept(layer.keys), self._kept(layer.values)
         return logits
 
-    def _sight(self, places_T: Tensor, places_S: Tensor) -> _Sight:
-        sinks_S = places_S < self._sinks
-        back_TS = places_T[:, None] - places_S
-        seen_TS = (back_TS >= 0) & (sinks_S | (back_TS < self._newest))
-        left_T = (places_T - (self._window - 1)).clamp(min=0)
-        return _Sight(seen_TS, sinks_S, *angles(-left_T, self.model.model.rotary_emb.inv_freq))
+    def _kept(self, states_BKSD: Tensor) -> Tensor:
+        """The sinks, and the newest that the next token sees."""
+        first_newest = states_BKSD.shape[2] - (self._newest - 1)
+        return torch.cat((states_BKSD[:, :, : self._sinks], states_BKSD[:, :, first_newest:]), dim=2)
+
+    def _sight(self, places_T: Tensor, held: int) -> _Sight:
+        num_new, num_read = len(places_T), self._num_read
+        num_sinks = min(self._sinks, num_read + num_new)
+        rotation = mask = None
+        if num_read + num_new > self._window:
+            left_T = (places_T - (self._window - 1)).clamp(min=0)
+            rotation = angles(-left_T, self.model.model.rotary_emb.inv_freq)
+        if num_new > 1:
+            num_states = held + num_new
+            places_S = torch.arange(num_read + num_new - num_states, num_read + num_new, device=self.device)
+            places_S[:num_sinks] = torch.arange(num_sinks, device=self.device)
+            back_TS = places_T[:, None] - places_S
+            seen_TS = (back_TS >= 0) & ((places_S < num_sinks) | (back_TS < self._newest))
+            mask = torch.zeros_like(seen_TS, dtype=self.model.dtype).masked_fill(~seen_TS, float("-inf"))
+        return _Sight(mask, num_sinks, min(held + num_new - num_sinks, self._newest), rotation)
 
     def mark(self) -> Any:
         """See `TextReader`."""
-        return self._num_read, self._held, [(layer.keys, layer.values) for layer in self.cache.layers]
+        return self._num_read, [(layer.keys, layer.values) for layer in self.cache.layers]
 
     def go_back(self, mark: Any) -> None:
         """See `TextReader`."""
-        self._num_read, self._held, states = mark
+        self._num_read, states = mark
         self.cache = DynamicCache()
         for number, (keys, values) in enumerate(states):
             self.cache.update(keys, values, number)
@@ -153,22 +175,55 @@ def _sink_attention(
     sight: _Sight,
     **kwargs: Any,  # noqa: ARG001
 ) -> tuple[Tensor, None]:
-    """Attention by `sight`; arguments as transformers' attention functions have, result [B, T, H, D].
-
-    One head of twice the size does both products: its first half meets the newest, its second half the sinks.
-    """
-    groups = query_BHTD.shape[1] // key_BKSD.shape[1]
-    turned = rotate(query_BHTD, sight.cos, sight.sin)
-    sinks = sight.sinks[:, None]
-    keys = torch.cat((key_BKSD.masked_fill(sinks, 0), key_BKSD.masked_fill(~sinks, 0)), dim=-1)
-    mixed_BHTD = scaled_dot_product_attention(
-        torch.cat((query_BHTD, turned), dim=-1),
-        keys.repeat_interleave(groups, dim=1),
-        value_BKSD.repeat_interleave(groups, dim=1),
-        attn_mask=sight.seen,
-        scale=scaling,
-    )
+    """Attention by `sight`; arguments as transformers' attention functions have, result [B, T, H, D]."""
+    if sight.mask is None:
+        mixed_BHTD = _attend_one_token(query_BHTD, key_BKSD, value_BKSD, scaling, sight)
+    else:
+        mixed_BHTD = _attend_block(query_BHTD, key_BKSD, value_BKSD, scaling, sight)
     return mixed_BHTD.transpose(1, 2).contiguous(), None
+
+
+def _attend_block(query_BHTD: Tensor, key_BKSD: Tensor, value_BKSD: Tensor, scaling: float, sight: _Sight) -> Tensor:
+    """One kernel for sinks and newest, though queries are rotated in another way for the sinks.
+
+    The products with the sinks are computed apart and become further elements of the query; the key of each sink is
+    one at its own elements and zero elsewhere. Each product has two elements, so that nothing is lost where an element
+    has few bits. Values are padded, since fused kernels need heads of one size.
+    """
+    size = query_BHTD.shape[-1]
+    groups = query_BHTD.shape[1] // key_BKSD.shape[1]
+    if sight.rotation is not None and sight.num_sinks:
+        sinks_BHND = key_BKSD[:, :, : sight.num_sinks].repeat_interleave(groups, dim=1)
+        turned = rotate(query_BHTD, *sight.rotation).float()
+        products_BHTN = turned @ sinks_BHND.float().transpose(2, 3)
+        high = products_BHTN.to(query_BHTD.dtype)
+        low = (products_BHTN - high.float()).to(query_BHTD.dtype)
+        added = -(-2 * sight.num_sinks // _ELEMENTS_OF_A_KERNEL) * _ELEMENTS_OF_A_KERNEL
+        query_BHTD = pad(torch.cat((query_BHTD, high, low), dim=-1), (0, added - 2 * sight.num_sinks))
+        key_BKSD, value_BKSD = pad(key_BKSD, (0, added)), pad(value_BKSD, (0, added))
+        one = torch.eye(sight.num_sinks, dtype=key_BKSD.dtype, device=key_BKSD.device)
+        key_BKSD[:, :, : sight.num_sinks] = pad(torch.cat((one, one), dim=1), (size, added - 2 * sight.num_sinks))
+    return scaled_dot_product_attention(
+        query_BHTD,
+        key_BKSD.repeat_interleave(groups, dim=1),
+        value_BKSD.repeat_interleave(groups, dim=1),
+        attn_mask=sight.mask,
+        scale=scaling,
+    )[..., :size]
+
+
+def _attend_one_token(
+    query_BH1D: Tensor, key_BKSD: Tensor, value_BKSD: Tensor, scaling: float, sight: _Sight
+) -> Tensor:
+    """Keys and values are read where they are, without a mask and without copies for the heads of a group."""
+    turned = query_BH1D if sight.rotation is None else rotate(query_BH1D, *sight.rotation)
+    by_group = (query_BH1D.shape[0], key_BKSD.shape[1], -1, query_BH1D.shape[-1])  # B, K, H / K, D
+    sinks, newest = slice(0, sight.num_sinks), slice(key_BKSD.shape[2] - sight.num_newest, key_BKSD.shape[2])
+    to_sinks = turned.reshape(by_group) @ key_BKSD[:, :, sinks].transpose(2, 3)
+    to_newest = query_BH1D.reshape(by_group) @ key_BKSD[:, :, newest].transpose(2, 3)
+    shares = (torch.cat((to_sinks, to_newest), dim=-1).float() * scaling).softmax(dim=-1).to(value_BKSD.dtype)
+    mixed = shares[..., sinks] @ value_BKSD[:, :, sinks] + shares[..., sight.num_sinks :] @ value_BKSD[:, :, newest]
+    return mixed.reshape(query_BH1D.shape)
 
 
 # transformers' own place for further attention functions. It makes no masks for one that it does not know.

@@ -6,9 +6,11 @@ from typing import Any, Self
 from ...errors import ConfigError, setting
 from ...method.checks import check_number, check_whole
 
-__all__ = ["SYSTEMS", "EfficiencySettings"]
+__all__ = ["COMPARED", "SYSTEMS", "EfficiencySettings", "system_names"]
 
 SYSTEMS = ("sharedllm", "full_attention", "streaming", "encoder_decoder")
+_DEFAULT_SYSTEMS = ("sharedllm", "full_attention", "encoder_decoder")  # streaming is far from its floor
+COMPARED = ("sharedllm", "full_attention")  # what matters most where time is short
 
 SINK_TOKENS = 4  # of streaming
 
@@ -23,12 +25,14 @@ class EfficiencySettings:
         model: a checkpoint's folder or hub id; or the name of a published shape (`planning.MODELS`), which is given
             random weights, since speed does not depend on them; by default the reader.
         lengths: tokens of past context.
-        systems: of `SYSTEMS`.
+        systems: of `SYSTEMS`; by default all but streaming.
         injection_layers: M of each SharedLLM to measure; by default the checkpoint's own.
         prompt_tokens: of the running text.
         new_tokens: decoded after the first.
         repeats: turns; medians count.
         max_seconds: of one system at one length; after so many it takes no further turn.
+        minutes: of the whole run, with the loading of the model; what matters most is measured first (`schedule.py`).
+            By default there is no such budget.
         window_tokens: what streaming sees; by default the base's window, 4,096 at most.
         cache_bytes: the most bytes of trees, in memory and on disk each. Lengths whose trees would be more are not
             read ahead, and nothing is measured from the cache.
@@ -41,12 +45,13 @@ class EfficiencySettings:
 
     model: str | None = None
     lengths: tuple[int, ...] = _LENGTHS
-    systems: tuple[str, ...] = SYSTEMS
+    systems: tuple[str, ...] = _DEFAULT_SYSTEMS
     injection_layers: tuple[int, ...] = ()
     prompt_tokens: int = 128
     new_tokens: int = 128
     repeats: int = 5
     max_seconds: float = 600.0
+    minutes: float | None = None
     window_tokens: int | None = None
     cache_bytes: int = 16 * 10**9
     device: str = "cpu"
@@ -70,6 +75,8 @@ class EfficiencySettings:
                 remedy=f"it must be more than the {SINK_TOKENS} sinks",
             )
         check_number("max_seconds", self.max_seconds, above=0)
+        if self.minutes is not None:
+            check_number("minutes", self.minutes, above=0)
         check_whole("cache_bytes", self.cache_bytes, at_least=0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,3 +88,16 @@ class EfficiencySettings:
         """The settings of what `to_dict` gave."""
         plain: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
         return cls(**plain)
+
+
+def system_names(settings: EfficiencySettings, own_injection_layers: int) -> dict[str, tuple[str, ...]]:
+    """The names in tables of each system that the settings name; a SharedLLM has one for each number of layers.
+
+    Args:
+        settings: of the run.
+        own_injection_layers: of the checkpoint.
+    """
+    layers = settings.injection_layers or (own_injection_layers,)
+    shared = tuple(f"sharedllm, M = {number}" for number in layers)
+    plain = {"full_attention": "full attention", "streaming": "streaming", "encoder_decoder": "encoder-decoder"}
+    return {name: shared if name == "sharedllm" else (plain[name],) for name in settings.systems}

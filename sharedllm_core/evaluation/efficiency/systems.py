@@ -24,7 +24,7 @@ from ...tree_cache import DiskTier, MemoryTier
 from ..baselines.base_model import base_model
 from ..baselines.reading import TextReader
 from ..baselines.streaming import stream_reader
-from .settings import SINK_TOKENS, EfficiencySettings
+from .settings import SINK_TOKENS, EfficiencySettings, system_names
 from .weights import with_method
 
 __all__ = ["MeasuredSystem", "Opened", "SharedLLMMeasured", "make_systems"]
@@ -247,8 +247,8 @@ def make_systems(
     made: list[MeasuredSystem] = []
     for name in settings.systems:
         if name == "sharedllm":
-            for method in methods_of(model, settings):
-                label = f"sharedllm, M = {method.injection_layers}"
+            labels = system_names(settings, model.method.injection_layers)[name]
+            for label, method in zip(labels, methods_of(model, settings), strict=True):
                 own = model if method == model.method else with_method(model, method)
                 trees = formulas.cache_bytes(shape, method, count_all(len(past_ids), method))
                 fits = settings.cache_bytes if trees <= settings.cache_bytes else 0

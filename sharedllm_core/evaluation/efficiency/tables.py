@@ -20,10 +20,10 @@ _TITLES = {
 def tables(result: dict[str, Any]) -> str:
     """Two Markdown tables, lengths down.
 
-    The first has what was measured, the second how near it comes to what the hardware allows.
+    The first has what was measured, or why it was not; the second how near it comes to what the hardware allows.
     """
     rows = result["rows"]
-    full = {row["past_tokens"]: row for row in rows if row["system"] == "full attention" and "error" not in row}
+    full = {row["past_tokens"]: row for row in rows if row["system"] == "full attention" and "seconds" in row}
     return f"{_measured(rows, full)}\n\n{_shares(rows)}"
 
 
@@ -38,6 +38,9 @@ def _measured(rows: list[_Row], full: dict[int, _Row]) -> str:
         if "error" in row:
             lines.append(f"{name}| {row['error']} |" + " |" * 9)
             continue
+        if "seconds" not in row:
+            lines.append(f"{name}| skipped: {row['skipped']['reason']} |" + " |" * 8 + " 0 |")
+            continue
         seconds, other = row["seconds"], full.get(row["past_tokens"])
         cells = [
             _number(seconds["unread"]),
@@ -47,7 +50,7 @@ def _measured(rows: list[_Row], full: dict[int, _Row]) -> str:
             f"{row['past_tokens'] / seconds['read']:,.0f}" if "read" in seconds else "",
             f"{1 / seconds['decode']:.1f}",
             *(f"{row[size] / 1e6:,.0f}" if size in row else "" for size in ("peak_bytes", "state_bytes", "tree_bytes")),
-            str(row["runs"]),
+            _runs(row),
         ]
         lines.append(f"{name}| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -61,13 +64,18 @@ def _shares(rows: list[_Row]) -> str:
         "|" + "---|" * 10,
     ]
     for row in rows:
-        if "error" in row:
+        if "seconds" not in row:
             continue
         floors, seconds, rates = row["floors"], row["seconds"], row["rates"]
         cells = [f"{floors[f] / seconds[f]:.0%}" if f in floors and f in seconds else "" for f in figures]
         cells += [f"{rates[name] / 1e9:,.1f}" for name in ("operations_per_s", "bytes_per_s", "disk_bytes_per_s")]
         lines.append(f"| {row['past_tokens']:,} | {row['system']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _runs(row: _Row) -> str:
+    """The turns that were measured and, if a budget left out some, of how many."""
+    return f"{row['runs']} of {row['runs'] + row['skipped']['turns']}" if "skipped" in row else str(row["runs"])
 
 
 def _number(seconds: float | None) -> str:
@@ -92,7 +100,7 @@ def write_plots(result: dict[str, Any], folder: Path) -> list[Path]:
         points = [
             (row["system"], row["past_tokens"], value)
             for row in result["rows"]
-            if "error" not in row and (value := row["seconds"].get(name, row.get(name))) is not None
+            if "seconds" in row and (value := row["seconds"].get(name, row.get(name))) is not None
         ]
         if points:
             files.append(folder / f"efficiency_{name}.png")

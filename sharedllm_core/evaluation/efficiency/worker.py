@@ -1,7 +1,8 @@
-"""One length, in this process alone: the systems in turns, a line of JSON for each.
+"""Measures turns in a process of its own, which reads requests on standard input and answers on standard output.
 
-`run.py` starts it. A system's line says its figures of one turn, in seconds; `error` where it could not. What the
-process says last it was doing is what it died of, if it dies: a kernel that frees memory gives no reasons.
+`worker_process.py` starts it. Both ways a message is a line of JSON. The first line from here describes the model; then
+each request, a `Step`, is answered by its figures in seconds, or by `error` where the system ran out of memory. The
+process ends at once when its standard input ends, so that it does not outlive the one that started it.
 
 On a CPU, peaks are of the process, above what it held before the turn; on a GPU they are of torch's allocator there.
 """
@@ -9,12 +10,14 @@ On a CPU, peaks are of the process, above what it held before the turn; on a GPU
 import ctypes
 import gc
 import json
+import os
+import shutil
 import sys
-import tempfile
-import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import torch
@@ -37,28 +40,77 @@ from .systems import (
 )
 from .weights import load_measured, text_ids
 
-__all__ = ["OUT_OF_MEMORY", "main", "work_of"]
+__all__ = ["OUT_OF_MEMORY", "main", "measure_turn", "work_of"]
 
 OUT_OF_MEMORY = "out of memory"
 
 
 def main(arguments: list[str]) -> None:
-    """Measure what the settings (JSON) name at one length, except the systems named after them."""
-    settings = EfficiencySettings.from_dict(json.loads(arguments[0]))
-    length, left_out = int(arguments[1]), arguments[2:]
-    model = load_measured(settings)
-    ids = text_ids(settings, model, length + settings.prompt_tokens * (settings.repeats + 1))
-    with tempfile.TemporaryDirectory() as folder:
-        rates = measure_rates(settings.device, model.dtype, Path(folder))
-        weight_bytes = sum(weight.nbytes for weight in model.parameters())
-        dtype = str(model.dtype).removeprefix("torch.")
-        _say({"rates": asdict(rates), "weight_bytes": weight_bytes, "dtype": dtype})
-        prompts = ids[length:].split(settings.prompt_tokens)
-        _warm_up(make_systems(model, settings, ids[: model.method.chunk_tokens], Path(folder)), prompts[0])
-        systems = make_systems(model, settings, ids[:length], Path(folder))
-        systems = [system for system in systems if system.name not in left_out]
-        work = work_of(model, settings, length)
-        _Turns(systems, settings, prompts, {name: floors_of(of, rates) for name, of in work.items()}).run()
+    """Answer requests for turns.
+
+    Args:
+        arguments: the settings as JSON, and a folder for trees on disk.
+    """
+    requests: Queue[dict[str, Any]] = Queue()
+    folder = Path(arguments[1])
+    Thread(target=_read_requests, args=(requests, folder), daemon=True).start()
+    bench = _Bench(EfficiencySettings.from_dict(json.loads(arguments[0])), folder)
+    _send(bench.description())
+    while True:
+        _send(bench.measure(**requests.get()))
+
+
+def _read_requests(requests: "Queue[dict[str, Any]]", folder: Path) -> None:
+    for line in sys.stdin:
+        requests.put(json.loads(line))
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)  # whoever asked is gone or has all; a turn may be running
+
+
+class _Bench:
+    """The model, and the systems at the length of the newest request.
+
+    Args:
+        settings: what is measured.
+        folder: for trees on disk.
+    """
+
+    def __init__(self, settings: EfficiencySettings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._model = load_measured(settings)
+        self._prompt_tokens = settings.prompt_tokens * (settings.repeats + 1)
+        self._ids = text_ids(settings, self._model, max(settings.lengths) + self._prompt_tokens)
+        self._rates = measure_rates(settings.device, self._model.dtype, folder)
+        self._length = 0
+        self._systems: dict[str, MeasuredSystem] = {}
+        chunk = self._ids[: self._model.method.chunk_tokens]
+        _warm_up(make_systems(self._model, settings, chunk, folder), self._ids[: settings.prompt_tokens])
+
+    def description(self) -> dict[str, Any]:
+        """What holds for all turns: the model, and the floors by length and system."""
+        return {
+            "own_injection_layers": self._model.method.injection_layers,
+            "weight_bytes": sum(weight.nbytes for weight in self._model.parameters()),
+            "dtype": str(self._model.dtype).removeprefix("torch."),
+            "floors": {length: self._floors(length) for length in self._settings.lengths},
+        }
+
+    def measure(self, past_tokens: int, system: str, number: int) -> dict[str, Any]:
+        """One turn; arguments as `Step` has."""
+        if past_tokens != self._length:
+            self._systems.clear()  # before those of another length, which need the memory
+            self._rates = measure_rates(self._settings.device, self._model.dtype, self._folder)
+            made = make_systems(self._model, self._settings, self._ids[:past_tokens], self._folder)
+            self._systems.update((each.name, each) for each in made)
+            self._length = past_tokens
+        prompts = self._ids[past_tokens : past_tokens + self._prompt_tokens].split(self._settings.prompt_tokens)
+        turn = measure_turn(self._systems[system], self._settings, prompts[number], prompts[number + 1])
+        return {"floors": self._floors(past_tokens)[system], "rates": asdict(self._rates), **turn}
+
+    def _floors(self, length: int) -> dict[str, dict[str, float]]:
+        work = work_of(self._model, self._settings, length)
+        return {name: floors_of(figures, self._rates) for name, figures in work.items()}
 
 
 @torch.no_grad()
@@ -83,79 +135,65 @@ def work_of(model: SharedLLMForCausalLM, settings: EfficiencySettings, length: i
     return work
 
 
-class _Turns:
-    """Systems take turns until each has had enough of them, or enough time."""
+def measure_turn(system: MeasuredSystem, settings: EfficiencySettings, prompt: Tensor, other: Tensor) -> dict[str, Any]:
+    """One turn of one system.
 
-    def __init__(
-        self,
-        systems: list[MeasuredSystem],
-        settings: EfficiencySettings,
-        prompts: tuple[Tensor, ...],
-        floors: dict[str, dict[str, float]],
-    ) -> None:
-        self._waiting = list(systems)
-        self._settings = settings
-        self._prompts = prompts
-        self._floors = floors
-        self._taken = dict.fromkeys((system.name for system in systems), 0.0)
+    Args:
+        system: forgets its past context afterwards.
+        settings: of the run.
+        prompt: ids [n] of the first question.
+        other: ids [n] of the question after that.
 
-    def run(self) -> None:
-        for turn in range(self._settings.repeats):
-            for system in list(self._waiting):
-                _say({"system": system.name, "begins": turn})
-                begin = time.perf_counter()
-                _say({"system": system.name, "floors": self._floors[system.name], **self._turn(system, turn)})
-                self._taken[system.name] += time.perf_counter() - begin
-                if self._taken[system.name] >= self._settings.max_seconds and system in self._waiting:
-                    self._waiting.remove(system)
-                    _say({"system": system.name, "enough": True})
+    Returns:
+        `figures`, in seconds or bytes; or `error`, if the system ran out of memory.
+    """
+    try:
+        return {"figures": _figures(system, settings, prompt, other)}
+    except (DeviceMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
+        return {"error": OUT_OF_MEMORY}
+    finally:
+        system.forget()
 
-    def _turn(self, system: MeasuredSystem, turn: int) -> dict[str, Any]:
-        try:
-            return {"figures": self._figures(system, self._prompts[turn], self._prompts[turn + 1])}
-        except (DeviceMemoryError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
-                raise
-            self._waiting.remove(system)
-            return {"error": OUT_OF_MEMORY}
-        finally:
-            system.forget()
 
-    @torch.no_grad()
-    def _figures(self, system: MeasuredSystem, prompt: Tensor, other: Tensor) -> dict[str, float]:
-        device = self._settings.device
-        resting = _forget_peak(device)
-        unread, opened = self._timed(lambda: system.unread(prompt))
-        figures: dict[str, float] = {"unread": unread, "state_bytes": opened.state_bytes}
-        figures["decode"] = self._decoding(opened)
-        if peak := _peak(device):
-            figures["peak_bytes"] = peak - resting
-        del opened
-        if isinstance(system, SharedLLMMeasured) and system.keeps_trees:
-            begin = now(device)
-            system.read()
-            figures["read"] = now(device) - begin
-            figures["tree_bytes"] = system.tree_bytes
-            if not system.has_all_trees:
-                return figures
-            system.write_to_disk()
-            figures["from_disk"], _ = self._timed(lambda: system.from_disk(other))
-        seconds, opened = self._timed(lambda: system.warm(other))
-        if opened is not None:
-            figures["warm"] = seconds
-        return figures
+@torch.no_grad()
+def _figures(system: MeasuredSystem, settings: EfficiencySettings, prompt: Tensor, other: Tensor) -> dict[str, float]:
+    device = settings.device
+    resting = _forget_peak(device)
+    unread, opened = _timed(lambda: system.unread(prompt), device)
+    figures: dict[str, float] = {"unread": unread, "state_bytes": opened.state_bytes}
+    figures["decode"] = _decoding(opened, settings)
+    if peak := _peak(device):
+        figures["peak_bytes"] = peak - resting
+    del opened
+    if isinstance(system, SharedLLMMeasured) and system.keeps_trees:
+        begin = now(device)
+        system.read()
+        figures["read"] = now(device) - begin
+        figures["tree_bytes"] = system.tree_bytes
+        if not system.has_all_trees:
+            return figures
+        system.write_to_disk()
+        figures["from_disk"], _ = _timed(lambda: system.from_disk(other), device)
+    seconds, opened = _timed(lambda: system.warm(other), device)
+    if opened is not None:
+        figures["warm"] = seconds
+    return figures
 
-    def _timed(self, call: Any) -> tuple[float, Opened]:
-        begin = now(self._settings.device)
-        opened = call()
-        return now(self._settings.device) - begin, opened
 
-    def _decoding(self, opened: Opened) -> float:
-        """Seconds for one token."""
-        begin = now(self._settings.device)
-        for _ in range(self._settings.new_tokens):
-            opened.decode()
-        return (now(self._settings.device) - begin) / self._settings.new_tokens
+def _timed(call: Any, device: str) -> tuple[float, Opened]:
+    begin = now(device)
+    opened = call()
+    return now(device) - begin, opened
+
+
+def _decoding(opened: Opened, settings: EfficiencySettings) -> float:
+    """Seconds for one token."""
+    begin = now(settings.device)
+    for _ in range(settings.new_tokens):
+        opened.decode()
+    return (now(settings.device) - begin) / settings.new_tokens
 
 
 def _forget_peak(device: str) -> int:
@@ -182,7 +220,7 @@ def _of_process(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
-def _say(line: dict[str, Any]) -> None:
+def _send(line: dict[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 
@@ -190,5 +228,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except SharedLLMError as refused:
-        _say({"refused": {"what": refused.what, "limit": refused.limit, "remedy": refused.remedies}})
+        _send({"refused": {"what": refused.what, "limit": refused.limit, "remedy": refused.remedies}})
         sys.exit(str(refused))
