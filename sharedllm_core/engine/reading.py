@@ -6,36 +6,37 @@ steps of the pipeline: select → fetch → encode → assemble.
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from threading import Event, Semaphore
-from types import TracebackType
-from typing import Self
+from contextlib import nullcontext
+from dataclasses import dataclass
+from threading import Event
 
 import torch
 from torch import Tensor
 
 from ..errors import CacheWarning, setting
-from ..method.context_tree import Node
+from ..method.config import SharedLLMConfig
+from ..method.context_tree import Node, num_states
 from ..model.encoding import encode_missing, encode_nodes, is_complete, read_query, select
 from ..model.lower_model import LowerModel
 from ..model.node_states import NodeStates
 from ..model.node_vectors import NodeVectors
 from ..model.past_context import PastContext
+from ..model.retained_states import RetainedStates
+from ..model.tree_head import TreeHead
 from ..selection.choice import nodes_of
 from ..selection.policy import Query, load_policy
 from ..text.embedding import Embedder
 from ..text.library import Library
 from ..text.search import token_relevance
 from ..tree_cache import TreeCache, TreeKeys
+from .cache_writer import CacheWriter
 from .fair_lock import FairLock
 from .progress import Progress
 
 __all__ = ["ReadPast", "TreeReader"]
 
 _BATCHES_PER_TURN = 4  # of the lower model, before it releases the lock
-_MAX_PENDING_WRITES = 32  # trees queued for the cache
-_WRITERS = 8  # threads: each waits until the disk has its tree, and the model is faster than that
+_STATES_PER_FETCH = 1024  # in memory beside the assembled ones
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,11 @@ class ReadPast:
 
 
 @dataclass(frozen=True)
-class _Encoded:
-    """The trees of some chunks and the nodes that a question retains of them, by the number of the chunk."""
+class _Selection:
+    """The retained nodes of each chunk; and by number of the chunk its selection vectors, where some are new."""
 
-    trees: dict[int, NodeStates]
-    nodes: dict[int, Sequence[Node]]
-    cached_tokens: int
+    nodes: list[list[Node]]
+    new_vectors: dict[int, Mapping[Node, Tensor]]
 
 
 class TreeReader:
@@ -83,10 +83,6 @@ class TreeReader:
         self._origin = lower.origin()
         self._searches_text = load_policy(lower.method.policy).searches_text
 
-    @property
-    def _encodes_whole_chunks(self) -> bool:
-        return self._lower.method.node_encoding == "shared"
-
     # ---------------------------------------------------------------------------------------------- ahead of questions
 
     def read(self, library: Library, progress: Progress, cancelled: Event) -> None:
@@ -97,7 +93,7 @@ class TreeReader:
         if not todo:
             return
         progress.begin(library.num_tokens, library.num_tokens - _num_tokens(library, todo))
-        with _CacheWriter(self.cache) as writer:
+        with CacheWriter(self.cache) as writer:
             for turn in self._turns(library, todo):
                 if cancelled.is_set():
                     return
@@ -143,124 +139,125 @@ class TreeReader:
         relevance = token_relevance(question, library, self._embedder) if self._searches_text else None
         with self._lock, torch.no_grad():
             query = read_query(self._lower, query_ids, chunks, relevance)
-        selected = self._select(chunks, query)
-        fetched = self._fetch(library, selected)
-        encoded = self._encode(library, query, selected, fetched, progress, cancelled)
-        return None if encoded is None else self._assemble(library, encoded)
-
-    def _select(self, chunks: Sequence[Tensor], query: Query | None) -> list[list[Node]] | None:
-        """Select for all chunks by their token ids; `None` for a policy over vectors, which selects as trees arrive."""
-        if self._lower.method.compares_vectors:
+        selection = self._select(library, query, cancelled)
+        if selection is None:
             return None
-        return select(self._lower, chunks, [query] * len(chunks))
+        counts = [[num_states(n.length, n.level, self._lower.method) for n in nodes] for nodes in selection.nodes]
+        retained = RetainedStates(
+            selection.nodes, counts, library.chunk_positions, self._origin, torch.device(self._lower.device)
+        )
+        missing = self._fetch(library, selection, retained)
+        if not self._encode(library, selection, missing, retained, progress, cancelled):
+            return None
+        past = PastContext(
+            tuple(map(tuple, selection.nodes)),
+            tuple(map(tuple, counts)),
+            tuple(library.chunk_positions),
+            *retained.layers(),
+            self._origin,
+        )
+        return ReadPast(past, library.num_tokens - _num_tokens(library, list(missing)))
 
-    def _fetch(self, library: Library, selected: Sequence[Sequence[Node]] | None) -> dict[int, NodeStates | None]:
-        """Fetch the trees of the chunks that retain something from the cache, by the number of the chunk."""
-        wanted = [number for number in range(len(library.chunks)) if selected is None or selected[number]]
-        fetched: dict[int, NodeStates | None] = {}
-        for turn in self._turns(library, wanted):  # so that few whole trees are in memory at a time
-            keys = [self._keys.chunk_key(library.chunks[number].ids) for number in turn]
-            found = self.cache.get_many(keys, self._origin, complete=False)
-            if selected is not None and not self._encodes_whole_chunks:
-                found = [
-                    tree if tree is None else _retained_part(tree, selected[number])
-                    for number, tree in zip(turn, found, strict=True)
-                ]
-            fetched.update(zip(turn, found, strict=True))
-        return fetched
+    def _select(self, library: Library, query: Query | None, cancelled: Event) -> _Selection | None:
+        """Select the nodes to retain of each chunk; `None` if cancelled.
 
-    def _encode(
-        self,
-        library: Library,
-        query: Query | None,
-        selected: Sequence[Sequence[Node]] | None,
-        fetched: Mapping[int, NodeStates | None],
-        progress: Progress,
-        cancelled: Event,
-    ) -> _Encoded | None:
-        """Encode the retained nodes that were not fetched, in turns, and store them in the cache."""
+        A policy over token ids selects for all chunks at once. One over vectors takes them from the heads of the cached
+        trees, and the lower model computes the others.
+        """
+        chunks = [chunk.ids for chunk in library.chunks]
+        if not self._lower.method.compares_vectors:
+            return _Selection(select(self._lower, chunks, [query] * len(chunks)), {})
+        selection = _Selection([[] for _ in chunks], {})
+        keys = self.keys(library)
+        for turn in self._turns(library, range(len(chunks))):
+            if cancelled.is_set():
+                return None
+            heads = self.cache.heads([keys[number] for number in turn])
+            is_warm = all(head is not None and is_complete(head, self._lower.method) for head in heads)
+            with nullcontext() if is_warm else self._lock, torch.no_grad():
+                vectors = self._known_vectors([chunks[number] for number in turn], heads)
+                nodes = select(self._lower, [chunks[number] for number in turn], [query] * len(turn), vectors=vectors)
+            for index, (number, head) in enumerate(zip(turn, heads, strict=True)):
+                selection.nodes[number] = nodes[index]
+                if len(vectors.of_chunk(index)) > (0 if head is None else len(head.vector_nodes)):
+                    selection.new_vectors[number] = vectors.of_chunk(index)
+        return selection
+
+    def _known_vectors(self, chunks: Sequence[Tensor], heads: Sequence[TreeHead | None]) -> NodeVectors:
+        """Collect the cached selection vectors, and compute those of trees stored under a policy without vectors."""
         method = self._lower.method
-        ready = [
-            number
-            for number, tree in fetched.items()
-            if tree is not None
-            and (
-                is_complete(tree, method)
-                if selected is None or self._encodes_whole_chunks
-                else tree.has(selected[number])
-            )
-        ]
-        encoded = _Encoded({}, {}, 0)
-        self._encode_turn(library, query, selected, fetched, ready, encoded)
-        rest = [number for number in fetched if number not in encoded.trees]
-        cached_tokens = library.num_tokens - _num_tokens(library, rest)
-        if any(fetched[number] is None for number in rest):
-            progress.begin(library.num_tokens, cached_tokens)
-        with _CacheWriter(self.cache) as writer:
-            for turn in self._turns(library, rest):
-                if cancelled.is_set():
-                    return None
-                with self._lock:
-                    self._encode_turn(library, query, selected, fetched, turn, encoded)
-                for number in turn:
-                    tree = encoded.trees[number]
-                    if tree is fetched[number]:
-                        cached_tokens += _num_tokens(library, [number])
-                    else:
-                        key = self._keys.chunk_key(library.chunks[number].ids)
-                        writer.put(key, tree, complete=is_complete(tree, method))
-                progress.add(_num_tokens(library, turn))
-        return _Encoded(encoded.trees, encoded.nodes, cached_tokens)
-
-    @torch.no_grad()
-    def _encode_turn(
-        self,
-        library: Library,
-        query: Query | None,
-        selected: Sequence[Sequence[Node]] | None,
-        fetched: Mapping[int, NodeStates | None],
-        numbers: Sequence[int],
-        encoded: _Encoded,
-    ) -> None:
-        """Add the trees and retained nodes of some chunks to `encoded`; the lower model runs for missing nodes only."""
-        method = self._lower.method
-        chunks = [library.chunks[number].ids for number in numbers]
-        known = [fetched[number] for number in numbers]
-        vectors: NodeVectors | None = None
-        nodes: Sequence[Sequence[Node]]
-        if selected is not None:
-            nodes = [selected[number] for number in numbers]
-        else:
-            vectors = self._known_vectors(chunks, known)
-            nodes = select(self._lower, chunks, [query] * len(chunks), vectors=vectors)
-        # With shared encoding, one forward pass of the chunk yields all nodes at the cost of the retained ones.
-        wanted = [nodes_of(chunk, method) for chunk in chunks] if self._encodes_whole_chunks else nodes
-        trees = encode_missing(self._lower, chunks, known, wanted)
-        for index, (number, tree) in enumerate(zip(numbers, trees, strict=True)):
-            encoded.trees[number] = tree if vectors is None else tree.with_vectors(vectors.of_chunk(index))
-            encoded.nodes[number] = nodes[index]
-
-    def _known_vectors(self, chunks: Sequence[Tensor], known: Sequence[NodeStates | None]) -> NodeVectors:
-        """Collect the fetched selection vectors, and compute those of trees stored under a policy without vectors."""
-        method = self._lower.method
-        vectors = NodeVectors(self._lower, chunks, known)
+        vectors = NodeVectors(self._lower, chunks, heads)
         missing: dict[int, list[Node]] = {}
-        for index, (chunk, tree) in enumerate(zip(chunks, known, strict=True)):
+        for index, (chunk, head) in enumerate(zip(chunks, heads, strict=True)):
             nodes = nodes_of(chunk, method)
-            if tree is not None and tree.has(nodes) and not is_complete(tree, method):
+            if head is not None and head.has(nodes) and not is_complete(head, method):
                 missing[index] = [node for node in nodes if method.compares(node.level)]
         vectors.compute(missing)
         return vectors
 
-    def _assemble(self, library: Library, encoded: _Encoded) -> ReadPast:
-        """Assemble the retained states of all chunks; chunks dropped by `max_injected_states` have none."""
-        any_tree = next(iter(encoded.trees.values()))  # at least one chunk is always retained
-        trees, nodes = [], []
-        for number, chunk in enumerate(library.chunks):
-            trees.append(encoded.trees[number] if number in encoded.trees else any_tree.empty(chunk.ids))
-            nodes.append(encoded.nodes.get(number, ()))
-        past = PastContext.from_nodes(trees, library.chunk_positions, nodes)
-        return ReadPast(past.to(self._lower.device), encoded.cached_tokens)
+    def _fetch(self, library: Library, selection: _Selection, retained: RetainedStates) -> dict[int, NodeStates | None]:
+        """Fetch the retained nodes of all chunks from the cache, and add them to `retained`.
+
+        Returns:
+            By number, the chunks of which nodes are missing or selection vectors are new: the retained nodes that the
+            cache has, or `None` if it has no tree.
+        """
+        missing: dict[int, NodeStates | None] = {}
+        keys = self.keys(library)
+        for group in _fetched_together(selection.nodes, self._lower.method):
+            nodes = [selection.nodes[number] for number in group]
+            found = self.cache.get_many([keys[number] for number in group], self._origin, complete=False, nodes=nodes)
+            ready = {}
+            for number, tree in zip(group, found, strict=True):
+                if tree is None or number in selection.new_vectors or not tree.has(selection.nodes[number]):
+                    missing[number] = tree
+                else:
+                    ready[number] = tree
+            retained.add(ready)
+        return missing
+
+    def _encode(
+        self,
+        library: Library,
+        selection: _Selection,
+        missing: Mapping[int, NodeStates | None],
+        retained: RetainedStates,
+        progress: Progress,
+        cancelled: Event,
+    ) -> bool:
+        """Encode the retained nodes that the cache does not have, in turns, and store them; `False` if cancelled."""
+        method = self._lower.method
+        keys = self.keys(library)
+        if any(tree is None for tree in missing.values()):
+            progress.begin(library.num_tokens, library.num_tokens - _num_tokens(library, list(missing)))
+        with CacheWriter(self.cache) as writer:
+            for turn in self._turns(library, list(missing)):
+                if cancelled.is_set():
+                    return False
+                chunks = [library.chunks[number].ids for number in turn]
+                known = [missing[number] for number in turn]
+                wanted = [
+                    self._nodes_to_encode(chunk, tree, selection.nodes[number])
+                    for number, chunk, tree in zip(turn, chunks, known, strict=True)
+                ]
+                with self._lock, torch.no_grad():
+                    trees = encode_missing(self._lower, chunks, known, wanted)
+                retained.add(dict(zip(turn, trees, strict=True)))
+                for number, before, tree in zip(turn, known, trees, strict=True):
+                    grown = tree.with_vectors(selection.new_vectors.get(number, {}))
+                    if before is None:
+                        writer.put(keys[number], grown, complete=is_complete(grown, method))
+                    else:
+                        writer.add(keys[number], grown, lambda tree: is_complete(tree, method))
+                progress.add(_num_tokens(library, turn))
+        return True
+
+    def _nodes_to_encode(self, chunk: Tensor, tree: NodeStates | None, retained: Sequence[Node]) -> Sequence[Node]:
+        """Return the nodes of a chunk to encode, besides those of `tree`."""
+        # With shared encoding, one forward pass of the chunk yields all nodes at the cost of the retained ones.
+        if self._lower.method.node_encoding == "shared" and not (tree is not None and tree.has(retained)):
+            return nodes_of(chunk, self._lower.method)
+        return retained
 
     def _turns(self, library: Library, numbers: Sequence[int]) -> Iterator[list[int]]:
         """Group chunks into turns, each encoded while holding the lock."""
@@ -277,47 +274,20 @@ class TreeReader:
             yield turn
 
 
-def _retained_part(tree: NodeStates, nodes: Sequence[Node]) -> NodeStates:
-    """Copy the nodes that a question retains of a tree, so that the memory of the others is freed.
-
-    Returns:
-        The tree itself if it has no other nodes, or if a retained node is missing.
-    """
-    if not tree.has(nodes) or tuple(nodes) == tree.nodes:
-        return tree
-    part = tree.keep(nodes)
-    return replace(part, token_ids=part.token_ids.clone(), vectors=part.vectors.clone())
+def _fetched_together(nodes: Sequence[Sequence[Node]], method: SharedLLMConfig) -> Iterator[list[int]]:
+    """Group the chunks that retain something, so that few states are in memory beside the assembled ones."""
+    group: list[int] = []
+    states = 0
+    for number, of_chunk in enumerate(nodes):
+        if of_chunk:
+            group.append(number)
+            states += sum(num_states(node.length, node.level, method) for node in of_chunk)
+        if states >= _STATES_PER_FETCH:
+            yield group
+            group, states = [], 0
+    if group:
+        yield group
 
 
 def _num_tokens(library: Library, numbers: Sequence[int]) -> int:
     return sum(len(library.chunks[number].ids) for number in numbers)
-
-
-class _CacheWriter:
-    """Stores trees in background threads while the model continues; leaving the block waits for all writes."""
-
-    def __init__(self, cache: TreeCache) -> None:
-        self._cache = cache
-        self._threads = ThreadPoolExecutor(_WRITERS, thread_name_prefix="sharedllm-cache")
-        self._slots = Semaphore(_MAX_PENDING_WRITES)
-        self._writes: list[Future[None]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._threads.shutdown(wait=True)
-        if error is None:
-            for write in self._writes:
-                write.result()
-
-    def put(self, key: str, states: NodeStates, *, complete: bool) -> None:
-        self._slots.acquire()
-
-        def write() -> None:
-            try:
-                self._cache.put(key, states, complete=complete)
-            finally:
-                self._slots.release()
-
-        self._writes.append(self._threads.submit(write))

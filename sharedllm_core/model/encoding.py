@@ -6,7 +6,7 @@ Inference, training and the engine share one pipeline, *select → fetch → enc
 - fetch: look up trees in the tree cache (`engine/reading.py`); a model alone and training skip this step;
 - encode: `encode` for the nodes that a question retains, `encode_missing` for those that were not fetched,
   `encode_nodes` for every node of every chunk;
-- assemble: `PastContext.from_nodes`.
+- assemble: `PastContext.from_nodes`, or `RetainedStates` where states arrive chunk by chunk.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ from ..selection.policy import Query, load_policy
 from .lower_model import LowerModel, PastTokens
 from .node_states import NodeStates
 from .node_vectors import NodeVectors
+from .tree_head import TreeHead
 
 __all__ = [
     "encode",
@@ -211,8 +212,8 @@ def encode_nodes(lower: LowerModel, chunks: Sequence[Tensor]) -> list[NodeStates
     return encoded
 
 
-def is_complete(states: NodeStates, method: SharedLLMConfig) -> bool:
-    """Whether an entry has every node that a question may retain, and the vectors that the policy compares."""
+def is_complete(states: NodeStates | TreeHead, method: SharedLLMConfig) -> bool:
+    """Whether a tree has every node that a question may retain, and the vectors that the policy compares."""
     nodes = nodes_of(states.token_ids, method)
     return states.has(nodes) and len(states.vector_nodes) >= sum(method.compares(node.level) for node in nodes)
 

@@ -158,6 +158,12 @@ class NodeStates:
             values=torch.cat([self.values, others.values], dim=2),
         )
 
+    def merged(self, others: "NodeStates") -> Self:
+        """Add the nodes and selection vectors of `others`, of the same chunk, that are not here yet."""
+        new = [node for node in others.nodes if node not in self._ranges]
+        vectors = {n: v for tree in (self, others) for n, v in zip(tree.vector_nodes, tree.vectors, strict=True)}
+        return (self.joined(others.keep(new)) if new else self).with_vectors(vectors)
+
     def has(self, nodes: Sequence[Node]) -> bool:
         """Whether this entry has the states of all `nodes`."""
         # Usually the same nodes in the same order.

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..method.context_tree import Node, Pair
 from .lower_model import LowerModel, PastTokens
 from .node_states import NodeStates
+from .tree_head import TreeHead
 
 __all__ = ["NodeVectors"]
 
@@ -20,11 +21,11 @@ class NodeVectors:
     Args:
         lower: the lower model.
         chunks: ids of each.
-        known: entries with known vectors; `None` for a chunk without.
+        known: trees with known vectors; `None` for a chunk without.
     """
 
     def __init__(
-        self, lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | None] | None = None
+        self, lower: LowerModel, chunks: Sequence[Tensor], known: Sequence[NodeStates | TreeHead | None] | None = None
     ) -> None:
         self._lower = lower
         self._chunks = chunks

@@ -4,10 +4,10 @@ Keys are rotated to their chunk positions once, when a past context is assembled
 of running text: beams, samples and questions over the same documents share its states without copies.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate
 from operator import index
 from typing import Any, NamedTuple, Self
 
@@ -16,13 +16,12 @@ from torch import Tensor
 
 from ..errors import PastContextError
 from ..method.config import SharedLLMConfig
-from ..method.context_tree import Node, kept_tokens
+from ..method.context_tree import Node
 from .node_states import NodeStates, StateOrigin
+from .retained_states import RetainedStates, key_rotation
 from .rotary import angles, rotate
 
 __all__ = ["PastContext", "PastContextBatch", "View", "check_chunk_positions"]
-
-_GATHERED_BYTES = 500_000  # of keys per step, so that intermediate tensors stay in the CPU's cache
 
 # Suffixes: K key/value heads, S retained states, D head size, R rows.
 
@@ -84,9 +83,13 @@ class PastContext:
                     remedy="encode all chunks with one model",
                 )
         counts = tuple(entry.counts_of(kept) for entry, kept in zip(states, nodes, strict=True))
-        rotation = _key_rotation(_state_positions(nodes, counts, positions, origin), origin)
-        keys, values = _gather(states, nodes, sum(map(sum, counts)), rotation)
-        return cls(nodes, counts, positions, keys.unbind(0), values.unbind(0), origin)
+        if torch.is_grad_enabled() and any(entry.keys.requires_grad or entry.values.requires_grad for entry in states):
+            layers = _cat(states, nodes, key_rotation(nodes, counts, positions, origin))
+        else:
+            gathered = RetainedStates(nodes, counts, positions, origin)
+            gathered.add(dict(enumerate(states)))
+            layers = gathered.layers()
+        return cls(nodes, counts, positions, *layers, origin)
 
     @staticmethod
     def stack(rows: Sequence["PastContext | None"]) -> "PastContextBatch":
@@ -231,49 +234,17 @@ class PastContextBatch:
         return views
 
 
-def _gather(
-    states: Sequence[NodeStates], retained: Sequence[Sequence[Node]], num_states: int, rotation: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Gather rotated keys and values of the retained nodes, each [M, K, S, D].
+def _cat(
+    states: Sequence[NodeStates], retained: Sequence[Sequence[Node]], rotation: tuple[Tensor, Tensor]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Concatenate the retained states; unlike `RetainedStates`, gradients flow to them.
 
-    Processes a few chunks per step, so that intermediate tensors stay in the CPU's cache.
+    Writing slices into a buffer would copy the gradient of the whole buffer for every slice.
     """
-    first = states[0].keys
-    if torch.is_grad_enabled() and any(entry.keys.requires_grad or entry.values.requires_grad for entry in states):
-        # Writing slices into a buffer would copy the gradient of the whole buffer for every slice.
-        runs = [(entry, run) for entry, nodes in zip(states, retained, strict=True) for run in entry.runs_of(nodes)]
-        keys_MKSD = torch.cat([entry.keys[:, :, run] for entry, run in runs], dim=2)
-        rotated = rotate(keys_MKSD, *(part.to(first.device) for part in rotation))
-        return rotated, torch.cat([entry.values[:, :, run] for entry, run in runs], dim=2)
-    shape = (*first.shape[:2], num_states, first.shape[-1])
-    keys_MKSD, values_MKSD = first.new_empty(shape), first.new_empty(shape)
-    cos_SD, sin_SD = (part.to(first.device) for part in rotation)
-    at = 0
-    for runs in _group_runs(states, retained, min_states=_GATHERED_BYTES * num_states // max(keys_MKSD.nbytes, 1)):
-        # Entries of one past context may lie on different devices.
-        own_keys = torch.cat([entry.keys[:, :, run].to(first.device) for entry, run in runs], dim=2)
-        own = slice(at, at + own_keys.shape[2])
-        keys_MKSD[:, :, own] = rotate(own_keys, cos_SD[own], sin_SD[own])
-        torch.cat([entry.values[:, :, run].to(first.device) for entry, run in runs], dim=2, out=values_MKSD[:, :, own])
-        at = own.stop
-    return keys_MKSD, values_MKSD
-
-
-def _group_runs(
-    states: Sequence[NodeStates], retained: Sequence[Sequence[Node]], min_states: int
-) -> Iterator[list[tuple[NodeStates, slice]]]:
-    """Yield the slices of the retained nodes' states, in groups of chunks with at least `min_states` states."""
-    runs: list[tuple[NodeStates, slice]] = []
-    count = 0
-    for entry, nodes in zip(states, retained, strict=True):
-        own = entry.runs_of(nodes)
-        runs += [(entry, run) for run in own]
-        count += sum(run.stop - run.start for run in own)
-        if count >= min_states:
-            yield runs
-            runs, count = [], 0
-    if runs:
-        yield runs
+    runs = [(entry, run) for entry, nodes in zip(states, retained, strict=True) for run in entry.runs_of(nodes)]
+    keys_MKSD = torch.cat([entry.keys[:, :, run] for entry, run in runs], dim=2)
+    rotated = rotate(keys_MKSD, *(part.to(keys_MKSD.device) for part in rotation))
+    return rotated.unbind(0), torch.cat([entry.values[:, :, run] for entry, run in runs], dim=2).unbind(0)
 
 
 def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None) -> tuple[int, ...]:
@@ -302,33 +273,6 @@ def check_chunk_positions(num_chunks: int, chunk_positions: Sequence[int] | None
             remedy="count from 0",
         )
     return positions
-
-
-def _key_rotation(position_S: Tensor, origin: StateOrigin) -> tuple[Tensor, Tensor]:
-    """Compute the cosines and sines [S, D] that rotate keys to their positions.
-
-    Keys placed by chunk only are purely rotated. With `local_plus_chunk`, the base RoPE's attention scaling (YaRN) is
-    applied as well.
-    """
-    cos, sin = angles(position_S, origin.inv_freq)
-    scaling = origin.attention_scaling if origin.method.key_positions == "local_plus_chunk" else 1.0
-    return cos * scaling, sin * scaling
-
-
-def _state_positions(
-    nodes: Sequence[Sequence[Node]],
-    counts: Sequence[Sequence[int]],
-    chunk_positions: Sequence[int],
-    origin: StateOrigin,
-) -> Tensor:
-    """Compute P_K, the position [S] of each state: its chunk's, plus its offset in the node for `local_plus_chunk`."""
-    states_per_chunk = torch.tensor([sum(of_chunk) for of_chunk in counts], dtype=torch.long)
-    position_S = torch.tensor(chunk_positions, dtype=torch.long).repeat_interleave(states_per_chunk)
-    if origin.method.key_positions == "local_plus_chunk":
-        node_counts = zip(chain.from_iterable(nodes), chain.from_iterable(counts), strict=True)
-        offsets = [at for node, k in node_counts for at in kept_tokens(node.length, k, origin.method.sample_at)]
-        position_S = position_S + torch.tensor(offsets, dtype=torch.long)
-    return position_S
 
 
 def _check_disjoint(chunk: int, nodes: Sequence[Node]) -> None:

@@ -41,9 +41,11 @@ class KeptStates:
             nodes: of each chunk.
         """
         keys = [self._keys.chunk_key(chunk) for chunk in chunks]
-        known = self._cache.get_many(keys, self._origin, complete=False)
+        known = self._cache.get_many(keys, self._origin, complete=False, nodes=nodes)
         trees = encoding.encode_missing(self._lower, chunks, known, nodes)
         for key, before, tree in zip(keys, known, trees, strict=True):
-            if tree is not before:
+            if before is None:
                 self._cache.put(key, tree, complete=encoding.is_complete(tree, self._lower.method))
+            elif tree is not before:
+                self._cache.add(key, tree, lambda tree: encoding.is_complete(tree, self._lower.method))
         return [tree.keep(of_chunk).to(self._lower.device) for tree, of_chunk in zip(trees, nodes, strict=True)]

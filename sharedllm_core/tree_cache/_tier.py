@@ -1,15 +1,55 @@
 """`Tier`: the interface of one tier of the tree cache, with its statistics."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import TracebackType
 
 from ..errors import TreeCacheError
+from .entry_head import ByteRange, EntryHead
 
-__all__ = ["Blob", "Tier", "TierStats", "Verification"]
+__all__ = ["BEGINNING_BYTES", "Blob", "OpenEntry", "Tier", "TierStats", "Verification", "whole_entry"]
 
-#: Bytes of an entry. Writable buffers are decoded without a copy.
+#: Bytes of an entry.
 Blob = bytes | bytearray | memoryview
+#: Bytes that are read when an entry is opened; most heads are shorter.
+BEGINNING_BYTES = 64 * 1024
+
+
+@dataclass(eq=False)
+class OpenEntry(AbstractContextManager["OpenEntry"]):
+    """One entry of a tier, for reading ranges of its bytes. Use it in a `with` block.
+
+    Attributes:
+        beginning: its first bytes; at least `BEGINNING_BYTES` if it has so many.
+        read_ranges: reads ranges, fewer bytes of those that reach beyond the end of the entry.
+        close: releases what the tier holds open.
+        verify: whether the bytes of parts must be verified by their checksums.
+        head: the parsed head, once it was read.
+    """
+
+    beginning: Blob
+    read_ranges: Callable[[Sequence[ByteRange]], Sequence[Blob]]
+    close: Callable[[], None] = lambda: None
+    verify: bool = True
+    head: EntryHead | None = None
+
+    def read(self, ranges: Sequence[ByteRange]) -> list[Blob]:
+        """Read ranges of bytes, those within the beginning from there."""
+        known = memoryview(self.beginning)
+        missing = [(begin, end) for begin, end in ranges if end > len(known)]
+        contents = iter(self.read_ranges(missing) if missing else ())
+        return [next(contents) if end > len(known) else known[begin:end] for begin, end in ranges]
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def whole_entry(blob: Blob) -> OpenEntry:
+    """Return whole bytes, which were verified before, as an open entry."""
+    view = memoryview(blob)
+    return OpenEntry(view, lambda ranges: [view[begin:end] for begin, end in ranges], verify=False)
 
 
 @dataclass
@@ -59,6 +99,8 @@ class Tier(ABC):
     namespace: str | None = None
     #: Whether this tier stores partial trees, which have only the nodes that some questions retained.
     keeps_partial: bool = True
+    #: Whether whole entries are copied to earlier tiers when a question needs some of their nodes.
+    fills_earlier_tiers: bool = False
 
     @abstractmethod
     def get(self, key: str) -> Blob | None:
@@ -67,6 +109,10 @@ class Tier(ABC):
         Raises:
             DamagedEntryError: the entry was damaged; it is deleted.
         """
+
+    @abstractmethod
+    def open(self, key: str) -> OpenEntry | None:
+        """Open an entry to read ranges of its bytes; return `None` if there is none. Counts as a use."""
 
     @abstractmethod
     def put(self, key: str, blob: Blob) -> None:

@@ -1,172 +1,189 @@
-"""Serialization of a chunk's tree: a safetensors file whose metadata holds the nodes and a checksum.
+"""Serialization of a chunk's tree; `entry_layout` describes the bytes.
 
-Any safetensors reader can open it. Decoding copies nothing, and the tensors are views of the bytes, unless states are
-repeated in the tree: these are stored once, with an index. The checksum (128-bit
-xxh3) detects corruption and truncation, not tampering: an attacker could replace the whole entry.
-
-With `int8`, keys and values are quantized to integers from −127 to 127, with one scale per state and head.
+With `int8`, keys and values are quantized to integers from −127 to 127, with one scale per state and head. States that
+several nodes share are stored once (see `repeated_states`).
 """
 
-import json
-import struct
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from math import prod
 
+import numpy as np
 import torch
-import xxhash
-from safetensors.torch import save
 from torch import Tensor
 
-from ..errors import DamagedEntryError
 from ..method.context_tree import Node
 from ..model.node_states import NodeStates, StateOrigin
-from .repeated_states import without_repeated
+from ..model.tree_head import TreeHead
+from . import earlier_formats
+from ._tier import Blob, OpenEntry, whole_entry
+from .entry_head import EntryHead
+from .entry_layout import RECOMPUTED, check_part, parse_head, unreadable_is_damaged, write_entry
+from .repeated_states import places_in_holder, stored_in
 
-__all__ = ["RECOMPUTED", "check", "decode", "encode"]
-
-#: What happens after a damaged entry was found; ends the error message.
-RECOMPUTED = "it is computed again"
-
-_FORMAT = 3
-_FORMAT_WITH_INDEX = 4
-_LENGTH = struct.Struct("<Q")  # a safetensors file: length of the header, header as JSON, bytes of the tensors
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "BF16": torch.bfloat16,
-    "F16": torch.float16,
-    "I32": torch.int32,
-    "I8": torch.int8,
-}
+__all__ = ["RECOMPUTED", "check", "decode", "decode_head", "encode", "read_head", "read_nodes"]
 
 # Suffixes: M injection layers, K key/value heads, S states, D head size.
 
 
 def encode(states: NodeStates, key: str, *, int8: bool = False) -> bytes:
-    """Serialize `states` as a safetensors file.
+    """Serialize `states`.
 
     Args:
         states: the states of one chunk.
         key: the key of the entry. It is stored inside the bytes, so that an entry under a wrong key is detected.
         int8: quantize keys and values; lossy, about half the bytes of bfloat16.
     """
-    tensors = {"vectors": states.vectors, "token_ids": states.token_ids}
-    once = without_repeated(states)
-    if once is not None:
-        tensors["index"] = once.index
-    for name, tensor in (("keys", (once or states).keys), ("values", (once or states).values)):
-        tensors |= _to_int8(name, tensor) if int8 else {name: tensor}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    tree: dict[str, Any] = {
-        "format": _FORMAT if once is None else _FORMAT_WITH_INDEX,
-        "key": key,
-        "nodes": states.nodes,
-        "states_per_node": states.states_per_node,
-        "vector_nodes": states.vector_nodes,
-        "dtype": str(states.keys.dtype).removeprefix("torch."),
-    }
-    tree["checksum"] = _checksum(tree, tensors)
-    # One metadata entry only: safetensors writes several in arbitrary order, and equal trees must have equal bytes.
-    return save(tensors, {"tree": json.dumps(tree)})
+    on_cpu = replace(states, **{name: getattr(states, name).detach().cpu() for name in ("keys", "values", "vectors")})
+    holders = stored_in(on_cpu)
+    ends = list(accumulate(states.states_per_node))
+    parts = {}
+    for number in sorted(set(holders)):
+        own = slice(ends[number] - states.states_per_node[number], ends[number])
+        parts[number] = _part_tensors(on_cpu.keys[:, :, own], on_cpu.values[:, :, own], int8=int8)
+    layers, heads, _, head_size = states.keys.shape
+    tree = TreeHead(
+        states.token_ids.cpu().contiguous(),
+        states.nodes,
+        states.states_per_node,
+        states.vector_nodes,
+        on_cpu.vectors.contiguous(),
+    )
+    shape = (layers, heads, head_size)
+    return write_entry(key, tree, states.keys.dtype, shape, int8=int8, stored_in=holders, parts=parts)
 
 
-def decode(blob: bytes | bytearray | memoryview, key: str, origin: StateOrigin) -> NodeStates:
-    """Deserialize the states of an entry.
+def decode(blob: Blob, key: str, origin: StateOrigin) -> NodeStates:
+    """Deserialize all states of an entry, without verifying the checksums of its parts; see `check`.
 
     Args:
-        blob: bytes from `encode`; if writable, the tensors are views of them.
+        blob: bytes from `encode`, or an entry of an earlier format.
         key: the key under which the entry is stored.
         origin: the model that the states belong to.
 
     Raises:
         DamagedEntryError: the bytes are not the entry of `key`.
     """
-    try:
-        tree, tensors = _read(blob, key)
-        dtype = getattr(torch, tree["dtype"])
-        states: dict[str, Tensor] = {
-            name: _from_int8(name, tensors, dtype) if f"{name}_scale" in tensors else tensors[name]
-            for name in ("keys", "values")
-        }
-        if tree["format"] == _FORMAT_WITH_INDEX:
-            states = {name: tensor.index_select(2, tensors["index"]) for name, tensor in states.items()}
-        return NodeStates(
-            token_ids=tensors["token_ids"],
-            nodes=_nodes(tree["nodes"]),
-            states_per_node=tuple(tree["states_per_node"]),
-            vector_nodes=_nodes(tree["vector_nodes"]),
-            vectors=tensors["vectors"],
-            origin=origin,
-            **states,
-        )
-    except DamagedEntryError:
-        raise
-    except Exception as error:  # a corrupt header may cause any error
-        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r})", remedy=RECOMPUTED) from error
+    if earlier_formats.is_earlier(blob):
+        return earlier_formats.decode(blob, key, origin)
+    entry = whole_entry(blob)
+    head = read_head(entry, key)
+    return read_nodes(entry, head, head.tree.nodes, origin)
 
 
-def check(blob: bytes | bytearray | memoryview, key: str) -> None:
-    """Verify an entry's checksum and key.
+def decode_head(blob: Blob, key: str) -> TreeHead:
+    """Return what selection needs of a whole entry; for arguments and errors see `decode`."""
+    if earlier_formats.is_earlier(blob):
+        return earlier_formats.decode_head(blob, key)
+    return read_head(whole_entry(blob), key).tree
+
+
+def check(blob: Blob, key: str) -> None:
+    """Verify all checksums of an entry, and its key.
 
     Raises:
         DamagedEntryError: the bytes are not those that were stored under `key`.
     """
-    try:
-        tree, tensors = _read(blob, key)
-        stored = tree.pop("checksum")
-        found = _checksum(tree, tensors)
-    except DamagedEntryError:
-        raise
-    except Exception as error:
-        raise DamagedEntryError(f"the entry cannot be read as a tree ({error!r})", remedy=RECOMPUTED) from error
-    if stored != found:
-        raise DamagedEntryError(f"the entry's checksum is {found} and should be {stored}", remedy=RECOMPUTED)
+    if earlier_formats.is_earlier(blob):
+        earlier_formats.check(blob, key)
+        return
+    entry = whole_entry(blob)
+    head = read_head(entry, key)
+    with unreadable_is_damaged():
+        contents = entry.read(list(head.ranges.values()))
+        for number, content in zip(head.ranges, contents, strict=True):
+            check_part(head, number, content)
 
 
-def _read(blob: bytes | bytearray | memoryview, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    buffer = memoryview(blob)
-    if buffer.readonly:  # torch warns about tensors on read-only memory
-        buffer = memoryview(bytearray(blob))
-    (length,) = _LENGTH.unpack_from(buffer)
-    first = _LENGTH.size + length
-    header: dict[str, Any] = json.loads(bytes(buffer[_LENGTH.size : first]))
-    tree: dict[str, Any] = json.loads(header.pop("__metadata__")["tree"])
-    if tree["format"] not in {_FORMAT, _FORMAT_WITH_INDEX}:
-        raise DamagedEntryError(
-            f"the entry has format {tree['format']!r} instead of {_FORMAT} or {_FORMAT_WITH_INDEX}", remedy=RECOMPUTED
-        )
-    if tree["key"] != key:
-        raise DamagedEntryError(f"the entry of {tree['key']} is stored under {key}", remedy=RECOMPUTED)
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        dtype, shape = _DTYPES[entry["dtype"]], entry["shape"]
-        if begin == end:
-            tensors[name] = torch.empty(shape, dtype=dtype)
+def read_head(entry: OpenEntry, key: str) -> EntryHead:
+    """Read and verify the head of an entry.
+
+    Raises:
+        DamagedEntryError: the entry is damaged or has an earlier format.
+    """
+    if entry.head is None:
+        entry.head = parse_head(entry.beginning, entry.read, key)
+    return entry.head
+
+
+def read_nodes(entry: OpenEntry, head: EntryHead, nodes: Sequence[Node], origin: StateOrigin) -> NodeStates:
+    """Read the states of some nodes by ranges of bytes, and verify these.
+
+    Args:
+        entry: an entry.
+        head: its head.
+        nodes: the nodes to read; those that the entry does not have are left out.
+        origin: the model that the states belong to.
+
+    Returns:
+        The states of the nodes that the entry has, in the order of `nodes`, with all selection vectors.
+
+    Raises:
+        DamagedEntryError: a part that was read is damaged.
+    """
+    numbers = {node: number for number, node in enumerate(head.tree.nodes)}
+    own = [numbers[node] for node in nodes if node in numbers]
+    counts = tuple(head.tree.states_per_node[number] for number in own)
+    layers, heads, head_size = head.shape
+    states = NodeStates(
+        token_ids=head.tree.token_ids,
+        nodes=tuple(head.tree.nodes[number] for number in own),
+        states_per_node=counts,
+        keys=torch.empty(layers, heads, sum(counts), head_size, dtype=head.dtype),
+        values=torch.empty(layers, heads, sum(counts), head_size, dtype=head.dtype),
+        vector_nodes=head.tree.vector_nodes,
+        vectors=head.tree.vectors,
+        origin=origin,
+    )
+    holders = list(dict.fromkeys(head.stored_in[number] for number in own))
+    contents = dict(zip(holders, entry.read([head.ranges[holder] for holder in holders]), strict=True))
+    with unreadable_is_damaged():
+        if entry.verify:
+            for holder, content in contents.items():
+                check_part(head, holder, content)
+        for number, count, end in zip(own, counts, accumulate(counts), strict=True):
+            holder = head.stored_in[number]
+            places = None if holder == number else places_in_holder(head.tree.nodes[number], count, states)
+            _copy_part(contents[holder], head, holder, places, states, slice(end - count, end))
+    return states
+
+
+def _copy_part(
+    content: Blob, head: EntryHead, holder: int, places: list[int] | None, states: NodeStates, at: slice
+) -> None:
+    """Copy the states of one node from a part to their places in `states`.
+
+    Args:
+        content: the bytes of the part.
+        head: the head of the entry.
+        holder: the number of the node whose part it is.
+        places: the node's states among those of the part; `None` for all.
+        states: the destination.
+        at: the places of the node's states there.
+    """
+    arrays = {
+        layout.name: np.frombuffer(content, layout.dtype, prod(layout.shape), layout.begin).reshape(layout.shape)
+        for layout in head.part_layout(holder)
+    }
+    for name, target_MKSD in (("keys", states.keys), ("values", states.values)):
+        if head.int8:
+            wide_MKSD = torch.from_numpy(arrays[name].astype(np.float32))
+            read_MKSD = (wide_MKSD * torch.from_numpy(arrays[f"{name}_scale"].copy())).to(target_MKSD.dtype)
+            target_MKSD[:, :, at] = read_MKSD if places is None else read_MKSD[:, :, places]
         else:
-            data = buffer[first + begin : first + end]
-            tensors[name] = torch.frombuffer(data, dtype=dtype).view(shape)
-    return tree, tensors
+            bytes_MKSD = target_MKSD.view(torch.uint8).numpy()
+            bytes_MKSD[:, :, at] = arrays[name] if places is None else arrays[name][:, :, places]
 
 
-def _checksum(tree: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    digest = xxhash.xxh3_128(json.dumps(tree, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        if tensor.numel():
-            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return f"xxh3:{digest.hexdigest()}"
+def _part_tensors(keys_MKSD: Tensor, values_MKSD: Tensor, *, int8: bool) -> Mapping[str, Tensor]:
+    if not int8:
+        return {"keys": keys_MKSD.contiguous(), "values": values_MKSD.contiguous()}
+    (keys, keys_scale), (values, values_scale) = _to_int8(keys_MKSD), _to_int8(values_MKSD)
+    return {"keys_scale": keys_scale, "values_scale": values_scale, "keys": keys, "values": values}
 
 
-def _nodes(rows: list[list[int]]) -> tuple[Node, ...]:
-    return tuple(Node(*row) for row in rows)
-
-
-def _to_int8(name: str, states_MKSD: Tensor) -> dict[str, Tensor]:
+def _to_int8(states_MKSD: Tensor) -> tuple[Tensor, Tensor]:
     wide = states_MKSD.float()
     scale_MKS1 = wide.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12) / 127
-    return {name: (wide / scale_MKS1).round().to(torch.int8), f"{name}_scale": scale_MKS1}
-
-
-def _from_int8(name: str, tensors: dict[str, Tensor], dtype: torch.dtype) -> Tensor:
-    return (tensors[name].float() * tensors[f"{name}_scale"]).to(dtype)
+    return (wide / scale_MKS1).round().to(torch.int8).contiguous(), scale_MKS1.contiguous()

@@ -12,7 +12,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -22,7 +22,8 @@ import numpy as np
 
 from ..errors import DamagedEntryError
 from . import codec
-from ._tier import Blob, Tier, TierStats, Verification
+from ._tier import BEGINNING_BYTES, Blob, OpenEntry, Tier, TierStats, Verification
+from .entry_head import ByteRange
 
 __all__ = ["DiskTier"]
 
@@ -78,6 +79,25 @@ class DiskTier(Tier):
             os.utime(path)
         self.stats.hits += 1
         return blob
+
+    def open(self, key: str) -> OpenEntry | None:
+        """See `Tier`. Ranges are of the file that was opened, even if it is replaced or deleted meanwhile."""
+        path = self._path(key)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+
+        def read(ranges: Sequence[ByteRange]) -> list[Blob]:
+            return [_read_range(handle, begin, end) for begin, end in ranges]
+
+        try:
+            entry = OpenEntry(_read_range(handle, 0, BEGINNING_BYTES), read, lambda: os.close(handle), self.checksum)
+        except BaseException:
+            os.close(handle)
+            raise
+        self.touch(key)
+        return entry
 
     def put(self, key: str, blob: Blob) -> None:
         """See `Tier`."""
@@ -206,6 +226,16 @@ def _read_all(file: FileIO, blob: memoryview) -> int:
             break
         done += count
     return done
+
+
+def _read_range(handle: int, begin: int, end: int) -> bytes:
+    """Read a range of a file's bytes; fewer if the file ends before."""
+    end = min(end, os.fstat(handle).st_size)  # a damaged head may name any end
+    pieces: list[bytes] = []
+    while begin < end and (piece := os.pread(handle, end - begin, begin)):
+        pieces.append(piece)
+        begin += len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _write_all(file: FileIO, blob: Blob) -> None:

@@ -4,8 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
 
-from ..model.node_states import NodeStates
-from ._tier import Blob, Tier, TierStats
+from ._tier import Blob, OpenEntry, Tier, TierStats, whole_entry
 
 __all__ = ["MemoryTier"]
 
@@ -23,7 +22,7 @@ class MemoryTier(Tier):
         self.max_bytes = max_bytes
         self.stats = TierStats()
         self._entries: OrderedDict[str, Blob] = OrderedDict()
-        self._trees: dict[str, NodeStates] = {}  # decoded entries; their tensors are views of the entries' bytes
+        self._open: dict[str, OpenEntry] = {}
         self._lock = Lock()
 
     def get(self, key: str) -> Blob | None:
@@ -43,24 +42,21 @@ class MemoryTier(Tier):
             self._remove(key)
             if len(blob) > self.max_bytes:
                 return
-            # Writable bytes, so that decoded tensors can be views of them.
-            self._entries[key] = bytearray(blob) if memoryview(blob).readonly else blob
+            self._entries[key] = blob
+            self._open[key] = whole_entry(blob)
             self.stats.num_bytes += len(blob)
             self.stats.entries += 1
             while self.stats.num_bytes > self.max_bytes:
                 self._remove(next(iter(self._entries)))
                 self.stats.evictions += 1
 
-    def tree(self, key: str, blob: Blob) -> NodeStates | None:
-        """Return the decoded tree of exactly these bytes, or `None`; see `keep_tree`."""
+    def open(self, key: str) -> OpenEntry | None:
+        """See `Tier`. The same object each time, so that an entry's head is parsed once."""
         with self._lock:
-            return self._trees.get(key) if self._entries.get(key) is blob else None
-
-    def keep_tree(self, key: str, blob: Blob, tree: NodeStates) -> None:
-        """Keep a decoded tree as long as its entry. Its tensors must be views of the entry's bytes."""
-        with self._lock:
-            if self._entries.get(key) is blob:
-                self._trees[key] = tree
+            if key not in self._entries:
+                return None
+            self._entries.move_to_end(key)
+            return self._open[key]
 
     def contains(self, key: str) -> bool:
         """See `Tier`."""
@@ -78,7 +74,7 @@ class MemoryTier(Tier):
             return iter(list(self._entries))
 
     def _remove(self, key: str) -> bool:
-        self._trees.pop(key, None)
+        self._open.pop(key, None)
         blob = self._entries.pop(key, None)
         if blob is None:
             return False

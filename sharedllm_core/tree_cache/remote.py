@@ -7,14 +7,15 @@ that a dead store costs one timeout and not one per chunk.
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import fsspec
 
 from ..errors import CacheUnavailableError, DamagedEntryError
 from . import codec
-from ._tier import Blob, Tier, TierStats
+from ._tier import BEGINNING_BYTES, Blob, OpenEntry, Tier, TierStats
+from .entry_head import ByteRange
 
 __all__ = ["RemoteTier"]
 
@@ -34,6 +35,7 @@ class RemoteTier(Tier):
 
     name = "remote"
     keeps_partial = False
+    fills_earlier_tiers = True
 
     def __init__(
         self, url: str, namespace: str, *, timeout_s: float = 10.0, closed_s: float = 60.0, **options: Any
@@ -69,6 +71,14 @@ class RemoteTier(Tier):
             raise
         self.stats.hits += 1
         return blob
+
+    def open(self, key: str) -> OpenEntry | None:
+        """See `Tier`. Each range is a request; a store that does not support ranges sends the whole entry."""
+        try:
+            [beginning] = self._read_ranges(key, [(0, BEGINNING_BYTES)])
+        except FileNotFoundError:
+            return None
+        return OpenEntry(beginning, lambda ranges: self._read_ranges(key, ranges))
 
     def put(self, key: str, blob: Blob) -> None:
         """See `Tier`. The checksum detects partially written objects."""
@@ -122,6 +132,31 @@ class RemoteTier(Tier):
         return iter(self._call_with_timeout(find))
 
     # ---------------------------------------------------------------------------------------------- inside
+
+    def _read_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Blob]:
+        """Read ranges of an entry's bytes, fewer of those that reach beyond its end.
+
+        Raises:
+            FileNotFoundError: there is no such entry.
+            CacheUnavailableError: see `_call_with_timeout`.
+        """
+
+        def read() -> list[Blob] | None:
+            store, root = self._open()
+            path = self._path(root, key)
+            begins, ends = ([place[side] for place in ranges] for side in (0, 1))
+            try:
+                return list(store.cat_ranges([path] * len(ranges), begins, ends, on_error="raise"))
+            except FileNotFoundError:
+                return None
+            except (NotImplementedError, TypeError, ValueError):  # no support for ranges
+                whole = memoryview(store.cat_file(path))
+                return [whole[begin:end] for begin, end in ranges]
+
+        contents = self._call_with_timeout(read)
+        if contents is None:
+            raise FileNotFoundError(key)
+        return contents
 
     def _open(self) -> tuple[Any, str]:
         if self._opened is None:

@@ -1,7 +1,10 @@
 """`TreeCache`: a multi-tier cache of trees, from the fastest tier to the slowest.
 
-A read returns the entry of the first tier that has it and copies it into the tiers before that one. A failing tier
-causes a cache miss and a warning, never a wrong answer and never an error: missing trees are computed again.
+A read uses the entry of the first tier that has it. A whole entry that was read is copied into the tiers before that
+one. A question reads the retained nodes alone where the tier is the first one or the disk: the system keeps files that
+are read often in memory, so a copy in the memory tier would only double them. From a remote store behind other tiers a
+whole entry is read once, for these. A failing tier causes a cache miss and a warning, never a wrong answer and never an
+error: missing trees are computed again.
 """
 
 import os
@@ -9,13 +12,17 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from platformdirs import user_cache_path
 
 from ..errors import CacheWarning, DamagedEntryError, InputError, TreeCacheError
+from ..method.context_tree import Node
 from ..model.node_states import NodeStates, StateOrigin
+from ..model.tree_head import TreeHead
 from . import codec
 from ._tier import Blob, Tier, TierStats, Verification
 from .disk import DiskTier
@@ -88,7 +95,9 @@ class TreeCache:
             tiers.append(RemoteTier(remote_url, namespace, **(remote_options or {})))
         return cls(tiers, namespace=namespace, int8=int8)
 
-    def get(self, key: str, origin: StateOrigin, *, complete: bool = True) -> NodeStates | None:
+    def get(
+        self, key: str, origin: StateOrigin, *, complete: bool = True, nodes: Sequence[Node] | None = None
+    ) -> NodeStates | None:
         """Return the tree of `key`, or `None` on a cache miss.
 
         Args:
@@ -96,42 +105,58 @@ class TreeCache:
             origin: the model that the key belongs to.
             complete: return only a tree with all its nodes; otherwise also one with the nodes that earlier questions
                 retained.
+            nodes: read the states of these nodes alone, by ranges of bytes; those that the entry does not have are
+                left out. By default all nodes are read.
         """
-        for name in (key,) if complete else (key, key + _PARTIAL):
-            for number, tier in enumerate(self._tiers_for(name)):
-                blob = self._try(tier, lambda tier=tier, name=name: tier.get(name))  # type: ignore[misc]
-                if blob is None:
-                    continue
-                try:
-                    states = self._decode(tier, name, blob, origin)
-                except DamagedEntryError as error:
-                    self._record_failure(tier, error)
-                    self._try(tier, lambda tier=tier, name=name: tier.delete(name))  # type: ignore[misc]
-                    continue
-                self._put(self.tiers[:number], name, blob)
-                self._touch(number, name)
-                return states
-        return None
+        if nodes is None:
+            read = partial(self._read_whole, origin=origin)
+        else:
+            read = partial(self._read_nodes, nodes=nodes, origin=origin)
+        return self._first(key, read, complete=complete)
 
-    def get_many(self, keys: Sequence[str], origin: StateOrigin, *, complete: bool = True) -> list[NodeStates | None]:
-        """Get many trees: those in memory directly, the others in parallel threads, so that latencies overlap.
+    def get_many(
+        self,
+        keys: Sequence[str],
+        origin: StateOrigin,
+        *,
+        complete: bool = True,
+        nodes: Sequence[Sequence[Node]] | None = None,
+    ) -> list[NodeStates | None]:
+        """Get many trees in parallel threads, so that latencies overlap.
 
         Args:
             keys: see `get`.
             origin: see `get`.
             complete: see `get`.
+            nodes: for each key the nodes to read, see `get`.
 
         Returns:
             The tree of each key, or `None` on a cache miss.
         """
-        memory = [tier for tier in self.tiers[:1] if isinstance(tier, MemoryTier)]
-        found = [self.get(key, origin) if any(tier.contains(key) for tier in memory) else None for key in keys]
-        if missing := [number for number, states in enumerate(found) if states is None]:
-            with ThreadPoolExecutor(_READERS, thread_name_prefix="sharedllm-cache") as readers:
-                others = readers.map(lambda number: self.get(keys[number], origin, complete=complete), missing)
-                for number, states in zip(missing, others, strict=True):
-                    found[number] = states
-        return found
+        wanted = [None] * len(keys) if nodes is None else nodes
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="sharedllm-cache") as readers:
+            return list(readers.map(lambda key, own: self.get(key, origin, complete=complete, nodes=own), keys, wanted))
+
+    def heads(self, keys: Sequence[str]) -> list[TreeHead | None]:
+        """Return the nodes and selection vectors of many trees, complete or not; `None` for a cache miss.
+
+        Args:
+            keys: see `get`.
+        """
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="sharedllm-cache") as readers:
+            return list(readers.map(lambda key: self._first(key, self._read_head, complete=False), keys))
+
+    def add(self, key: str, states: NodeStates, is_complete: Callable[[NodeStates], bool]) -> None:
+        """Store nodes and selection vectors of a tree together with those that the cache already has.
+
+        Args:
+            key: see `get`.
+            states: the nodes and vectors to add.
+            is_complete: whether a tree has all its nodes.
+        """
+        known = self.get(key, states.origin, complete=False)
+        tree = states if known is None else known.merged(states.to("cpu"))
+        self.put(key, tree, complete=is_complete(tree))
 
     def put(self, key: str, states: NodeStates, *, complete: bool = True) -> None:
         """Store a tree in every tier; a complete tree replaces the partial one."""
@@ -189,17 +214,58 @@ class TreeCache:
 
     # ---------------------------------------------------------------------------------------------- inside
 
-    def _decode(self, tier: Tier, name: str, blob: Blob, origin: StateOrigin) -> NodeStates:
-        """Decode an entry; the decoded trees of the memory tier are kept for later questions."""
-        # A dequantized tree is a copy and would need more memory than its entry, so int8 trees are not kept.
-        if not isinstance(tier, MemoryTier) or self.int8:
-            return codec.decode(blob, name, origin)
-        tree = tier.tree(name, blob)
-        if tree is None or tree.origin is not origin:
-            tree = codec.decode(blob, name, origin)
-            if tree.nbytes <= len(blob):  # no copy either, as that of repeated states is
-                tier.keep_tree(name, blob, tree)
-        return tree
+    def _first(self, key: str, read: Callable[[Tier, int, str], _T | None], *, complete: bool) -> _T | None:
+        """Return what `read` returns for the first tier with an entry; it gets the tier, its number and the key."""
+        for name in (key,) if complete else (key, key + _PARTIAL):
+            for number, tier in enumerate(self._tiers_for(name)):
+                found = self._try(tier, partial(read, tier, number, name))
+                if found is not None:
+                    self._touch(number, name)
+                    return found
+        return None
+
+    def _read_whole(self, tier: Tier, number: int, name: str, origin: StateOrigin) -> NodeStates | None:
+        """Read a whole entry, and copy it into the tiers before this one."""
+        if (blob := tier.get(name)) is None:
+            return None
+        try:
+            states = codec.decode(blob, name, origin)
+        except DamagedEntryError:
+            self._try(tier, lambda: tier.delete(name))
+            raise
+        self._put(self.tiers[:number], name, blob)
+        return states
+
+    def _read_nodes(
+        self, tier: Tier, number: int, name: str, nodes: Sequence[Node], origin: StateOrigin
+    ) -> NodeStates | None:
+        """Read the states of some nodes by ranges of bytes, or the whole entry where earlier tiers shall have it."""
+        if not (number and tier.fills_earlier_tiers):
+            entry = tier.open(name)
+            if entry is None:
+                tier.stats.misses += 1
+                return None
+            # Also an entry of an earlier format; and one that was replaced between two requests, which is sound.
+            with entry, suppress(DamagedEntryError):
+                states = codec.read_nodes(entry, codec.read_head(entry, name), nodes, origin)
+                tier.stats.hits += 1
+                return states
+        whole = self._read_whole(tier, number, name, origin)
+        return None if whole is None else whole.keep([node for node in nodes if whole.has([node])])
+
+    def _read_head(self, tier: Tier, number: int, name: str) -> TreeHead | None:
+        if not (number and tier.fills_earlier_tiers):
+            entry = tier.open(name)
+            if entry is None:
+                return None
+            with entry, suppress(DamagedEntryError):
+                return codec.read_head(entry, name).tree
+        blob = tier.get(name)
+        if blob is None:
+            return None
+        head = codec.decode_head(blob, name)
+        self._put(self.tiers[:number], name, blob)
+        return head
 
     def _tiers_for(self, key: str) -> list[Tier]:
         return [tier for tier in self.tiers if tier.keeps_partial] if key.endswith(_PARTIAL) else self.tiers

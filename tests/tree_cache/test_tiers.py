@@ -1,12 +1,10 @@
 """One contract for all tiers, and what is particular to each."""
 
-import gc
 import os
 import stat
 import threading
 import time
 import warnings
-import weakref
 from dataclasses import replace
 
 import pytest
@@ -228,27 +226,26 @@ def test_a_read_falls_through_and_fills_the_nearer_tiers(open_tier):
     assert (memory.stats.hits, disk.stats.hits, remote.stats.hits) == (1, 0, 1)
 
 
-def test_a_tree_in_memory_is_decoded_once_and_forgotten_with_its_entry():
-    memory = MemoryTier(2 * SIZE)
-    cache = TreeCache([memory])
+@pytest.mark.parametrize("nodes", [None, entries.states().nodes[:3]])
+def test_a_tree_in_memory_changes_and_goes_with_its_entry(nodes):
+    cache = TreeCache([MemoryTier(2 * SIZE)])
     first, second, third = (entries.key(number) for number in (1, 2, 3))
+
+    def assert_is(number):
+        expected = entries.states(number)
+        entries.assert_same(
+            cache.get(first, entries.ORIGIN, nodes=nodes), expected if nodes is None else expected.keep(nodes)
+        )
+
     cache.put(first, entries.states(1))
-    tree = cache.get(first, entries.ORIGIN)
-    assert cache.get(first, entries.ORIGIN) is tree
-    entries.assert_same(tree, entries.states(1))
-
+    assert_is(1)
     other = replace(entries.ORIGIN, inv_freq=torch.full((4,), 2.0))
-    assert cache.get(first, other).origin is other, "another model's trees are its own"
-
+    assert cache.get(first, other, nodes=nodes).origin is other, "another model's trees are its own"
     cache.put(first, entries.states(5))
-    entries.assert_same(cache.get(first, entries.ORIGIN), entries.states(5))
-
-    gone = weakref.ref(cache.get(first, entries.ORIGIN))
+    assert_is(5)
     for key, number in ((second, 2), (third, 3)):
         cache.put(key, entries.states(number))
-    gc.collect()
-    assert cache.get(first, entries.ORIGIN) is None
-    assert gone() is None, "it took room beyond the limit"
+    assert cache.get(first, entries.ORIGIN, nodes=nodes) is None
 
 
 def test_a_complete_tree_takes_the_place_of_a_partial_one(open_tier):
