@@ -32,7 +32,7 @@ QUESTIONS = {
     "Which method is called when the with statement is left?": ["__exit__"],
     "What does the continue statement do?": ["next cycle", "next iteration"],
     "Which keyword is used to define a coroutine?": ["async"],
-    "Where does the break statement occur?": ["for or while", "loop"],
+    "Where does the break statement occur?": ["while", "loop"],
 }
 
 
