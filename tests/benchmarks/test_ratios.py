@@ -22,10 +22,11 @@ from sharedllm_core.evaluation.quoting_speed import quoted_prompt
 from sharedllm_core.method.context_tree import all_nodes, whole_chunk
 from sharedllm_core.model.encoding import encode_nodes
 from sharedllm_core.model.lower_model import PastTokens
+from tests.lookup_model import LOOKUP_MODEL
 from tests.real_models import smollm2_folder
 
 ROUNDS = 5
-SETTINGS = EfficiencySettings(systems=("sharedllm", "full_attention"))
+SETTINGS = EfficiencySettings(model=LOOKUP_MODEL, systems=("sharedllm", "full_attention"))
 TOKENS = 8192
 
 

@@ -356,3 +356,12 @@ def test_floors_count_nothing_twice_and_all_pairs_of_nodes_read_in_both_directio
         for way in ("causal", "full")
     )
     assert full > causal
+
+
+def test_a_model_that_searches_text_selects_by_token_ids_here(tmp_path):
+    folder = tiny_engine.make_checkpoint(tmp_path, replace(tiny_engine.METHOD, policy="search"))
+    settings = EfficiencySettings(model=str(folder), systems=("sharedllm",))
+    model = load_measured(settings)
+    assert model.method.policy == "two_looks"
+    [system] = make_systems(model, settings, text_ids(settings, model, 600)[:150], tmp_path)
+    system.read()

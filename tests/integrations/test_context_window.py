@@ -47,8 +47,8 @@ def test_a_figure_that_the_checkpoint_names_is_reported(tmp_path, reported):
 
 
 @both
-def test_the_packaged_model_has_a_window_of_2048_and_chunks_of_512_tokens(reported):
-    assert reported() == 2048 * 512
+def test_the_default_model_has_the_window_of_its_base_before_it_is_loaded(reported):
+    assert reported() == 8192
 
 
 @both

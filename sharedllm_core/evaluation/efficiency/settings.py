@@ -23,7 +23,8 @@ class EfficiencySettings:
 
     Attributes:
         model: a checkpoint's folder or hub id; or the name of a published shape (`planning.MODELS`), which is given
-            random weights, since speed does not depend on them; by default the reader.
+            random weights, since speed does not depend on them; by default the reader. It reads token ids, so
+            `two_looks` replaces a policy that searches text.
         lengths: tokens of past context.
         systems: of `SYSTEMS`; by default all but streaming.
         injection_layers: M of each SharedLLM to measure; by default the checkpoint's own.

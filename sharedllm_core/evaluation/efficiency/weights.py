@@ -11,6 +11,7 @@ from ...errors import CheckpointError, TokenizerError
 from ...model.configuration import SharedLLMModelConfig
 from ...model.injection import Injection
 from ...planning import MODELS, ModelShape
+from ...selection.policy import load_policy
 from ...text.tokenization import TextTokenizer
 from ..demo_model import standard_library
 from .settings import EfficiencySettings
@@ -21,7 +22,7 @@ _BYTES_PER_TOKEN = 8  # more than there are in source code, so that there is eno
 
 
 def load_measured(settings: EfficiencySettings) -> SharedLLMForCausalLM:
-    """The model whose weights all systems use.
+    """The model whose weights all systems use. It reads token ids, so `two_looks` replaces a policy that searches text.
 
     Raises:
         CheckpointError: no checkpoint.
@@ -35,6 +36,8 @@ def load_measured(settings: EfficiencySettings) -> SharedLLMForCausalLM:
                 f"{settings.model} is a {model.config.model_type!r} model without injection",
                 remedy="give a checkpoint of this library; add an injection with SharedLLMForCausalLM.from_base",
             )
+        if load_policy(model.method.policy).searches_text:
+            model.set_policy("two_looks")
         return model.eval().requires_grad_(False)
     shape = MODELS[settings.model]
     layers = max(settings.injection_layers or (SharedLLMConfig.instruction(shape.layers).injection_layers,))
