@@ -30,3 +30,8 @@ class TestIntegration(Reader, ChatModelIntegrationTests):
     @property
     def chat_model_params(self):
         return {**super().chat_model_params, "max_tokens": 48}
+
+    @pytest.mark.xfail(raises=AssertionError, reason="calls the tool again after its result")
+    @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
+    def test_agent_loop(self, model):
+        super().test_agent_loop(model)
