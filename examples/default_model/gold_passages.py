@@ -10,10 +10,11 @@ import argparse
 from random import Random
 from statistics import fmean
 
-from real_questions import REFUSAL, passages_of
+from real_questions import passages_of
 
 from sharedllm_core import Document, SharedLLMEngine
 from sharedllm_core.evaluation.matching import is_refusal, word_f1
+from sharedllm_core.training.tasks import NO_ANSWER
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
             (passage, question, answer)
             for passage in passages_of(file, 10**9, rng)
             for question, answer in passage.questions
-            if answer != REFUSAL
+            if answer != NO_ANSWER
         ]
         drawn = rng.sample(asked, min(options.questions, len(asked)))
         scores, refused = [], 0.0

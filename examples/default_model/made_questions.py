@@ -8,11 +8,12 @@ tools that needs none of them, and the answer after a tool result.
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from row_files import write_rows
 
 from sharedllm_core.engine.loading import load_tokenizer_from
 from sharedllm_core.engine.model_names import checkpoint_location
@@ -20,7 +21,6 @@ from sharedllm_core.generation.tool_notations.notation import ToolNotation
 from sharedllm_core.generation.tools import Tools
 from sharedllm_core.text.tokenization import TextTokenizer
 from sharedllm_core.training.tasks import (
-    FORMS,
     KINDS,
     FactKind,
     TaskSettings,
@@ -59,9 +59,7 @@ def main() -> None:
     rng = Random(options.seed)  # noqa: S311 (no secret)
     rows = [*look_ups(options, tokenizer, kinds), *calls(options.calls, tokenizer, kinds, rng)]
     rng.shuffle(rows)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_rows(options.out, rows)
     print(f"{len(rows):,} rows")
 
 
@@ -75,7 +73,7 @@ def look_ups(
             length=length,
             count_tokens=tokenizer.count,
             questions_per_set=_QUESTIONS,
-            forms=tuple(form for form in _FORMS if form in FORMS),
+            forms=_FORMS,
             further_kinds=kinds,
             distractors=2,
             passage_characters=(400, 1600),

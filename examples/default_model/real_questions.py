@@ -20,9 +20,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sharedllm_core.evaluation.json_lines import rows_of
+from row_files import write_rows
 
-REFUSAL = "The documents do not say."
+from sharedllm_core.evaluation.json_lines import rows_of
+from sharedllm_core.training.tasks import NO_ANSWER
+
 _WORDS_PER_PASSAGE = 130
 _MOST_TURNS = 10
 _ENOUGH_QUESTIONS = 5  # of a row, where its document has so many
@@ -58,9 +60,7 @@ def main() -> None:
     everything = [passage for of_file in passages for passage in of_file]
     rows = [row for of_file in passages for row in rows_of_file(of_file, everything, options, rng)]
     rng.shuffle(rows)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_rows(options.out, rows)
     print(f"{len(rows):,} rows, {sum(len(row['turns']) for row in rows):,} questions")
 
 
@@ -109,8 +109,8 @@ def _turn(
     if rng.random() < options.elsewhere:
         other = rng.choice(everything)
         if other.questions and other.title not in {passage.title for passage in seen}:
-            return {"question": rng.choice(other.questions)[0], "answer": REFUSAL}
-    if answer != REFUSAL and rng.random() < options.formats:
+            return {"question": rng.choice(other.questions)[0], "answer": NO_ANSWER}
+    if answer != NO_ANSWER and rng.random() < options.formats:
         if rng.random() < 0.5:
             whole = json.dumps({"answer": answer}, ensure_ascii=False)
             return {"question": f"{question} {rng.choice(_AS_JSON)}", "answer": whole}
@@ -170,11 +170,11 @@ def _with_questions(title: str, texts: Sequence[str], pairs: Sequence[tuple[str,
     words = [set(_words(text)) for text in texts]
     of_document = Counter(word for some in words for word in some)
     for question, answers in pairs:
-        answer = min(answers, key=len) if answers else REFUSAL
+        answer = min(answers, key=len) if answers else NO_ANSWER
         if len(answer) > _MOST_ANSWER_CHARACTERS:
             continue
         if not answers:
-            passages[0].questions.append((question, REFUSAL))
+            passages[0].questions.append((question, NO_ANSWER))
             continue
         rare = {word: 1 / of_document[word] for word in set(_words(question)) if of_document[word]}
         of_answer = set(_words(answer))

@@ -17,21 +17,13 @@ from ..method.context_tree import Node
 from ..model.node_states import NodeStates, StateOrigin
 from ..model.tree_head import TreeHead
 from ._tier import Blob
-from .entry_layout import RECOMPUTED, unreadable_is_damaged
+from .entry_layout import RECOMPUTED, STATE_DTYPES, unreadable_is_damaged
 
 __all__ = ["check", "decode", "decode_head", "is_earlier"]
 
 _FORMAT_WITH_INDEX = 4
 _FORMATS = {3, _FORMAT_WITH_INDEX}
 _LENGTH = struct.Struct("<Q")  # a safetensors file: length of the header, header as JSON, bytes of the tensors
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "BF16": torch.bfloat16,
-    "F16": torch.float16,
-    "I32": torch.int32,
-    "I8": torch.int8,
-}
 
 # Suffixes: M injection layers, K key/value heads, S states, D head size.
 
@@ -112,7 +104,7 @@ def _read(blob: Blob, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        dtype, shape = _DTYPES[entry["dtype"]], entry["shape"]
+        dtype, shape = STATE_DTYPES[entry["dtype"]], entry["shape"]
         if begin == end:
             tensors[name] = torch.empty(shape, dtype=dtype)
         else:

@@ -30,7 +30,7 @@ from ..model.tree_head import TreeHead
 from ._tier import Blob
 from .entry_head import ByteRange, EntryHead
 
-__all__ = ["RECOMPUTED", "check_part", "parse_head", "unreadable_is_damaged", "write_entry"]
+__all__ = ["RECOMPUTED", "STATE_DTYPES", "check_part", "parse_head", "unreadable_is_damaged", "write_entry"]
 
 #: What happens after a damaged entry was found; ends the error message.
 RECOMPUTED = "it is computed again"
@@ -40,15 +40,16 @@ _LENGTH = struct.Struct("<Q")
 _HEAD_CHECKSUM = "head_checksum"
 _CHECKSUM_BYTES = 16
 _MOST_HEAD_BYTES = 2**26  # far more than any head has; damaged bytes may name any length
-_DTYPES = {
+#: The dtypes of states, scales and numbers, as safetensors calls them.
+STATE_DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
     "BF16": torch.bfloat16,
     "F16": torch.float16,
     "I32": torch.int32,
     "I8": torch.int8,
-    "U8": torch.uint8,
 }
+_DTYPES = STATE_DTYPES | {"U8": torch.uint8}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 # Suffixes: M injection layers, K key/value heads, S states, D head size.
