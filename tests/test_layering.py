@@ -16,6 +16,7 @@ RANKS = [
     ["model"],
     ["tree_cache", "text"],
     ["generation"],
+    ["decoding"],
     ["engine"],
     ["__init__"],
     ["training"],

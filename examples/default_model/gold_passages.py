@@ -2,15 +2,15 @@
 
     python examples/default_model/gold_passages.py squad_articles.jsonl@:12 fairytale_dev.jsonl --questions 60
 
-Files and slices are those of `real_questions.py`, which cuts documents into passages of some 130 words and finds the
-one with the answer; questions whose answer is in none are left out.
+Files and slices are those of `real_questions.py`. A passage has some 130 words; questions whose answer stands in none
+of them are left out.
 """
 
 import argparse
 from random import Random
 from statistics import fmean
 
-from real_questions import passages_of
+from qa_files import asked_documents
 
 from sharedllm_core import Document, SharedLLMEngine
 from sharedllm_core.evaluation.matching import is_refusal, word_f1
@@ -28,17 +28,18 @@ def main() -> None:
     for file in options.files:
         rng = Random(0)  # noqa: S311 (no secret)
         asked = [
-            (passage, question, answer)
-            for passage in passages_of(file, 10**9, rng)
-            for question, answer in passage.questions
-            if answer != NO_ANSWER
+            (document, question)
+            for document in asked_documents(file)
+            for question in document.questions
+            if question.answer != NO_ANSWER
         ]
         drawn = rng.sample(asked, min(options.questions, len(asked)))
         scores, refused = [], 0.0
-        for passage, question, answer in drawn:
-            document = Document(passage.text, id=passage.title, metadata={"title": passage.title})
-            said = engine.ask(question, [document], max_new_tokens=48, num_evidence=0).text
-            scores.append(word_f1(said, answer))
+        for source, question in drawn:
+            passage = source.passage_of(question)
+            document = Document(passage, id=source.id, metadata={"title": source.title})
+            said = engine.ask(question.question, [document], max_new_tokens=48, num_evidence=0).text
+            scores.append(word_f1(said, question.answer))
             refused += is_refusal(said)
         print(f"{file}: F1 {fmean(scores):.3f}, refused {refused / len(drawn):.0%} ({len(drawn)} questions)")
 

@@ -2,9 +2,9 @@
 
     python examples/default_model/made_questions.py --texts novels_train.jsonl.xz tech_docs.jsonl.xz --out made.jsonl
 
-Look-ups are those of `sharedllm_core.training.tasks`, with the further kinds of fact in `kinds/*.yaml`, over some thousands
-of tokens; a row has the passages that the search finds for a few of them, and no question whose facts it did not find.
-Calls are those of `tool_calls.py`. Texts that go on keep the model a model of language.
+Look-ups are those of `sharedllm_core.training.tasks`, with the further kinds of fact in `kinds/*.yaml`, in documents of
+some thousands of tokens; a row has the passages that the search finds for a few of them, and no question whose facts it
+did not find. Calls are those of `tool_calls.py`. Texts that go on keep the model a model of language.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from sharedllm_core.generation.tool_notations.notation import ToolNotation
 from sharedllm_core.text.library import make_library
 from sharedllm_core.text.passages import Passage, find_passages
 from sharedllm_core.text.tokenization import TextTokenizer
-from sharedllm_core.training.tasks import FactKind, Task, TaskSettings, generate_tasks, read_kinds, read_texts
+from sharedllm_core.training.tasks import Evidence, FactKind, Task, TaskSettings, generate_tasks, read_kinds, read_texts
 
 _LENGTHS = (1_500, 4_000)  # tokens that are searched
 _QUESTIONS = 4  # of a set of documents
@@ -99,7 +99,7 @@ def _searched(tasks: Sequence[Task], tokenizer: TextTokenizer) -> dict[str, Any]
     return {"documents": [{"title": one.document_id, "text": one.text} for one in found], "turns": turns}
 
 
-def _stands_in(spot: dict[str, Any], passages: Sequence[Passage]) -> bool:
+def _stands_in(spot: Evidence, passages: Sequence[Passage]) -> bool:
     return any(
         one.document_id == spot["document"] and one.start <= spot["start"] and spot["end"] <= one.end
         for one in passages

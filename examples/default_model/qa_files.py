@@ -51,12 +51,18 @@ class AskedQuestion:
 
 @dataclass
 class AskedDocument:
-    """A document with its questions."""
+    """A document with its questions; `passages` are spans of its text, of some 130 words each."""
 
     id: str
     title: str
     text: str
+    passages: list[tuple[int, int]]
     questions: list[AskedQuestion] = field(default_factory=list)
+
+    def passage_of(self, question: AskedQuestion) -> str:
+        """The passage that answers a question."""
+        start, end = next(span for span in self.passages if span[0] <= question.start < span[1])
+        return self.text[start:end]
 
 
 def asked_documents(file: str) -> Iterator[AskedDocument]:
@@ -68,9 +74,9 @@ def asked_documents(file: str) -> Iterator[AskedDocument]:
     parts = [int(part) if part else None for part in (lines or ":").split(":")]
     for line, (_, row) in enumerate(list(rows_of(Path(path)))[slice(*parts)]):
         for number, (title, text, spans, pairs) in enumerate(_documents(row)):
-            document = AskedDocument(f"{line}-{number}", title, text)
+            document = AskedDocument(f"{line}-{number}", title, text, spans)
             words = [set(_words(text[start:end])) for start, end in spans]
-            found = (_located(document, spans, words, question, answers) for question, answers in pairs)
+            found = (_located(document, words, question, answers) for question, answers in pairs)
             document.questions = [one for one in found if one]
             yield document
 
@@ -113,7 +119,6 @@ def _cut(text: str) -> Iterator[tuple[int, int]]:
 
 def _located(
     document: AskedDocument,
-    spans: Sequence[tuple[int, int]],
     words: Sequence[set[str]],
     question: str,
     answers: Sequence[str],
@@ -124,7 +129,7 @@ def _located(
     answer = min(answers, key=len)
     if not answer or len(answer) > _MOST_ANSWER_CHARACTERS:
         return None
-    texts = [document.text[start:end] for start, end in spans]
+    texts = [document.text[start:end] for start, end in document.passages]
     asked = set(_words(question))
     of_document = Counter(word for some in words for word in some & asked)
     rare = {word: 1 / count for word, count in of_document.items()}
@@ -135,7 +140,7 @@ def _located(
         return 2 * held + sum(rare[word] for word in rare.keys() & words[at]) / max(1e-9, sum(rare.values()))
 
     best = max(range(len(texts)), key=score)
-    start, end = spans[best]
+    start, end = document.passages[best]
     if answer in texts[best]:
         start += texts[best].index(answer)
         return AskedQuestion(question, answer, document.id, start, start + len(answer), is_literal=True)

@@ -6,8 +6,8 @@ Files are those of `sharedllm eval --qa`: a set of documents with its questions 
 `@` stands which lines are used, as a slice, so that others remain to be measured on.
 
 One question is looked for in a few documents, as the engine does it; a row has the passages that it found and up to ten
-questions about them. Questions about the same documents whose answers are elsewhere are answered by "The documents do not
-say.". Now and then the sentence with the answer is asked for, or the answer as JSON.
+questions about them. Questions about the same documents whose answers are elsewhere are answered by "The documents do
+not say.". Now and then the sentence with the answer is asked for, or the answer as JSON.
 """
 
 import argparse
@@ -103,14 +103,10 @@ def _rows_of_library(
 def _not_said(questions: Sequence[AskedQuestion], found: Sequence[Passage]) -> list[dict[str, str]]:
     """Turns for questions of which the passages say nothing, not even the words of their answers."""
     text = " ".join(one.text.lower() for one in found)
-    return [
-        {"question": one.question, "answer": NO_ANSWER} for one in questions if one.answer.lower() not in text
-    ]
+    return [{"question": one.question, "answer": NO_ANSWER} for one in questions if one.answer.lower() not in text]
 
 
-def _turn(
-    asked: AskedQuestion, found: Sequence[Passage], options: argparse.Namespace, rng: Random
-) -> dict[str, str]:
+def _turn(asked: AskedQuestion, found: Sequence[Passage], options: argparse.Namespace, rng: Random) -> dict[str, str]:
     question, answer = asked.question, asked.answer
     if rng.random() < options.formats:
         if rng.random() < 0.5:

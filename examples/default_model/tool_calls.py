@@ -62,9 +62,11 @@ class CallRows:
 
     def _offered(self, rng: Random) -> list[dict[str, Any]]:
         """A few tools of different names."""
-        some = rng.sample(self._tools, rng.randint(1, _MOST_OFFERED))
-        taken: set[str] = set()
-        return [tool for tool in some if not taken & set(tool["names"]) and not taken.update(tool["names"])]
+        offered: list[dict[str, Any]] = []
+        for tool in rng.sample(self._tools, rng.randint(1, _MOST_OFFERED)):
+            if not any(set(tool["names"]) & set(other["names"]) for other in offered):
+                offered.append(tool)
+        return offered
 
     def _ending(
         self, messages: list[dict[str, str]], offered: Sequence["_Offered"], turns: Sequence[Any], rng: Random

@@ -6,8 +6,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..decoding.answer_text import DecodedAnswer
 from ..generation.answer import Answer, Evidence, ReadingMode, Usage
-from ..generation.decoding import DecodedAnswer
 from ..generation.prompting import Prompt
 from ..generation.tool_notations.notation import ToolNotation
 from ..model.past_context import PastContext

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from ..decoding.answer_text import DecodedAnswer, Sink
+from ..decoding.decoder import Decoder
+from ..decoding.kept_prompts import KeptPrompts
+from ..decoding.rows import Thinking, answer_rows, eos_token_ids
 from ..errors import UntrainedInjectionError, setting
 from ..generation.answer import ReadingMode
 from ..generation.constraints.constraint import Constraint
 from ..generation.constraints.limited_thoughts import LimitedThoughts
 from ..generation.constraints.processors import Grammar, GrammarTokens
-from ..generation.decoding import DecodedAnswer, Sink, Thinking, eos_token_ids, generate_answers
 from ..generation.messages import Message
 from ..generation.prompting import (
     Prompt,
@@ -61,6 +64,8 @@ class Answering:
         quote_tokens: the most tokens of passages, unless a question sets it.
         thinking: whether the model thinks before it answers, unless a question sets it; `None` for the default of its
             chat template.
+        decoder: generates the answers.
+        kept_prompts: prompts that were read, for later ones that begin alike.
         lock: held while the model runs.
         allow_untrained: whether to answer with an injection that was never trained.
 
@@ -80,6 +85,8 @@ class Answering:
         quoter: Quoter | None,
         quote_tokens: int,
         thinking: bool | None,
+        decoder: Decoder,
+        kept_prompts: KeptPrompts,
         lock: FairLock,
         allow_untrained: bool,
     ) -> None:
@@ -90,6 +97,8 @@ class Answering:
         self.quoter = quoter
         self.quote_tokens = quote_tokens
         self.thinking = thinking
+        self.decoder = decoder
+        self.kept_prompts = kept_prompts
         self.lock = lock
         self.allow_untrained = allow_untrained
         self.sampling = SamplingSettings.from_checkpoint(model.generation_config)
@@ -255,23 +264,24 @@ class PreparedQuestions:
         quotes = [self._quote(prompt, library, cancelled) for prompt, library in rows]
         pasts = [self._read_past(prompt, library, cancelled) for prompt, library in rows]
         in_prompts = [prompt.thoughts for prompt in self.prompts]
+        generated = answer_rows(
+            answering.model,
+            answering.tokenizer,
+            [quoted.ids for quoted in quotes],
+            [None if read is None else read.past for read in pasts],
+            self.settings,
+            answering.sampling.with_overrides(self.settings),
+            self.new_tokens,
+            sinks,
+            cancelled,
+            self.grammar,
+            answering.notation.beginning(self.settings.offered_tools, constrained=self.settings.constraint is not None),
+            Thinking(answering.thought_notation, self.thinks, in_prompts),
+            answering.kept_prompts,
+        )
+        answering.decoder.decode(generated)
+        decoded = [row.answer for row in generated]
         with answering.lock:
-            decoded = generate_answers(
-                answering.model,
-                answering.tokenizer,
-                [quoted.ids for quoted in quotes],
-                [None if read is None else read.past for read in pasts],
-                self.settings,
-                answering.sampling.with_overrides(self.settings),
-                self.new_tokens,
-                sinks,
-                cancelled,
-                self.grammar,
-                answering.notation.beginning(
-                    self.settings.offered_tools, constrained=self.settings.constraint is not None
-                ),
-                Thinking(answering.thought_notation, self.thinks, in_prompts),
-            )
             scores = [self._state_scores(*row) for row in zip(self.prompts, quotes, decoded, pasts, strict=True)]
         warn_cut_off(decoded, self.settings, self.new_tokens, model_name(answering.model))
         return [

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from ..decoding.kept_prompts import DEFAULT_KEPT_BYTES, KeptPrompts
 from ..errors import ConfigError, InputError, Wording
 from ..generation.answer import ReadingMode
 from ..generation.quoting import QuoteTemplate
@@ -50,6 +51,7 @@ class BaseEngine:
         quote_template: str | None = None,
         thinking: bool | None = None,
         embedding: Any = None,
+        kept_prompt_bytes: int = DEFAULT_KEPT_BYTES,
         shared: SharedModel | None = None,
     ) -> None:
         model.eval()
@@ -66,7 +68,9 @@ class BaseEngine:
             "quote_template": quote_template,
             "thinking": thinking,
             "embedding": self._embedder,
+            "kept_prompt_bytes": kept_prompt_bytes,
         }
+        check_whole("kept_prompt_bytes", kept_prompt_bytes, at_least=0, error=InputError)
         if quote_tokens is not None:
             check_whole("quote_tokens", quote_tokens, at_least=1, error=InputError)
         if shared is None:
@@ -84,6 +88,8 @@ class BaseEngine:
             quoter,
             quote_tokens or self.method.quote_tokens or DEFAULT_QUOTE_TOKENS,
             thinking,
+            self._shared.decoder(self.model),
+            KeptPrompts(kept_prompt_bytes),
             self._lock,
             allow_untrained,
         )
@@ -117,6 +123,7 @@ class BaseEngine:
         quote_template: str | None = None,
         thinking: bool | None = None,
         embedding: Any = None,
+        kept_prompt_bytes: int = DEFAULT_KEPT_BYTES,
         **kwargs: Any,
     ) -> Self:
         """Load a checkpoint with its tokenizer.
@@ -127,7 +134,8 @@ class BaseEngine:
                 answer from passages. By default the reader, with a `DefaultModelWarning`, once per process.
             base: location of an adapter's base model, if it has moved.
             tokenizer: folder or hub id of the tokenizer, if it is neither in the checkpoint nor in the base's.
-            cache, allow_untrained, reading, quote_tokens, quote_template, thinking, embedding: see the class.
+            cache, allow_untrained, reading, quote_tokens, quote_template: see the class.
+            thinking, embedding, kept_prompt_bytes: see the class.
             device: such as `"cuda"`.
             policy: a selection policy that replaces the checkpoint's, such as `"lexical"`.
             kwargs: passed to transformers' `from_pretrained` (`dtype`, `device_map`, `attn_implementation`, …). Without
@@ -152,6 +160,7 @@ class BaseEngine:
             quote_template=quote_template,
             thinking=thinking,
             embedding=embedding,
+            kept_prompt_bytes=kept_prompt_bytes,
         )
 
     @property
@@ -218,7 +227,8 @@ class BaseEngine:
         whole = self._shared.answer_fingerprint(self.model, self.tokenizer)
         if self.reading == "injected" and self._options["thinking"] is None:
             return whole
-        return hashlib.sha256(f"{whole} {self.reading} {self._options}".encode()).hexdigest()[:24]
+        options = {name: value for name, value in self._options.items() if name != "kept_prompt_bytes"}
+        return hashlib.sha256(f"{whole} {self.reading} {options}".encode()).hexdigest()[:24]
 
     def with_cache(self, cache: TreeCache) -> Self:
         """Return an engine with another cache, such as another tenant's. Both share the model and its queue."""

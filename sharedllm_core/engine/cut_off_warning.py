@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 
+from ..decoding.answer_text import DecodedAnswer
 from ..errors import PYTHON, CutOffWarning, Wording, setting
-from ..generation.decoding import DecodedAnswer
 from ..generation.settings import AnswerSettings
 
 __all__ = ["cut_off_wording", "warn_cut_off"]

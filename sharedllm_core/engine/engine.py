@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from threading import Event
 from typing import Literal, Unpack
 
+from ..decoding.padding import supports_padding
 from ..errors import InputError, setting
 from ..generation.answer import Answer
 from ..generation.messages import query_text
@@ -18,7 +19,6 @@ from .answering import PreparedQuestions, Question
 from .async_forms import AsyncForms
 from .base import BaseEngine
 from .inspection import Inspection
-from .kinds import supports_padding
 from .libraries import Documents
 from .progress import Progress
 from .streaming import AnswerStream
@@ -51,7 +51,9 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             template has it.
         embedding: searches passages by meaning beside the words: a function from texts to vectors, LangChain's
             `Embeddings` or LlamaIndex's `BaseEmbedding`.
-        shared: the lock and the weights' hashes of another engine on the same weights.
+        kept_prompt_bytes: the most bytes of the newest prompts' keys and values that are kept, so that of a prompt that
+            begins alike only the rest is read; 0 to keep none. Prompts with injected documents are not kept.
+        shared: the lock, the decoder and the weights' hashes of another engine on the same weights.
 
     Raises:
         TokenizerError: the tokenizer gives no character offsets.

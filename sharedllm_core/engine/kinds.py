@@ -12,20 +12,12 @@ from ..model.base_families import INJECTED_LAYERS
 from ..model.modeling import SharedLLMForCausalLM
 from .model_names import short_name
 
-__all__ = ["PLAIN_METHOD", "is_trained", "model_name", "reading_mode", "supports_padding"]
+__all__ = ["PLAIN_METHOD", "is_trained", "model_name", "reading_mode"]
 
 #: For models without injection: only the size of chunks is used, and by the evaluation trees with leaves of 32 tokens.
 PLAIN_METHOD = SharedLLMConfig(
     injection_layers=1, chunk_tokens=1024, tree_depth=5, policy="search", scope="past", min_node_tokens=32
 )
-
-#: Families whose layers run over padding as over text, whatever the attention mask.
-_WITHOUT_PADDING = frozenset({"cpmant", "recurrent_gemma", "rwkv", "xlstm"})
-
-
-def supports_padding(model: PreTrainedModel) -> bool:
-    """Whether prompts of different lengths can be generated together: the model ignores the padding of the shorter."""
-    return model.config.model_type not in _WITHOUT_PADDING
 
 
 def model_name(model: PreTrainedModel) -> str:

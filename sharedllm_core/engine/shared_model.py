@@ -1,10 +1,12 @@
-"""State shared by engines on the same weights: the lock and the weights' hashes."""
+"""State shared by engines on the same weights: the lock, the decoders and the weights' hashes."""
 
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 from transformers import PreTrainedModel
 
+from ..decoding.decoder import Decoder
 from ..model.modeling import SharedLLMForCausalLM
 from ..text.tokenization import TextTokenizer
 from ..tree_cache import lower_fingerprint
@@ -31,8 +33,16 @@ class SharedModel:
         self.lock = FairLock()
         has_injection = isinstance(model, SharedLLMForCausalLM)
         self.reading_fingerprint = lower_fingerprint(model.lower_model) if has_injection else tokenizer.fingerprint
+        self._decoders: WeakValueDictionary[int, Decoder] = WeakValueDictionary()  # by the id of its model
         self._weights: Any = None
         self._weights_lock = Lock()
+
+    def decoder(self, model: PreTrainedModel) -> Decoder:
+        """Return the decoder of a model on these weights; engines with the same model and method decode together."""
+        with self._weights_lock:
+            if (decoder := self._decoders.get(id(model))) is None:
+                decoder = self._decoders[id(model)] = Decoder(model, self.lock)
+            return decoder
 
     def answer_fingerprint(self, model: PreTrainedModel, tokenizer: TextTokenizer) -> str:
         """Return the `answer_fingerprint` of an engine; the weights are hashed once, at the first call."""

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakSet
 
+from ..decoding.answer_text import Sink
 from ..generation.answer import Answer, ThoughtPiece
-from ..generation.decoding import Sink
 
 __all__ = ["AnswerStream", "AsyncAnswerStream"]
 

@@ -1,8 +1,8 @@
-"""Sampling of tokens, with one random stream per row.
+"""Sampling of tokens, with a random stream for each answer.
 
 transformers samples from the global random generator: threads would disturb each other, and a row of a batch would get
-other tokens than the same row alone. So the token is sampled here, by the last logits processors, and transformers'
-greedy search picks the only token that remains.
+other tokens than the same row alone. So the token is sampled here, by the last logits processors, and what decodes
+picks the only token that remains.
 """
 
 from collections.abc import Sequence
@@ -29,35 +29,34 @@ __all__ = ["logits_processors"]
 
 _GREEDY_UP_TO = 1e-4  # below this temperature only the most likely token has any probability, and float32 overflows
 
-# Suffixes: B rows, V vocabulary.
-
 
 def logits_processors(
     sampling: SamplingSettings,
     seed: int | None,
-    padding: Sequence[int],
     prompt_tokens: int,
     device: torch.device,
     grammar: Grammar | None = None,
     new_tokens: int = 0,
-    thoughts: Sequence[LimitedThoughts] | None = None,
+    thoughts: LimitedThoughts | None = None,
 ) -> LogitsProcessorList:
-    """Build the logits processors that choose the next token of each row.
+    """Build the logits processors that choose the next token of an answer.
 
     Args:
         sampling: how tokens are chosen.
         seed: of the random numbers; `None` for new ones.
-        padding: number of padding tokens at the start of each row.
-        prompt_tokens: length of each row's prompt, with its padding.
+        prompt_tokens: length of the prompt.
         device: device of the logits.
-        grammar: the grammar that each row must match within `new_tokens`.
+        grammar: the grammar that the answer must match within `new_tokens`.
         new_tokens: the most tokens to generate.
-        thoughts: the thoughts of each row before the text that the grammar applies to.
+        thoughts: the thoughts before the text that the grammar applies to.
+
+    Returns:
+        For ids [1, n] and logits [1, V].
     """
-    mask = None if grammar is None else GrammarMask(grammar, len(padding), thoughts)
+    mask = None if grammar is None else GrammarMask(grammar, thoughts)
     processors: list[LogitsProcessor] = [] if mask is None else [mask]
     if sampling.repetition_penalty != 1:
-        processors.append(_RepetitionPenalty(float(sampling.repetition_penalty), padding))
+        processors.append(_RepetitionPenalty(float(sampling.repetition_penalty)))
     if bans := _bans(sampling, prompt_tokens, device):
         processors.append(_Bans(bans))
     if sampling.temperature > _GREEDY_UP_TO:
@@ -68,25 +67,23 @@ def logits_processors(
             processors.append(TopPLogitsWarper(float(sampling.top_p)))
         if sampling.min_p:
             processors.append(MinPLogitsWarper(float(sampling.min_p)))
-        processors.append(_Sampler([_generator(seed, device) for _ in padding]))
+        processors.append(_Sampler(_generator(seed, device)))
     if mask is not None:
         processors.append(EndingGuard(mask, new_tokens))
     return LogitsProcessorList(processors)
 
 
 class _RepetitionPenalty(LogitsProcessor):
-    """Makes tokens that already occur in a row less likely; padding does not count."""
+    """Makes tokens that already occur in the text less likely."""
 
-    def __init__(self, penalty: float, padding: Sequence[int]) -> None:
+    def __init__(self, penalty: float) -> None:
         self._penalty = penalty
-        self._padding = padding
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         penalized = scores.clone()
-        for row, (ids, padding) in enumerate(zip(input_ids, self._padding, strict=True)):
-            seen = ids[padding:].unique()
-            score = scores[row, seen]
-            penalized[row, seen] = torch.where(score < 0, score * self._penalty, score / self._penalty)
+        seen = input_ids[0].unique()
+        score = scores[0, seen]
+        penalized[0, seen] = torch.where(score < 0, score * self._penalty, score / self._penalty)
         return penalized
 
 
@@ -112,23 +109,19 @@ class _Bans(LogitsProcessor):
         banned = scores
         for ban in self._bans:
             banned = ban(input_ids, banned)
-        none_left_B1 = banned.isneginf().all(dim=-1, keepdim=True)
-        return torch.where(none_left_B1, scores, banned)
+        none_left = banned.isneginf().all(dim=-1, keepdim=True)
+        return torch.where(none_left, scores, banned)
 
 
 class _Sampler(LogitsProcessor):
-    """Samples one token per row and masks all others."""
+    """Samples one token and masks all others."""
 
-    def __init__(self, generators: Sequence[torch.Generator]) -> None:
-        self._generators = generators
+    def __init__(self, generator: torch.Generator) -> None:
+        self._generator = generator
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        probabilities_BV = scores.float().softmax(dim=-1)
-        sampled = [
-            torch.multinomial(row_V, 1, generator=generator)
-            for row_V, generator in zip(probabilities_BV, self._generators, strict=True)
-        ]
-        return torch.full_like(scores, -torch.inf).scatter(1, torch.stack(sampled), 0.0)
+        sampled = torch.multinomial(scores.float().softmax(dim=-1), 1, generator=self._generator)
+        return torch.full_like(scores, -torch.inf).scatter(1, sampled, 0.0)
 
 
 def _generator(seed: int | None, device: torch.device) -> torch.Generator:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sharedllm_core.generation.decoding import DecodedAnswer
+from sharedllm_core.decoding.answer_text import DecodedAnswer
 from sharedllm_core.text.tokenization import GrowingText, TextTokenizer
 from tests import tiny_engine
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sharedllm_core import Document, SharedLLMEngine
-from sharedllm_core.engine.kinds import supports_padding
+from sharedllm_core.decoding.padding import supports_padding
 from sharedllm_core.model.window import window_tokens
 from tests import tiny, tiny_engine
 from tests.plain_families import FAMILIES, MORE_FAMILIES, make_plain

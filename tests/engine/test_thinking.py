@@ -6,9 +6,9 @@ import json
 import pytest
 
 from sharedllm_core import Constraint, Document, InputError, ThoughtPiece, ToolCall
+from sharedllm_core.decoding.answer_text import DecodedAnswer
 from sharedllm_core.engine import answering
 from sharedllm_core.generation.constraints.limited_thoughts import LimitedThoughts
-from sharedllm_core.generation.decoding import DecodedAnswer
 from sharedllm_core.generation.prompting import build_prompt, render
 from sharedllm_core.generation.thoughts import ThoughtNotation
 from sharedllm_core.text.tokenization import TextTokenizer

@@ -484,13 +484,13 @@ def prompts_read(monkeypatch):
     from sharedllm_core.evaluation.baselines import window_only
 
     seen = []
-    inner = window_only.generate_answers
+    inner = window_only.answer_rows
 
     def write(model, tokenizer, prompts, *rest):
         seen.extend(prompts)
         return inner(model, tokenizer, prompts, *rest)
 
-    monkeypatch.setattr(window_only, "generate_answers", write)
+    monkeypatch.setattr(window_only, "answer_rows", write)
     return seen
 
 

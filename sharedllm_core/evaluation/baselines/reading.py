@@ -14,7 +14,8 @@ from torch.nn.functional import cross_entropy
 from transformers import DynamicCache
 
 from ... import DeviceMemoryError, Document, InputError, SharedLLMEngine, WindowError
-from ...generation.decoding import DecodedAnswer, eos_token_ids
+from ...decoding.answer_text import DecodedAnswer
+from ...decoding.rows import eos_token_ids
 from ...method.checks import check_whole
 from ...model.inputs import Ids, read_ids
 from ...model.lower_model import is_out_of_memory

@@ -6,7 +6,8 @@ from threading import Event
 from torch import Tensor
 
 from ... import AnswerSettings, Document, SamplingSettings, SharedLLMEngine
-from ...generation.decoding import generate_answers
+from ...decoding.rows import answer_rows
+from ...decoding.whole_batch import generate_rows
 from ..system import System
 from .prompt import document_ids
 from .reading import checked_texts, memory_is_a_result, questions_of, window_losses, window_of
@@ -75,19 +76,20 @@ def written_in_window(system: "WindowOnly", prompts: Sequence[Tensor], max_new_t
     texts: list[str] = []
     with memory_is_a_result(system.name):
         for first in range(0, len(prompts), system.batch_size):
-            rows = prompts[first : first + system.batch_size]
-            written = generate_answers(
+            some = prompts[first : first + system.batch_size]
+            rows = answer_rows(
                 engine.model,
                 engine.tokenizer,
-                rows,
-                [None] * len(rows),
+                some,
+                [None] * len(some),
                 settings,
                 SamplingSettings(),
                 max_new_tokens,
-                [_ignore] * len(rows),
+                [_ignore] * len(some),
                 Event(),
             )
-            texts += [row.text for row in written]
+            generate_rows(engine.model, rows)
+            texts += [row.answer.text for row in rows]
     return texts
 
 

@@ -22,9 +22,9 @@ from .constraint import Constraint
 from .endings import MAX_ENDING_TOKENS, GrammarTokens, Mask, find_ending, unpack_bitmask
 from .limited_thoughts import LimitedThoughts
 
-__all__ = ["EndingGuard", "Grammar", "GrammarMask", "GrammarTokens", "shortened_rows"]
+__all__ = ["EndingGuard", "Grammar", "GrammarMask", "GrammarTokens", "is_shortened"]
 
-# Suffixes: B rows, V vocabulary.
+# Suffixes: V vocabulary.
 
 
 class Grammar:
@@ -85,87 +85,78 @@ class Grammar:
 
 
 class GrammarMask(LogitsProcessor):
-    """Masks, in each row, the tokens that the grammar does not allow next; in thoughts only the end of the answer.
+    """Masks the tokens that the grammar does not allow next; in thoughts only the end of the answer.
 
     Args:
-        grammar: the grammar of the answers.
-        rows: B, the number of rows.
-        thoughts: the thoughts of each row; `None` if the answers begin at once.
+        grammar: the grammar of the answer.
+        thoughts: those before the answer; `None` if it begins at once.
     """
 
-    def __init__(self, grammar: Grammar, rows: int, thoughts: Sequence[LimitedThoughts] | None = None) -> None:
+    def __init__(self, grammar: Grammar, thoughts: LimitedThoughts | None = None) -> None:
         self.grammar = grammar
-        self.matchers = [grammar.matcher() for _ in range(rows)]
+        self.matcher = grammar.matcher()
         self._thoughts = thoughts
         self._started = False
 
-    def thoughts_in(self, row: int) -> LimitedThoughts | None:
-        """Return the thoughts of a row that have not ended."""
-        thoughts = None if self._thoughts is None else self._thoughts[row]
-        return None if thoughts is None or thoughts.ended else thoughts
+    @property
+    def thoughts(self) -> LimitedThoughts | None:
+        """The thoughts, while they have not ended."""
+        return None if self._thoughts is None or self._thoughts.ended else self._thoughts
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return the logits [B, V], −∞ where a token is not allowed."""
+        """Return the logits [1, V], −∞ where a token is not allowed."""
         if self._started:
-            for row, token_id in enumerate(input_ids[:, -1].tolist()):
-                self._consume(row, token_id)
+            self._consume(int(input_ids[0, -1]))
         self._started = True
-        vocabulary = scores.shape[-1]
-        rows = [self._allowed_in_row(row, vocabulary) for row in range(len(self.matchers))]
-        allowed_BV = torch.from_numpy(np.stack(rows)).to(scores.device)
-        return scores.masked_fill(~allowed_BV, -torch.inf)
+        allowed_V = torch.from_numpy(self._allowed(scores.shape[-1])).to(scores.device)
+        return scores.masked_fill(~allowed_V, -torch.inf)
 
-    def _consume(self, row: int, token_id: int) -> None:
-        thoughts, matcher = self.thoughts_in(row), self.matchers[row]
-        if thoughts is not None:
+    def _consume(self, token_id: int) -> None:
+        if (thoughts := self.thoughts) is not None:
             thoughts.push(token_id)
-        elif not matcher.is_stopped():
-            matcher.consume_token(token_id)
+        elif not self.matcher.is_stopped():
+            self.matcher.consume_token(token_id)
 
-    def _allowed_in_row(self, row: int, vocabulary: int) -> Mask:
-        matcher = self.matchers[row]
+    def _allowed(self, vocabulary: int) -> Mask:
         only_eos = np.zeros(vocabulary, dtype=bool)
         only_eos[sorted(self.grammar.tokens.eos_ids)] = True
-        if self.thoughts_in(row) is not None:
+        if self.thoughts is not None:
             return ~only_eos
-        if matcher.is_stopped():
+        if self.matcher.is_stopped():
             return only_eos
-        return unpack_bitmask(matcher.compute_bitmask(), self.grammar.tokens.size)[:vocabulary]
+        return unpack_bitmask(self.matcher.compute_bitmask(), self.grammar.tokens.size)[:vocabulary]
 
 
 class EndingGuard(LogitsProcessor):
     """Replaces sampled tokens after which no ending within the remaining token budget is found.
 
     Attributes:
-        shortened: of each row, whether a larger budget would have kept a token that was replaced.
+        shortened: whether a larger budget would have kept a token that was replaced.
     """
 
     def __init__(self, mask: GrammarMask, new_tokens: int) -> None:
         self._mask = mask
         self._remaining = new_tokens
-        self._endings: list[Sequence[int]] = [mask.grammar.ending for _ in mask.matchers]
-        self.shortened = [False for _ in mask.matchers]
-        for row in range(len(mask.matchers)):
-            if (thoughts := mask.thoughts_in(row)) is not None:
-                thoughts.limit(new_tokens, len(mask.grammar.ending))
+        self._ending: Sequence[int] = mask.grammar.ending
+        self.shortened = False
+        if (thoughts := mask.thoughts) is not None:
+            thoughts.limit(new_tokens, len(mask.grammar.ending))
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return logits [B, V] whose maximum is a token after which the text can be completed in time."""
+        """Return logits [1, V] whose maximum is a token after which the text can be completed in time."""
         self._remaining -= 1  # the budget after this token
-        sampled = scores.argmax(dim=-1).tolist()
-        for row, (matcher, token_id) in enumerate(zip(self._mask.matchers, sampled, strict=True)):
-            if (thoughts := self._mask.thoughts_in(row)) is not None:
-                if (forced := thoughts.next_token(token_id)) != token_id:
-                    scores = _only_token(scores, row, forced)
-                continue
-            if matcher.is_stopped() or token_id in self._mask.grammar.tokens.eos_ids:
-                continue
-            ending = self._ending_after(matcher, token_id, self._endings[row])
-            if ending is None:
-                self.shortened[row] = self.shortened[row] or self._has_ending(matcher, token_id)
-                replacement, *ending = self._endings[row]
-                scores = _only_token(scores, row, replacement)
-            self._endings[row] = ending
+        matcher, token_id = self._mask.matcher, int(scores.argmax())
+        if (thoughts := self._mask.thoughts) is not None:
+            forced = thoughts.next_token(token_id)
+            return scores if forced == token_id else _only_token(scores, forced)
+        if matcher.is_stopped() or token_id in self._mask.grammar.tokens.eos_ids:
+            return scores
+        ending = self._ending_after(matcher, token_id, self._ending)
+        if ending is None:
+            self.shortened = self.shortened or self._has_ending(matcher, token_id)
+            replacement, *ending = self._ending
+            scores = _only_token(scores, replacement)
+        self._ending = ending
         return scores
 
     def _has_ending(self, matcher: LLMatcher, token_id: int) -> bool:
@@ -182,15 +173,13 @@ class EndingGuard(LogitsProcessor):
         return find_ending(after, self._mask.grammar.tokens, self._remaining) if after.consume_token(token_id) else None
 
 
-def _only_token(scores: Tensor, row: int, token_id: int) -> Tensor:
-    """Copy logits [B, V] such that only one token of a row remains."""
-    scores = scores.clone()
-    scores[row] = -torch.inf
-    scores[row, token_id] = 0.0
+def _only_token(scores: Tensor, token_id: int) -> Tensor:
+    """Copy logits [1, V] such that only one token remains."""
+    scores = torch.full_like(scores, -torch.inf)
+    scores[0, token_id] = 0.0
     return scores
 
 
-def shortened_rows(processors: Sequence[LogitsProcessor]) -> frozenset[int]:
-    """Return the rows whose text was completed early to stay within the token budget."""
-    guards = [processor for processor in processors if isinstance(processor, EndingGuard)]
-    return frozenset(row for guard in guards for row, shortened in enumerate(guard.shortened) if shortened)
+def is_shortened(processors: Sequence[LogitsProcessor]) -> bool:
+    """Whether the text was completed early to stay within the token budget."""
+    return any(isinstance(processor, EndingGuard) and processor.shortened for processor in processors)

@@ -91,13 +91,13 @@ SITUATIONS = {
 def running_texts(monkeypatch):
     """The texts that the model gets, decoded from its token ids."""
     texts = []
-    original = answering.generate_answers
+    original = answering.answer_rows
 
     def recorded(model, tokenizer, ids, *arguments):
         texts.extend(tokenizer.decode(each, special=True) for each in ids)
         return original(model, tokenizer, ids, *arguments)
 
-    monkeypatch.setattr(answering, "generate_answers", recorded)
+    monkeypatch.setattr(answering, "answer_rows", recorded)
     return texts
 
 

@@ -77,7 +77,7 @@ def engine(checkpoints):
 @pytest.fixture
 def calls(monkeypatch):
     seen = Calls()
-    prepare, generate_answers = Answering.prepare, answering.generate_answers
+    prepare, answer_rows = Answering.prepare, answering.answer_rows
 
     def seen_prepare(self, *args):
         prepared = prepare(self, *args)
@@ -86,12 +86,12 @@ def calls(monkeypatch):
         seen.moved += [len(prompt.moved) for prompt in prepared.prompts]
         return prepared
 
-    def seen_generate(model, tokenizer, prompts, *args):
+    def seen_rows(model, tokenizer, prompts, *args):
         seen.texts += [tokenizer.decode(ids, special=True) for ids in prompts]
-        return generate_answers(model, tokenizer, prompts, *args)
+        return answer_rows(model, tokenizer, prompts, *args)
 
     monkeypatch.setattr(Answering, "prepare", seen_prepare)
-    monkeypatch.setattr(answering, "generate_answers", seen_generate)
+    monkeypatch.setattr(answering, "answer_rows", seen_rows)
     return seen
 
 

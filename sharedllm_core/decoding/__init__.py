@@ -1,0 +1,1 @@
+"""Decoding: rows of prompts become answers, token by token."""
