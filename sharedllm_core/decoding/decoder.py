@@ -1,7 +1,8 @@
 """`Decoder`: decodes the answers of all callers of a model together, in a thread that ends when no answer is left.
 
 Requests join in the order in which they came, as soon as there is room, between two tokens of those that are there. The
-model's lock is taken for one step at a time, so that documents are read between the tokens of answers.
+model's lock is taken for one step at a time, so that documents are read between the tokens of answers. Where a model
+keeps more of a text than keys and values of every token, those that wait are decoded together from beginning to end.
 """
 
 import atexit
@@ -13,6 +14,7 @@ from weakref import WeakSet
 
 from transformers import PreTrainedModel
 
+from .padding import supports_padding
 from .row_batch import RowBatch, can_join
 from .rows import AnswerRow
 from .whole_batch import generate_rows
@@ -47,8 +49,7 @@ class Decoder:
         most_rows: that are decoded together; a request with more rows is decoded alone.
 
     Attributes:
-        joins: whether rows of different requests are decoded together. Where a model keeps more of a text than keys and
-            values of every token, each request is decoded alone.
+        joins: whether a request joins those that are being decoded; if not, it waits until they have ended.
     """
 
     _all: "WeakSet[Decoder]" = WeakSet()
@@ -70,15 +71,11 @@ class Decoder:
         Raises:
             Exception: what the model or a sink raised. Answers of other callers go on, unless a step of all failed.
         """
-        if self.joins:
-            self._decode_with_others(_Request(rows))
-        else:
-            with self._lock:
-                generate_rows(self._model, rows)
+        self._wait(_Request(rows))
         if error := next((row.error for row in rows if row.error is not None), None):
             raise error
 
-    def _decode_with_others(self, request: _Request) -> None:
+    def _wait(self, request: _Request) -> None:
         with self._state:
             self._waiting.append(request)
             if self._thread is None:
@@ -100,6 +97,10 @@ class Decoder:
                 if not self._joined:
                     self._thread = None
                     return
+            if not self.joins:
+                self._generate([row for request in joining for row in request.rows if not row.cancelled.is_set()])
+                self._dismiss(batch)
+                continue
             try:
                 for request in joining:
                     self._join(batch, request)
@@ -109,6 +110,17 @@ class Decoder:
                     row.error = error
                 batch = RowBatch(self._model)
             self._dismiss(batch)
+
+    def _generate(self, rows: Sequence[AnswerRow]) -> None:
+        """Decode rows from beginning to end, together where the model ignores padding."""
+        groups = [rows] if supports_padding(self._model) else [[row] for row in rows]
+        for group in filter(None, groups):
+            try:
+                with self._lock:
+                    generate_rows(self._model, group)
+            except Exception as error:
+                for row in group:
+                    row.error = error
 
     def _admitted(self, present: int) -> list[_Request]:
         """Take the requests that join now, the first ones first; cancelled ones need no room."""

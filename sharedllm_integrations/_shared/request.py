@@ -1,12 +1,11 @@
 """One call of an integration's model as one request to the engine."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, TypeVar
 
-from sharedllm_core import Answer, Library, SharedLLMEngine
+from sharedllm_core import Library, SharedLLMEngine
 
 from .conversation import read_conversation
 from .document_set import DocumentSet, joined_library
@@ -28,11 +27,10 @@ class Request:
         engine: answers it.
         messages: in the engine's form; the last one is answered.
         library: the documents to answer from; `None` for none.
-        options: see `AnswerSettings`; requests with equal options can share a batch.
+        options: see `AnswerSettings`.
         details: what the response reports beside the answer.
         timeout: seconds after which the caller stops waiting; `None` waits without limit.
         cancelled: set it to stop generation within one token.
-        answer: the result, once the request has been served in a batch.
     """
 
     engine: SharedLLMEngine
@@ -42,7 +40,6 @@ class Request:
     details: ResponseDetails
     timeout: float | None = None
     cancelled: Event = field(default_factory=Event)
-    answer: "Future[Answer]" = field(default_factory=Future)
 
 
 def make_request(

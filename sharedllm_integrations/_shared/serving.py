@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from threading import Timer
@@ -11,23 +12,24 @@ from weakref import WeakKeyDictionary
 from sharedllm_core import Answer, SharedLLMEngine
 from sharedllm_core.engine.cut_off_warning import cut_off_wording
 
-from .batching import Batcher
 from .errors import WORDING, worded_errors
 from .request import Request
 
 __all__ = ["aanswer", "answer", "astream", "stream"]
 
-_batchers: "WeakKeyDictionary[SharedLLMEngine, Batcher]" = WeakKeyDictionary()
+_MOST_CALLS = 8  # of an engine at the same time; the engine decodes them together
+
+_threads: "WeakKeyDictionary[SharedLLMEngine, ThreadPoolExecutor]" = WeakKeyDictionary()
 
 
 @worded_errors()
 def answer(request: Request) -> Answer:
-    """Answer a request in a batch with others that arrive at the same time.
+    """Answer a request; the engine decodes it together with those that are there.
 
     Raises:
         TimeoutError: there is no answer within `request.timeout`.
     """
-    future = _batcher(request.engine).submit(request)
+    future = _submit(request)
     try:
         return future.result(request.timeout)
     except FutureTimeoutError:
@@ -36,12 +38,13 @@ def answer(request: Request) -> Answer:
         raise _timeout_error(request.timeout) from None
     finally:
         request.cancelled.set()
+        future.cancel()
 
 
 async def aanswer(request: Request) -> Answer:
     """`answer` for asyncio."""
     with worded_errors():
-        future = asyncio.wrap_future(_batcher(request.engine).submit(request))
+        future = asyncio.wrap_future(_submit(request))
         try:
             return await asyncio.wait_for(future, request.timeout)
         except TimeoutError:
@@ -109,8 +112,16 @@ def _called_at(deadline: float, call: Callable[[], None]) -> Iterator[None]:
         timer.cancel()
 
 
-def _batcher(engine: SharedLLMEngine) -> Batcher:
-    return _batchers.setdefault(engine, Batcher(engine))
+def _submit(request: Request) -> "Future[Answer]":
+    """Ask the engine in another thread, so that the caller can give up."""
+    if (threads := _threads.get(request.engine)) is None:
+        threads = _threads.setdefault(request.engine, ThreadPoolExecutor(_MOST_CALLS, "sharedllm-calls"))
+    return threads.submit(_ask, request)
+
+
+def _ask(request: Request) -> Answer:
+    with cut_off_wording(WORDING):
+        return request.engine.ask(request.messages, request.library, cancelled=request.cancelled, **request.options)
 
 
 def _timeout_error(timeout: float | None) -> TimeoutError:

@@ -12,16 +12,14 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
 from langchain_core.messages import HumanMessage
 
-from sharedllm_core import Document, WindowError
+from sharedllm_core import Document, InputError
+from sharedllm_core.decoding.row_batch import RowBatch
 from sharedllm_core.engine.fingerprint import hash_weights
 from sharedllm_core.text.documents import read_documents
 from sharedllm_integrations._shared import document_set
-from sharedllm_integrations._shared.batching import Batcher
 from sharedllm_integrations._shared.chunk_cache import ChunkCache
 from sharedllm_integrations._shared.document_set import text_set
 from sharedllm_integrations._shared.engines import shared_engine
-from sharedllm_integrations._shared.request import Request
-from sharedllm_integrations._shared.response_details import ResponseDetails
 from sharedllm_integrations.langchain import ChatSharedLLM
 from tests import tiny, tiny_engine
 
@@ -30,9 +28,18 @@ from .async_calls import EVERY_ASYNC_CALL, QUESTION
 QUESTIONS = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:8]]
 
 
-def request_for(engine, question):
-    messages = [{"role": "user", "content": question}]
-    return Request(engine, messages, None, {"max_new_tokens": 12}, ResponseDetails("tiny"))
+@pytest.fixture
+def rows_of_steps(monkeypatch):
+    """The number of rows of each step of the model."""
+    counts = []
+    step = RowBatch.step
+
+    def counted(batch):
+        counts.append(len(batch.rows))
+        step(batch)
+
+    monkeypatch.setattr(RowBatch, "step", counted)
+    return counts
 
 
 def recorded(engine, name):
@@ -53,27 +60,27 @@ def recorded(engine, name):
 
 
 async def test_calls_that_are_all_given_up_stop_the_model_for_all_of_them(llm):
-    batches = recorded(llm.engine, "ask_batch")
+    answers = recorded(llm.engine, "ask")
     tasks = [asyncio.create_task(llm.ainvoke(question, max_tokens=1800)) for question in QUESTIONS]
-    while not batches:
+    while not answers:
         await asyncio.sleep(0.01)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await llm.ainvoke(QUESTION, max_tokens=1)
-    rows = [answer for batch in batches for answer in batch]
-    assert len(rows) > 1
-    assert "cancelled" in {answer.finish_reason for answer in rows}
-    assert "length" not in {answer.finish_reason for answer in rows}
+    *given_up, last = answers
+    assert {answer.finish_reason for answer in given_up} == {"cancelled"}
+    assert last.finish_reason != "cancelled"
 
 
-def test_one_call_of_many_that_is_still_wanted_is_answered(llm):
-    requests = [request_for(llm.engine, question) for question in QUESTIONS]
-    for one in requests[1:]:
-        one.cancelled.set()
-    batcher = Batcher(llm.engine)
-    batcher._answer(requests)
-    assert requests[0].answer.result().text == llm.invoke(QUESTIONS[0]).content
+async def test_one_call_of_many_that_is_still_wanted_is_answered(llm):
+    tasks = [asyncio.create_task(llm.ainvoke(question)) for question in QUESTIONS]
+    await asyncio.sleep(0)
+    for task in tasks[1:]:
+        task.cancel()
+    wanted, *others = await asyncio.gather(*tasks, return_exceptions=True)
+    assert wanted.content == llm.invoke(QUESTIONS[0]).content
+    assert any(isinstance(other, asyncio.CancelledError) for other in others)
 
 
 def test_a_stream_keeps_its_timeout_while_nothing_comes(llm):
@@ -100,13 +107,23 @@ def test_a_stream_keeps_its_timeout_while_nothing_comes(llm):
 # ---------------------------------------------------------------------------------------------- several caches
 
 
-def test_a_model_with_a_cache_of_its_own_answers_batches_side_by_side_too(folder):
+def test_models_with_caches_of_their_own_are_decoded_together(folder, rows_of_steps):
     caches = [tiny_engine.memory_cache(), tiny_engine.memory_cache()]
     models = [ChatSharedLLM(model=str(folder), tree_cache=cache, max_tokens=12) for cache in caches]
     expected = [message.content for message in models[0].batch(QUESTIONS)]
-    batches = recorded(shared_engine(str(folder), caches[1]), "ask_batch")
-    assert [message.content for message in models[1].batch(QUESTIONS)] == expected
-    assert max(len(batch) for batch in batches) >= 3
+    found = {}
+
+    def ask(number):
+        found[number] = [message.content for message in models[number].batch(QUESTIONS[:3])]
+
+    rows_of_steps.clear()
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {0: expected[:3], 1: expected[:3]}
+    assert max(rows_of_steps) > 3, "more than one model asked"
 
 
 def test_engines_of_several_caches_share_the_model_and_nothing_else(folder, tmp_path, monkeypatch):
@@ -194,15 +211,11 @@ def test_langchains_cache_tells_engines_apart_that_read_alike_and_answer_otherwi
 # ---------------------------------------------------------------------------------------------- batches
 
 
-def test_a_question_that_cannot_be_answered_leaves_the_others_side_by_side(llm):
-    texts = [*QUESTIONS[:3], "word " * 3000, *QUESTIONS[3:6]]
-    requests = [request_for(llm.engine, text) for text in texts]
-    alone, batches = recorded(llm.engine, "ask"), recorded(llm.engine, "ask_batch")
-    Batcher(llm.engine)._answer(requests)
-    assert isinstance(requests.pop(3).answer.exception(), WindowError)
-    answers = [one.answer.result() for one in requests]
-    assert batches == [None, answers], "the first one raised before the model ran"
-    assert not alone
+def test_a_question_that_cannot_be_answered_leaves_the_others_side_by_side(llm, rows_of_steps):
+    results = llm.batch([*QUESTIONS[:3], "", *QUESTIONS[3:6]], return_exceptions=True)
+    assert isinstance(results.pop(3), InputError)
+    assert [message.content for message in results] == [llm.invoke(text).content for text in QUESTIONS[:6]]
+    assert max(rows_of_steps) > 1
 
 
 def test_generate_of_many_prompts_opens_few_threads(llm):
@@ -215,7 +228,7 @@ def test_generate_of_many_prompts_opens_few_threads(llm):
     llm.engine._answering.prepare = counting
     result = llm.generate([[HumanMessage(f"{QUESTION} {number}")] for number in range(60)], max_tokens=1)
     assert len(result.generations) == 60
-    assert max(seen) <= 16 + 3
+    assert max(seen) <= 16 + 8 + 3  # LangChain's own, those that wait for answers, and the one that decodes
 
 
 # ---------------------------------------------------------------------------------------------- stuffed documents
