@@ -26,7 +26,7 @@ from .demo_model import standard_library
 from .json_lines import rows_of
 from .machine import machine
 
-__all__ = ["main", "question_seconds", "quoted_prompt", "table"]
+__all__ = ["first_set", "main", "question_seconds", "quoted_prompt", "table"]
 
 _NEW_TOKENS = 64  # that the window keeps free for the answer
 _STANDARD_LIBRARY_BYTES = 600_000
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--questions", type=int, default=8, help="of which medians are taken")
     parser.add_argument("--json", type=Path, help="where to write all figures")
     options = parser.parse_args(arguments)
-    documents, questions = _first_set(options.sets)
+    documents, questions = first_set(options.sets)
     engine = SharedLLMEngine.from_pretrained(options.model, cache=TreeCache([]), reading="quoted")
     library, tokenising = _timed(lambda: engine.library(documents))
     asked = questions[: options.questions + 1]
@@ -111,7 +111,7 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _first_set(path: Path | None) -> tuple[list[Document], Sequence[str]]:
+def first_set(path: Path | None) -> tuple[list[Document], Sequence[str]]:
     """Documents and questions of a file's first line, or modules of Python's standard library."""
     if path is None:
         return standard_library(_STANDARD_LIBRARY_BYTES), _STANDARD_LIBRARY_QUESTIONS
