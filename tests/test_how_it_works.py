@@ -40,12 +40,11 @@ def function_in(file, dotted):
 
 
 def names_called(function):
-    """Names of what a function calls, and of what the methods it calls on itself call in turn."""
-    return {
-        call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        for call in ast.walk(function)
-        if isinstance(call, ast.Call)
-    }
+    """Names of what a function calls, or starts as a thread."""
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    called = [call.func for call in calls]
+    called += [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "target"]
+    return {one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", "") for one in called}
 
 
 def reachable_names(file, dotted):

@@ -106,8 +106,7 @@ class Decoder:
                     self._join(batch, request)
                 self._step(batch)
             except Exception as error:  # what the rows have in common is lost
-                for row in batch.rows:
-                    row.error = error
+                self._fail(error)
                 batch = RowBatch(self._model)
             self._dismiss(batch)
 
@@ -155,6 +154,12 @@ class Decoder:
         if batch.rows:
             with self._lock:
                 batch.step()
+
+    def _fail(self, error: Exception) -> None:
+        """Let every answer fail that has not ended, also of requests that were about to join."""
+        for row in (row for request in self._joined for row in request.rows):
+            if row.answer.finish_reason is None and row.error is None:
+                row.error = error
 
     def _dismiss(self, batch: RowBatch) -> None:
         """Let the callers go on whose rows have all left."""

@@ -120,11 +120,12 @@ class RowCache(Cache):
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drop all rows but these, which are in ascending order."""
+        filled = slice(self._columns.start, self._columns.end)
         for layer in self.layers:
             for target, source in enumerate(rows):
                 if target != source:
                     for buffer in (layer.key_buffer, layer.value_buffer):
-                        buffer[target] = buffer[source]
+                        buffer[target, :, filled] = buffer[source, :, filled]
         self.lengths = [self.lengths[row] for row in rows]
         self._columns.rows = len(rows)
         self._set_start()

@@ -297,3 +297,15 @@ print(next(stream))
     ended = tiny_engine.run_python(code, timeout=PATIENCE)
     assert ended.returncode == 0, ended.stderr
     assert "Error" not in ended.stderr
+
+
+def test_requests_about_to_join_fail_with_those_that_are_there(engine, decoder, monkeypatch):
+    def failing(_batch, _prompts):
+        raise MemoryError("no room for the states")
+
+    with engine._lock:
+        calls = [Call(decoder, make_row(engine, prompt, 20)) for prompt in PROMPTS]
+        monkeypatch.setattr(RowBatch, "add", failing)
+    for call in calls:
+        call.wait()
+    assert [type(call.error) for call in calls] == [MemoryError] * len(PROMPTS)
