@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from row_files import write_rows
-from tool_calls import CallRows
+from tool_calls import CallRows, SearchedRow
 
 from sharedllm_core import Document, SharedLLMConfig
 from sharedllm_core.engine.loading import load_tokenizer_from
@@ -53,13 +53,13 @@ def main() -> None:
     texts = list(read_texts(options.texts))
     looked_up = list(islice(_look_ups(texts, tokenizer, options.seed, rng), options.look_ups))
     calls = CallRows(ToolNotation.for_tokenizer(tokenizer)).rows(looked_up, options.calls, rng)
-    rows = [*looked_up, *calls, *islice(_going_on(texts, rng), options.texts_that_go_on)]
+    rows = [*(row for row, _ in looked_up), *calls, *islice(_going_on(texts, rng), options.texts_that_go_on)]
     rng.shuffle(rows)
     write_rows(options.out, rows)
     print(f"{len(rows):,} rows")
 
 
-def _look_ups(texts: Sequence[Any], tokenizer: TextTokenizer, seed: int, rng: Random) -> Iterator[dict[str, Any]]:
+def _look_ups(texts: Sequence[Any], tokenizer: TextTokenizer, seed: int, rng: Random) -> Iterator[SearchedRow]:
     """Conversations about facts, of short and of longer documents in turn."""
     kinds = read_kinds(Path(__file__).parent / "kinds")
     streams = [generate_tasks(texts, _settings(length, tokenizer, kinds), seed + length) for length in _LENGTHS]
@@ -83,7 +83,7 @@ def _settings(length: int, tokenizer: TextTokenizer, kinds: tuple[FactKind, ...]
     )
 
 
-def _searched(tasks: Sequence[Task], tokenizer: TextTokenizer) -> dict[str, Any] | None:
+def _searched(tasks: Sequence[Task], tokenizer: TextTokenizer) -> SearchedRow | None:
     """A row with what the search finds, and the questions that it answers."""
     documents = [Document(one["text"], id=one["id"]) for one in tasks[0].documents]
     library = make_library(documents, tokenizer, SharedLLMConfig(injection_layers=1))
@@ -96,7 +96,13 @@ def _searched(tasks: Sequence[Task], tokenizer: TextTokenizer) -> dict[str, Any]
     ]
     if not turns or not found:
         return None
-    return {"documents": [{"title": one.document_id, "text": one.text} for one in found], "turns": turns}
+    return {"documents": _documents(found), "turns": turns}, lambda request: _documents(
+        find_passages(request, library, tokenizer, _FEWEST_TOKENS)
+    )
+
+
+def _documents(passages: Sequence[Passage]) -> list[dict[str, str]]:
+    return [{"title": one.document_id, "text": one.text} for one in passages]
 
 
 def _stands_in(spot: Evidence, passages: Sequence[Passage]) -> bool:

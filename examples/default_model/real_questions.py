@@ -101,9 +101,13 @@ def _rows_of_library(
 
 
 def _not_said(questions: Sequence[AskedQuestion], found: Sequence[Passage]) -> list[dict[str, str]]:
-    """Turns for questions of which the passages say nothing, not even the words of their answers."""
+    """Turns for questions of which the passages say nothing, not even the words of their answers.
+
+    Where an answer is not in the document word for word, passages may answer the question in other words.
+    """
     text = " ".join(one.text.lower() for one in found)
-    return [{"question": one.question, "answer": NO_ANSWER} for one in questions if one.answer.lower() not in text]
+    known = [one for one in questions if one.is_literal or one.answer == NO_ANSWER]
+    return [{"question": one.question, "answer": NO_ANSWER} for one in known if one.answer.lower() not in text]
 
 
 def _turn(asked: AskedQuestion, found: Sequence[Passage], options: argparse.Namespace, rng: Random) -> dict[str, str]:

@@ -4,7 +4,7 @@ The tools are those of `tools.yaml`, under one of their names, and no row has th
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from random import Random
@@ -15,7 +15,10 @@ import yaml
 from sharedllm_core.generation.tool_notations.notation import ToolNotation
 from sharedllm_core.generation.tools import Tools
 
-__all__ = ["CallRows"]
+__all__ = ["CallRows", "SearchedRow"]
+
+#: A row, and how its documents are searched for what the passages of another row will be.
+SearchedRow = tuple[Mapping[str, Any], Callable[[str], list[dict[str, str]]]]
 
 _MOST_OFFERED = 5
 _SYSTEM = (
@@ -46,10 +49,14 @@ class CallRows:
         self._tools: list[dict[str, Any]] = read["tools"]
         self._notation = notation
 
-    def rows(self, beside: Sequence[Mapping[str, Any]], count: int, rng: Random) -> Iterator[dict[str, Any]]:
-        """Yield rows with the documents of other rows; a question that needs no tool is one of theirs."""
+    def rows(self, searched: Sequence[SearchedRow], count: int, rng: Random) -> Iterator[dict[str, Any]]:
+        """Yield rows with passages of the documents of other rows; a question that needs no tool is one of theirs.
+
+        Passages are those that the search finds for a request, as the engine quotes them: whether a tool is needed must
+        not show in whether they have anything to do with it.
+        """
         for _ in range(count):
-            row = rng.choice(beside)
+            row, find = rng.choice(searched)
             offered = [_Offered(tool, self._pools, rng) for tool in self._offered(rng)]
             system = self._notation.describe(Tools(tuple(tool.schema for tool in offered)))
             if said := rng.choice(_SYSTEM):
@@ -57,8 +64,15 @@ class CallRows:
             messages = [{"role": "system", "content": system}]
             if rng.random() < _AFTER_EARLIER_CALL:
                 messages += [*self._called(rng.choice(offered), rng)]
-            messages, answer = self._ending(messages, offered, row["turns"], rng)
-            yield {"documents": row["documents"], "question": messages, "answer": answer}
+            if rng.random() < _NO_TOOL:
+                turn = rng.choice(row["turns"])
+                messages.append({"role": "user", "content": turn["question"]})
+                yield {"documents": row["documents"], "question": messages, "answer": turn["answer"]}
+                continue
+            exchange = self._called(rng.choice(offered), rng)
+            end = 3 if rng.random() < _AFTER_RESULT / (1 - _NO_TOOL) else 1
+            documents = find(exchange[0]["content"]) or row["documents"]
+            yield {"documents": documents, "question": messages + exchange[:end], "answer": exchange[end]["content"]}
 
     def _offered(self, rng: Random) -> list[dict[str, Any]]:
         """A few tools of different names."""
@@ -67,17 +81,6 @@ class CallRows:
             if not any(set(tool["names"]) & set(other["names"]) for other in offered):
                 offered.append(tool)
         return offered
-
-    def _ending(
-        self, messages: list[dict[str, str]], offered: Sequence["_Offered"], turns: Sequence[Any], rng: Random
-    ) -> tuple[list[dict[str, str]], str]:
-        """What is asked last, and its answer."""
-        if rng.random() < _NO_TOOL:
-            turn = rng.choice(turns)
-            return [*messages, {"role": "user", "content": turn["question"]}], turn["answer"]
-        exchange = self._called(rng.choice(offered), rng)
-        end = 3 if rng.random() < _AFTER_RESULT / (1 - _NO_TOOL) else 1
-        return [*messages, *exchange[:end]], exchange[end]["content"]
 
     def _called(self, tool: "_Offered", rng: Random) -> list[dict[str, str]]:
         """A request, the call, its result and what is said of it."""

@@ -24,7 +24,8 @@ from .machine import machine
 
 __all__ = ["main", "table"]
 
-_BYTES_PER_LIBRARY = 60_000
+_STANDARD_LIBRARY_BYTES = 4_000_000
+_LARGE_MODULE = 20_000  # characters
 _QUESTION = "Explain in detail what the module {title} is for, and describe its functions one after another."
 
 
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     engine = SharedLLMEngine.from_pretrained(
         options.model, dtype=options.dtype, cache=TreeCache([MemoryTier(4 * 10**9)]), kept_prompt_bytes=0
     )
-    libraries = [_library(engine, number) for number in range(options.callers)]
+    libraries = _libraries(engine, options.callers)
     turns = [_turn(engine, libraries, options) for _ in range(options.turns)]
     result = {
         "machine": machine(),
@@ -61,9 +62,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(table(result))
 
 
-def _library(engine: SharedLLMEngine, number: int) -> Library:
-    documents = standard_library((number + 1) * _BYTES_PER_LIBRARY)
-    return engine.read(documents[number : number + 2], progress=False)
+def _libraries(engine: SharedLLMEngine, count: int) -> list[Library]:
+    """Libraries of one large module of the standard library each."""
+    documents = [one for one in standard_library(_STANDARD_LIBRARY_BYTES) if len(one.text) > _LARGE_MODULE]
+    return [engine.read(documents[number : number + 1], progress=False) for number in range(count)]
 
 
 def _turn(engine: SharedLLMEngine, libraries: Sequence[Library], options: argparse.Namespace) -> dict[str, float]:

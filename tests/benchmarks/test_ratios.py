@@ -6,6 +6,7 @@ measures nothing beside pytest-xdist, so `make test` runs this folder alone.
 """
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from statistics import median
 
@@ -144,3 +145,36 @@ def test_passages_of_150_000_tokens_are_found_and_in_the_prompt_in_a_tenth_of_th
         engine.model(ids[None], logits_to_keep=1)
 
     assert ratio(prefill, lambda: quoted_prompt(engine, question, library, 1024), rounds=2) >= 10
+
+
+@pytest.fixture(scope="module")
+def quoting_engine():
+    """SmolLM2, which quotes; nothing of a prompt is kept."""
+    cache = TreeCache([])
+    return SharedLLMEngine.from_pretrained(smollm2_folder(), dtype="bfloat16", cache=cache, kept_prompt_bytes=0)
+
+
+def test_eight_callers_at_the_same_time_get_more_tokens_a_second_than_one_after_another(ratio, quoting_engine):
+    questions = [f"Tell a long story about the number {number}." for number in range(8)]
+
+    def ask(question):
+        answer = quoting_engine.ask(question, max_new_tokens=48, temperature=0.0, num_evidence=0)
+        assert answer.usage.completion_tokens > 40
+
+    def one_after_another():
+        for question in questions:
+            ask(question)
+
+    with ThreadPoolExecutor(len(questions)) as threads:
+        assert ratio(one_after_another, lambda: list(threads.map(ask, questions)), rounds=2) >= 1.5
+
+
+def test_a_second_question_over_documents_quoted_whole_reads_them_no_more(ratio, quoting_engine):
+    keeping = SharedLLMEngine(quoting_engine.model, quoting_engine.tokenizer, cache=TreeCache([]))
+    documents = standard_library(6_000)[:1]
+    numbers = iter(range(100))
+
+    def ask(engine):
+        engine.ask(f"What is function number {next(numbers)} for?", documents, max_new_tokens=1, num_evidence=0)
+
+    assert ratio(lambda: ask(quoting_engine), lambda: ask(keeping), rounds=3) >= 3
