@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sharedllm_core.evaluation import cache_speed, quoting_speed
+from sharedllm_core.evaluation import cache_speed, concurrent_speed, quoting_speed
 from sharedllm_core.evaluation.efficiency import tables
 from sharedllm_core.method.config import known_policies
 
@@ -129,3 +129,9 @@ def test_the_table_of_answer_recall_is_the_measured_one():
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_page_of_efficiency_has_the_table_of_the_run_of_questions_at_the_same_time():
+    page = (ROOT / "docs/results/efficiency.md").read_text(encoding="utf-8")
+    measured = json.loads((ROOT / "docs/results/concurrent.json").read_text(encoding="utf-8"))
+    assert concurrent_speed.table(measured) in page

@@ -18,7 +18,7 @@ from sharedllm_core.generation.tools import Tools
 __all__ = ["CallRows", "SearchedRow"]
 
 #: A row, and how its documents are searched for what the passages of another row will be.
-SearchedRow = tuple[Mapping[str, Any], Callable[[str], list[dict[str, str]]]]
+SearchedRow = tuple[dict[str, Any], Callable[[str], list[dict[str, str]]]]
 
 _MOST_OFFERED = 5
 _SYSTEM = (

@@ -76,7 +76,7 @@ def _turn(engine: SharedLLMEngine, libraries: Sequence[Library], options: argpar
         settings = {"max_new_tokens": options.new_tokens, "num_evidence": 0, "temperature": 0.0}
         if engine.reading != "injected":
             settings["quote_tokens"] = options.quote_tokens
-        return engine.ask(question, library, **settings)  # type: ignore[arg-type]
+        return engine.ask(question, library, **settings)
 
     alone, alone_rate = _rate(lambda: [ask(library) for library in libraries])
     with ThreadPoolExecutor(len(libraries)) as threads:

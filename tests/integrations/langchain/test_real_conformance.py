@@ -31,7 +31,7 @@ class TestIntegration(Reader, ChatModelIntegrationTests):
     def chat_model_params(self):
         return {**super().chat_model_params, "max_tokens": 48}
 
-    @pytest.mark.xfail(raises=AssertionError, reason="calls the tool again after its result")
+    @pytest.mark.xfail(raises=AssertionError, reason="does not call the tool, or not with what is asked")
     @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
     def test_agent_loop(self, model):
         super().test_agent_loop(model)
