@@ -73,7 +73,8 @@ def scripted_engine(template, script, *, window=2048, tokenizer=tokenizer, **opt
     sizes |= {"bos_token_id": None, "eos_token_id": made.eos_token_id, "pad_token_id": made.pad_token_id}
     model = LlamaForCausalLM(LlamaConfig(**sizes))
     follow_script(model, made, script)
-    return SharedLLMEngine(model, made, cache=tiny_engine.memory_cache(), **options)
+    # All of a prompt is read, since the script begins where one is.
+    return SharedLLMEngine(model, made, cache=tiny_engine.memory_cache(), **{"kept_prompt_bytes": 0, **options})
 
 
 def follow_script(model, tokenizer, script):

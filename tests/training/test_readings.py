@@ -52,13 +52,9 @@ def test_a_row_quotes_what_the_engine_quotes(folder, tokenizer):
         folder / "base", reading="quoted", cache=tiny_engine.memory_cache(), dtype=torch.float32
     )
     seen = []
-    real = engine.model.generate
-
-    def generate(*args, **kwargs):
-        seen.append(kwargs["input_ids"] if "input_ids" in kwargs else args[0])
-        return real(*args, **kwargs)
-
-    engine.model.generate = generate
+    engine.model.register_forward_pre_hook(
+        lambda _model, _args, kwargs: seen.append(kwargs["input_ids"]), with_kwargs=True
+    )
     engine.ask(QUESTION, list(DOCUMENTS), quote_tokens=80, max_new_tokens=1)
     reading = RowReading(inject=False, quote_tokens=80)
     item = conversation_item(DOCUMENTS, [Turn(QUESTION, "the tenant")], tokenizer, METHOD, reading)
