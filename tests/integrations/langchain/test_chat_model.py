@@ -183,35 +183,22 @@ async def test_events_of_both_versions_come(llm):
 # ---------------------------------------------------------------------------------------------- batches and async
 
 
-class Calls:
-    """How many questions each call of the model had."""
-
-    def __init__(self, engine):
-        self.rows = []
-        prepare = engine._answering.prepare
-        engine._answering.prepare = lambda questions, *more: (
-            self.rows.append(len(questions)) or prepare(questions, *more)
-        )
-
-
 @BOTH_READINGS
-def test_a_batch_goes_through_the_engines_batch_and_keeps_its_order(llm):
+def test_a_batch_is_decoded_together_and_keeps_its_order(llm, rows_of_steps):
     questions = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:6]]
     expected = [llm.invoke(question).content for question in questions]
-    calls = Calls(llm.engine)
     assert [message.content for message in llm.batch(questions)] == expected
-    assert max(calls.rows) >= 3
+    assert max(rows_of_steps) >= 3
     result = llm.generate([[HumanMessage(question)] for question in questions])
     assert [generation[0].text for generation in result.generations] == expected
 
 
 @BOTH_READINGS
-async def test_async_batches_do_too(llm):
+async def test_an_async_batch_does_too(llm, rows_of_steps):
     questions = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:6]]
     expected = [llm.invoke(question).content for question in questions]
-    calls = Calls(llm.engine)
     assert [message.content for message in await llm.abatch(questions)] == expected
-    assert max(calls.rows) >= 3
+    assert max(rows_of_steps) >= 3
 
 
 @BOTH_READINGS

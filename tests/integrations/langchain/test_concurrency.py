@@ -13,7 +13,6 @@ from langchain_core.globals import set_llm_cache
 from langchain_core.messages import HumanMessage
 
 from sharedllm_core import Document, InputError
-from sharedllm_core.decoding.row_batch import RowBatch
 from sharedllm_core.engine.fingerprint import hash_weights
 from sharedllm_core.text.documents import read_documents
 from sharedllm_integrations._shared import document_set
@@ -26,20 +25,6 @@ from tests import tiny, tiny_engine
 from .async_calls import EVERY_ASYNC_CALL, QUESTION
 
 QUESTIONS = [f"{QUESTION} {word}" for word in tiny_engine.WORDS[:8]]
-
-
-@pytest.fixture
-def rows_of_steps(monkeypatch):
-    """The number of rows of each step of the model."""
-    counts = []
-    step = RowBatch.step
-
-    def counted(batch):
-        counts.append(len(batch.rows))
-        step(batch)
-
-    monkeypatch.setattr(RowBatch, "step", counted)
-    return counts
 
 
 def recorded(engine, name):

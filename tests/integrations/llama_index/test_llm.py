@@ -241,12 +241,9 @@ def test_settings_take_the_model_and_its_tokenizer(llm):
 # ---------------------------------------------------------------------------------------------- async
 
 
-async def test_concurrent_calls_are_answered_side_by_side_and_the_event_loop_goes_on(llm):
+async def test_concurrent_calls_are_answered_side_by_side_and_the_event_loop_goes_on(llm, rows_of_steps):
     sets = [[Document(tiny_engine.words(800, seed=seed), id="a")] for seed in range(8)]
     expected = [llm.engine.ask(QUESTION, one, max_new_tokens=12).text for one in sets]
-    rows = []
-    prepare = llm.engine._answering.prepare
-    llm.engine._answering.prepare = lambda questions, *more: rows.append(len(questions)) or prepare(questions, *more)
     ticks = 0
 
     async def ticking():
@@ -259,7 +256,7 @@ async def test_concurrent_calls_are_answered_side_by_side_and_the_event_loop_goe
     answers = await asyncio.gather(*(llm.achat(ASKED, documents=one) for one in sets))
     ticker.cancel()
     assert [answer.message.content for answer in answers] == expected
-    assert max(rows) > 1
+    assert max(rows_of_steps) > 1
     assert ticks > 3
 
 
