@@ -14,6 +14,8 @@ QUESTION = "What is the notice period of the harbour lease?"
 QUESTIONS = [QUESTION, "Who signed the contract of the warehouse with the manager of the north building?", "Deposit?"]
 ASKED = {"max_new_tokens": 6}
 QUOTE_TOKENS = 160
+# Nothing of a prompt is kept, so that all of it enters the model.
+OPTIONS = {"cache": tiny_engine.memory_cache(), "quote_tokens": QUOTE_TOKENS, "kept_prompt_bytes": 0}
 
 
 def lease(days):
@@ -28,7 +30,7 @@ def engine(request, tmp_path_factory):
     # Random weights of this size would make the states of these two forget a passage before the question.
     scale = None if request.param in {"mamba", "rwkv"} else 0.25
     folder = make_plain(request.param, tmp_path_factory.mktemp("family"), scale=scale, window=512)
-    with SharedLLMEngine.from_pretrained(folder, cache=tiny_engine.memory_cache(), quote_tokens=QUOTE_TOKENS) as engine:
+    with SharedLLMEngine.from_pretrained(folder, **OPTIONS) as engine:
         yield engine
 
 
