@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from sharedllm_core.decoding.row_batch import RowBatch
 from tests import tiny
 
 torch.set_num_threads(1)
@@ -34,3 +35,17 @@ def bases(tmp_path_factory):
 def model(bases):
     """A tiny Llama with an injection that changes the logits, as a trained one would."""
     return tiny.with_injection(bases("llama"))
+
+
+@pytest.fixture
+def rows_of_steps(monkeypatch):
+    """The number of rows of each step of the model."""
+    counts = []
+    step = RowBatch.step
+
+    def counted(batch):
+        counts.append(len(batch.rows))
+        step(batch)
+
+    monkeypatch.setattr(RowBatch, "step", counted)
+    return counts

@@ -40,7 +40,7 @@ def function_in(file, dotted):
 
 
 def names_called(function):
-    """Names of what a function calls, or starts as a thread."""
+    """Return the names of the functions that a function calls, or starts as a thread."""
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     called = [call.func for call in calls]
     called += [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "target"]

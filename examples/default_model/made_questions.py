@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from row_files import write_rows
+from row_files import passage_documents, write_rows
 from tool_calls import CallRows, SearchedRow
 
 from sharedllm_core import Document, SharedLLMConfig
@@ -96,13 +96,9 @@ def _searched(tasks: Sequence[Task], tokenizer: TextTokenizer) -> SearchedRow | 
     ]
     if not turns or not found:
         return None
-    return {"documents": _documents(found), "turns": turns}, lambda request: _documents(
-        find_passages(request, library, tokenizer, _FEWEST_TOKENS)
+    return {"documents": passage_documents(found, library), "turns": turns}, lambda request: passage_documents(
+        find_passages(request, library, tokenizer, _FEWEST_TOKENS), library
     )
-
-
-def _documents(passages: Sequence[Passage]) -> list[dict[str, str]]:
-    return [{"title": one.document_id, "text": one.text} for one in passages]
 
 
 def _stands_in(spot: Evidence, passages: Sequence[Passage]) -> bool:

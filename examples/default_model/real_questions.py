@@ -19,7 +19,7 @@ from random import Random
 from typing import Any
 
 from qa_files import AskedDocument, AskedQuestion, asked_documents
-from row_files import write_rows
+from row_files import passage_documents, write_rows
 
 from sharedllm_core import Document, SharedLLMConfig
 from sharedllm_core.engine.loading import load_tokenizer_from
@@ -77,7 +77,6 @@ def _rows_of_library(
     """Rows until every question of the documents was asked, or looked for in vain."""
     given = [Document(one.text, id=one.id, metadata={"title": one.title}) for one in documents]
     library = make_library(given, tokenizer, SharedLLMConfig(injection_layers=1))
-    titles = {one.id: one.title for one in documents}
     waiting = [question for one in documents for question in one.questions]
     rng.shuffle(waiting)
     while waiting:
@@ -97,7 +96,7 @@ def _rows_of_library(
         if not found:
             continue
         if len(turns) > 1 or (turns and rng.random() < options.single):
-            yield {"documents": [{"title": titles[one.document_id], "text": one.text} for one in found], "turns": turns}
+            yield {"documents": passage_documents(found, library), "turns": turns}
 
 
 def _not_said(questions: Sequence[AskedQuestion], found: Sequence[Passage]) -> list[dict[str, str]]:

@@ -1,9 +1,18 @@
-"""Files of rows for `sharedllm train`."""
+"""Rows for `sharedllm train`, and their files."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from sharedllm_core import Library
+from sharedllm_core.text.passages import Passage
+
+
+def passage_documents(passages: Iterable[Passage], library: Library) -> list[dict[str, str]]:
+    """Passages as the documents of a row, each with the title of its document."""
+    titles = {document.id: document.title for document in library}
+    return [{"title": titles[one.document_id], "text": one.text} for one in passages]
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -83,7 +83,7 @@ class CallRows:
         return offered
 
     def _called(self, tool: "_Offered", rng: Random) -> list[dict[str, str]]:
-        """A request, the call, its result and what is said of it."""
+        """Return a request, the call, its result and the answer to it."""
         call = self._notation.format_calls([{"function": {"name": tool.name, "arguments": tool.arguments}}])
         result = tool.fill(rng.choice(tool.returns))
         said = result if result.endswith((".", "?")) else f"{result}."

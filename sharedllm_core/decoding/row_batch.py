@@ -9,12 +9,11 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from ..model.past_context import PastContext
 from ..model.renamed import KV_CACHE
 from .kept_prompts import KeptPrompts
 from .padding import supports_padding
 from .row_cache import RowCache
-from .rows import AnswerRow
+from .rows import AnswerRow, past_contexts
 from .whole_batch import left_padded
 
 __all__ = ["RowBatch", "can_join"]
@@ -80,7 +79,7 @@ class RowBatch:
             mask.to(device) if len(set(lengths)) > 1 else None,
             (mask.cumsum(dim=1) - 1).clamp(min=0).to(device),
             states,
-            _stacked(rows),
+            past_contexts(rows),
         )
         return [ReadPrompts(rows, lengths, states, logits)]
 
@@ -89,7 +88,7 @@ class RowBatch:
         states, common = kept.states(self._model, row.prompt)
         rest = row.prompt[None, common:].to(self._device)
         positions = torch.arange(common, len(row.prompt), device=self._device)[None]
-        logits = self._forward(rest, None, positions, states, _stacked([row]))
+        logits = self._forward(rest, None, positions, states, past_contexts([row]))
         kept.keep(row.prompt, states)
         return ReadPrompts([row], [len(row.prompt)], states, logits)
 
@@ -105,7 +104,7 @@ class RowBatch:
             text[0, : len(row.prompt)] = row.prompt
             self._texts.append(text)
         self._newest += [0] * len(prompts.rows)
-        self._pasts = _stacked(self.rows)
+        self._pasts = past_contexts(self.rows)
         self._choose(prompts.logits, range(first, len(self.rows)))
 
     @torch.no_grad()
@@ -164,7 +163,7 @@ class RowBatch:
         self._newest = [self._newest[number] for number in numbers]
         if not self.rows:
             self._cache = RowCache()  # the buffers are given back
-        self._pasts = _stacked(self.rows)
+        self._pasts = past_contexts(self.rows)
 
     @property
     def _device(self) -> torch.device:
@@ -176,9 +175,3 @@ def _begins_alike(row: AnswerRow, rows: Sequence[AnswerRow]) -> bool:
     """Whether enough of a row's prompt is kept, or will be, because another of the rows begins with it."""
     kept = row.kept_prompts
     return kept is not None and kept.has_beginning(row.prompt, [other.prompt for other in rows if other is not row])
-
-
-def _stacked(rows: Sequence[AnswerRow]) -> dict[str, Any]:
-    """The past contexts of rows, as an argument of the model; none where no row has one."""
-    pasts = [row.past for row in rows]
-    return {"past_context": PastContext.stack(pasts)} if any(past is not None for past in pasts) else {}

@@ -14,12 +14,12 @@ from ..generation.sampling_settings import SamplingSettings
 from ..generation.settings import AnswerSettings
 from ..generation.thoughts import PromptThoughts, ThoughtNotation
 from ..generation.tool_notations.beginning import CallBeginning
-from ..model.past_context import PastContext
+from ..model.past_context import PastContext, PastContextBatch
 from ..text.tokenization import TextTokenizer
 from .answer_text import DecodedAnswer, Sink
 from .kept_prompts import KeptPrompts
 
-__all__ = ["AnswerRow", "Thinking", "answer_rows", "eos_token_ids"]
+__all__ = ["AnswerRow", "Thinking", "answer_rows", "eos_token_ids", "past_contexts"]
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,12 @@ def answer_rows(
         kept = kept_prompts if past is None else None
         rows.append(AnswerRow(prompt, past, answer, new_tokens, cancelled, processors, eos_ids, kept))
     return rows
+
+
+def past_contexts(rows: Sequence[AnswerRow]) -> dict[str, PastContextBatch]:
+    """Return the past contexts of rows as an argument of the model; no argument where no row has one."""
+    pasts = [row.past for row in rows]
+    return {"past_context": PastContext.stack(pasts)} if any(past is not None for past in pasts) else {}
 
 
 def eos_token_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> frozenset[int]:

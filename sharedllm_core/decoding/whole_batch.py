@@ -16,8 +16,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from ..model.past_context import PastContext
-from .rows import AnswerRow
+from .rows import AnswerRow, past_contexts
 
 __all__ = ["generate_rows", "left_padded"]
 
@@ -26,7 +25,7 @@ __all__ = ["generate_rows", "left_padded"]
 
 def generate_rows(model: PreTrainedModel, rows: Sequence[AnswerRow]) -> None:
     """Generate the answers of rows as one batch; it runs as long as the longest of them."""
-    if not any(row.cancelled.is_set() for row in rows):
+    if not all(row.cancelled.is_set() for row in rows):  # rows of other callers go on
         eos_ids = rows[0].eos_ids
         padding = next(iter(eos_ids), 0)
         input_ids, mask = left_padded([row.prompt for row in rows], padding)
@@ -36,11 +35,10 @@ def generate_rows(model: PreTrainedModel, rows: Sequence[AnswerRow]) -> None:
         # generate on a shallow copy with an empty one, which shares the weights.
         plain: Any = copy.copy(model)
         plain.generation_config = GenerationConfig(eos_token_id=sorted(eos_ids) or None, pad_token_id=padding)
-        pasts = [row.past for row in rows]
         plain.generate(
             input_ids.to(device),
             attention_mask=mask.to(device),
-            **({"past_context": PastContext.stack(pasts)} if any(past is not None for past in pasts) else {}),
+            **past_contexts(rows),
             max_new_tokens=max(row.new_tokens for row in rows),
             do_sample=False,
             logits_processor=LogitsProcessorList([_RowProcessors(rows, pads)]),
@@ -80,7 +78,7 @@ class _RowProcessors(LogitsProcessor):
 
 @dataclass
 class _StopRows(StoppingCriteria):
-    """Passes each row's new token to its answer and stops finished rows; on cancellation all rows."""
+    """Passes each row's new token to its answer, and stops rows that have ended or are cancelled."""
 
     rows: Sequence[AnswerRow]
 

@@ -281,8 +281,7 @@ class PreparedQuestions:
         )
         answering.decoder.decode(generated)
         decoded = [row.answer for row in generated]
-        with answering.lock:
-            scores = [self._state_scores(*row) for row in zip(self.prompts, quotes, decoded, pasts, strict=True)]
+        scores = [self._state_scores(*row) for row in zip(self.prompts, quotes, decoded, pasts, strict=True)]
         warn_cut_off(decoded, self.settings, self.new_tokens, model_name(answering.model))
         return [
             AnsweredQuestion(
@@ -322,4 +321,5 @@ class PreparedQuestions:
             return None
         answer_ids = torch.tensor(decoded.ids)
         empty_prompt_ids = self.answering.empty_prompt_ids(prompt.thinking)
-        return state_scores(self.answering.model, quoted.ids, answer_ids, empty_prompt_ids, read.past)
+        with self.answering.lock:
+            return state_scores(self.answering.model, quoted.ids, answer_ids, empty_prompt_ids, read.past)

@@ -68,8 +68,8 @@ class BaseEngine:
             "quote_template": quote_template,
             "thinking": thinking,
             "embedding": self._embedder,
-            "kept_prompt_bytes": kept_prompt_bytes,
         }
+        self._kept_prompt_bytes = kept_prompt_bytes
         check_whole("kept_prompt_bytes", kept_prompt_bytes, at_least=0, error=InputError)
         if quote_tokens is not None:
             check_whole("quote_tokens", quote_tokens, at_least=1, error=InputError)
@@ -227,8 +227,7 @@ class BaseEngine:
         whole = self._shared.answer_fingerprint(self.model, self.tokenizer)
         if self.reading == "injected" and self._options["thinking"] is None:
             return whole
-        options = {name: value for name, value in self._options.items() if name != "kept_prompt_bytes"}
-        return hashlib.sha256(f"{whole} {self.reading} {options}".encode()).hexdigest()[:24]
+        return hashlib.sha256(f"{whole} {self.reading} {self._options}".encode()).hexdigest()[:24]
 
     def with_cache(self, cache: TreeCache) -> Self:
         """Return an engine with another cache, such as another tenant's. Both share the model and its queue."""
@@ -256,6 +255,7 @@ class BaseEngine:
             self.tokenizer,
             cache=cache,
             allow_untrained=self.allow_untrained,
+            kept_prompt_bytes=self._kept_prompt_bytes,
             shared=self._shared,
             **options,
         )

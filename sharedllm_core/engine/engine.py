@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from threading import Event
 from typing import Literal, Unpack
 
-from ..decoding.padding import supports_padding
 from ..errors import InputError, setting
 from ..generation.answer import Answer
 from ..generation.messages import query_text
@@ -175,7 +174,8 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
             questions: as for `ask`.
             documents: shared by all questions, as for `ask`.
             libraries: one library, or `None`, per question, instead of `documents`.
-            batch_size: questions generated together; 1 for the few families of models that cannot ignore padding.
+            batch_size: questions generated together; the few families of models that cannot ignore padding generate
+                one after another.
             cancelled, options: as for `ask`.
 
         Raises:
@@ -194,8 +194,6 @@ class SharedLLMEngine(BaseEngine, AsyncForms):
                 f"{len(libraries)} libraries for {len(questions)} questions",
                 remedy="give one for each question, or one library for all as documents",
             )
-        if not supports_padding(self.model):
-            batch_size = 1
         groups = [slice(first, first + batch_size) for first in range(0, len(questions), batch_size)]
         batches = [self._prepare(questions[group], libraries[group], options) for group in groups]
         event = self._lifetime.cancellation(cancelled)

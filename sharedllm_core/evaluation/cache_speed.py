@@ -7,7 +7,6 @@ machine is now quicker and now slower. "A new process" is a real one, which find
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import torch
 from .. import AnswerOptions, Document, Library, SharedLLMEngine, TreeCache
 from ..tree_cache import DiskTier, MemoryTier, codec
 from .demo_model import make_demo_model, standard_library
-from .machine import machine
+from .figures import with_conditions, write_figures
 
 __all__ = ["main", "table"]
 
@@ -53,10 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         figures = _measure(Path(folder), options)
-    result = {"machine": machine(), "settings": {n: v for n, v in vars(options).items() if n != "json"}, **figures}
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+    result = with_conditions(options, figures)
+    write_figures(result, options.json)
     print(table(result))
 
 

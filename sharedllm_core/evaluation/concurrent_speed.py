@@ -7,7 +7,6 @@ in half precision a row of a batch may be rounded otherwise than alone.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import torch
 from .. import Answer, Library, SharedLLMEngine, TreeCache
 from ..tree_cache import MemoryTier
 from .demo_model import standard_library
-from .machine import machine
+from .figures import with_conditions, write_figures
 
 __all__ = ["main", "table"]
 
@@ -48,17 +47,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     libraries = _libraries(engine, options.callers)
     turns = [_turn(engine, libraries, options) for _ in range(options.turns)]
-    result = {
-        "machine": machine(),
-        "settings": {name: value for name, value in vars(options).items() if name != "json"},
+    figures = {
         "reading": engine.reading,
         "turns": turns,
         "alone": median(turn["alone"] for turn in turns),
         "together": median(turn["together"] for turn in turns),
     }
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+    result = with_conditions(options, figures)
+    write_figures(result, options.json)
     print(table(result))
 
 

@@ -1,4 +1,4 @@
-"""What figures were measured on."""
+"""What figures were measured on, and the memory of processes."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import transformers
 
-__all__ = ["machine"]
+__all__ = ["machine", "process_memory"]
 
 
 def machine(device: str = "cpu") -> dict[str, Any]:
@@ -26,3 +26,17 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
+
+
+def process_memory(name: str, process: int | str = "self") -> int:
+    """Return bytes of a process's memory, as Linux counts them; 0 on another operating system.
+
+    Args:
+        name: `"VmRSS"` for what it holds now, `"VmHWM"` for the peak.
+        process: its id; by default this one.
+    """
+    status = Path(f"/proc/{process}/status")
+    if not status.exists():
+        return 0
+    lines = status.read_text(encoding="ascii").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)

@@ -7,7 +7,6 @@ of a question are timed one after the other, so that a slow moment of a shared m
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,8 +22,8 @@ from ..generation.prompting import build_prompt
 from ..generation.quoting import QuoteTemplate
 from ..model.window import window_tokens
 from .demo_model import standard_library
+from .figures import with_conditions, write_figures
 from .json_lines import rows_of
-from .machine import machine
 
 __all__ = ["first_set", "main", "question_seconds", "quoted_prompt", "table"]
 
@@ -54,9 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = questions[: options.questions + 1]
     rows = [question_seconds(engine, question, library, options.quote_tokens) for question in asked]
     first, later = rows[0], rows[1:]
-    result = {
-        "machine": machine(),
-        "settings": {name: value for name, value in vars(options).items() if name != "json"},
+    figures = {
         "library": {"documents": len(library), "tokens": library.num_tokens},
         "parameters": engine.model.num_parameters(),
         "tokenising": tokenising,
@@ -65,9 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
         "median": {name: median(row[name] for row in later) for name in first},
         "all": later,
     }
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+    result = with_conditions(options, figures)
+    write_figures(result, options.json)
     print(table(result))
 
 

@@ -149,7 +149,7 @@ def test_passages_of_150_000_tokens_are_found_and_in_the_prompt_in_a_tenth_of_th
 
 @pytest.fixture(scope="module")
 def quoting_engine():
-    """SmolLM2, which quotes; nothing of a prompt is kept."""
+    """SmolLM2 with quoted reading, without kept prompts."""
     cache = TreeCache([])
     return SharedLLMEngine.from_pretrained(smollm2_folder(), dtype="bfloat16", cache=cache, kept_prompt_bytes=0)
 

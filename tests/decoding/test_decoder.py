@@ -9,11 +9,12 @@ from sharedllm_core import Constraint, SharedLLMEngine
 from sharedllm_core.decoding.decoder import Decoder
 from sharedllm_core.decoding.row_batch import RowBatch
 from sharedllm_core.decoding.rows import answer_rows
+from sharedllm_core.decoding.whole_batch import generate_rows
 from sharedllm_core.generation.settings import AnswerSettings
 from tests import tiny_engine
 from tests.plain_families import make_plain
 
-PATIENCE = 60  # seconds, after which a test fails instead of waiting for ever
+PATIENCE = 60  # seconds, after which a test fails instead of hanging
 PROMPTS = ["Who signed the lease?", "When?", "What is stored in the harbour, and by which of the two managers?"]
 
 
@@ -30,20 +31,6 @@ def engine(request, checkpoints):
 @pytest.fixture
 def decoder(engine):
     return Decoder(engine.model, engine._lock)
-
-
-@pytest.fixture
-def steps(monkeypatch):
-    """The number of rows of each step."""
-    counts = []
-    step = RowBatch.step
-
-    def counted(batch):
-        counts.append(len(batch.rows))
-        step(batch)
-
-    monkeypatch.setattr(RowBatch, "step", counted)
-    return counts
 
 
 def make_row(engine, prompt, new_tokens=12, sink=lambda piece: None, cancelled=None, **options):
@@ -84,7 +71,7 @@ class Call:
 
     def wait(self):
         self._thread.join(PATIENCE)
-        assert self.ended, "a caller waits for ever"
+        assert self.ended, "a caller hangs"
         return [row.answer.text for row in self.rows]
 
 
@@ -107,7 +94,7 @@ def alone(engine, *arguments, **options):
 
 
 @pytest.mark.parametrize("engine", ["injected", "quoted"], indirect=True)
-def test_questions_over_several_libraries_are_answered_together_as_each_alone(engine, steps):
+def test_questions_over_several_libraries_are_answered_together_as_each_alone(engine, rows_of_steps):
     asked = [
         (PROMPTS[0], {"max_new_tokens": 9}),
         (PROMPTS[1], {"max_new_tokens": 25, "temperature": 1.3, "seed": 5}),
@@ -121,7 +108,7 @@ def test_questions_over_several_libraries_are_answered_together_as_each_alone(en
         return engine.ask(question, libraries[number], quote_tokens=150, num_evidence=0, **options)
 
     expected = [ask(number) for number in range(len(asked))]
-    assert set(steps) == {1}
+    assert set(rows_of_steps) == {1}
     found = {}
     threads = [Thread(target=lambda number=number: found.update({number: ask(number)})) for number in range(len(asked))]
     decoder = engine._answering.decoder
@@ -141,7 +128,7 @@ def test_questions_over_several_libraries_are_answered_together_as_each_alone(en
         thread.join(PATIENCE)
     assert [found[number].text for number in range(len(asked))] == [answer.text for answer in expected]
     assert [found[number].usage for number in range(len(asked))] == [answer.usage for answer in expected]
-    assert max(steps) == len(asked)
+    assert max(rows_of_steps) == len(asked)
 
 
 def test_an_answer_begins_while_another_is_decoded_and_ends_before_it(engine, decoder):
@@ -176,7 +163,7 @@ def test_a_longer_prompt_joins_a_shorter_one_and_the_other_way_round(engine, dec
     assert first.answer.text == alone(engine, "Who?", 40)
 
 
-def test_a_request_beyond_the_most_rows_waits_for_room_and_none_overtakes_it(engine, steps):
+def test_a_request_beyond_the_most_rows_waits_for_room_and_none_overtakes_it(engine, rows_of_steps):
     decoder = Decoder(engine.model, engine._lock, most_rows=2)
     order = []
 
@@ -188,7 +175,7 @@ def test_a_request_beyond_the_most_rows_waits_for_room_and_none_overtakes_it(eng
         calls += [Call(decoder, named("c", 4), named("d", 4)), Call(decoder, named("e", 4))]
     for call in calls:
         call.wait()
-    assert max(steps) == 2
+    assert max(rows_of_steps) == 2
     began = list(dict.fromkeys(order))
     assert began[:2] in (["a", "b"], ["b", "a"])
     assert sorted(began[2:4]) == ["c", "d"]
@@ -267,6 +254,15 @@ def test_a_request_that_is_cancelled_while_it_waits_ends_at_once(engine):
     Call(decoder, make_row(engine, PROMPTS[0], 60, cancel_the_waiting_one)).wait()
     assert len(ended) > 20, "it waited for the answer before it"
     assert ended[0].rows[0].answer.finish_reason == "cancelled"
+
+
+def test_a_cancelled_row_of_a_whole_batch_leaves_the_others_their_answers(engine):
+    cancelled = Event()
+    cancelled.set()
+    rows = [make_row(engine, PROMPTS[0], 20), make_row(engine, PROMPTS[1], 20, cancelled=cancelled)]
+    generate_rows(engine.model, rows)
+    assert rows[0].answer.text == alone(engine, PROMPTS[0], 20)
+    assert (rows[1].answer.text, rows[1].answer.finish_reason) == ("", "cancelled")
 
 
 def test_the_thread_ends_with_the_last_answer(engine, decoder):

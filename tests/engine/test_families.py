@@ -14,7 +14,7 @@ QUESTION = "What is the notice period of the harbour lease?"
 QUESTIONS = [QUESTION, "Who signed the contract of the warehouse with the manager of the north building?", "Deposit?"]
 ASKED = {"max_new_tokens": 6}
 QUOTE_TOKENS = 160
-# Nothing of a prompt is kept, so that all of it enters the model.
+# Without kept prompts, so that every token of a prompt enters the model.
 OPTIONS = {"cache": tiny_engine.memory_cache(), "quote_tokens": QUOTE_TOKENS, "kept_prompt_bytes": 0}
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from sharedllm_core.decoding.row_batch import RowBatch
 from tests import tiny_engine
 
 
@@ -26,17 +25,3 @@ def folder(checkpoint):
 @pytest.fixture
 def engine(folder):
     return tiny_engine.make_engine(folder)
-
-
-@pytest.fixture
-def rows_of_steps(monkeypatch):
-    """The number of rows of each step of the model."""
-    counts = []
-    step = RowBatch.step
-
-    def counted(batch):
-        counts.append(len(batch.rows))
-        step(batch)
-
-    monkeypatch.setattr(RowBatch, "step", counted)
-    return counts

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ... import DeviceMemoryError, SharedLLMError, SharedLLMForCausalLM
 from ...model.lower_model import is_out_of_memory
+from ..machine import process_memory
 from . import floors
 from .floors import Sizes, Work, floors_of, measure_rates, now
 from .settings import EfficiencySettings
@@ -206,18 +207,11 @@ def _forget_peak(device: str) -> int:
     with suppress(OSError, AttributeError):  # where there is no such thing, peaks are those since the beginning
         ctypes.CDLL(None).malloc_trim(0)  # what earlier turns freed goes back to the system, or it would hide a peak
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
-    return _of_process("VmRSS")
+    return process_memory("VmRSS")
 
 
 def _peak(device: str) -> int:
-    return int(torch.cuda.max_memory_allocated(device)) if device.startswith("cuda") else _of_process("VmHWM")
-
-
-def _of_process(name: str) -> int:
-    if not Path("/proc/self/status").exists():  # another system than Linux, where peaks stay unknown
-        return 0
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+    return int(torch.cuda.max_memory_allocated(device)) if device.startswith("cuda") else process_memory("VmHWM")
 
 
 def _send(line: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ library finds. The systems take turns at every step, and every turn has document
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from typing import Any
 from ...engine.model_names import model_location
 from ...errors import InputError, SharedLLMError
 from ...generation.quoting import Quote, QuoteTemplate
-from ..machine import machine
+from ..figures import with_conditions, write_figures
 from ..quoting_speed import first_set
 from .document_files import DocumentFiles
 from .llama_server import LlamaServer, find_server
@@ -60,11 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
                 order = systems[turn % len(systems) :] + systems[: turn % len(systems)]
                 turns.append(measure_turn(order, files.take(tokens), questions[turn:] + questions[:turn]))
             rows += [_row(tokens, system, [turn[system.name] for turn in turns]) for system in systems]
-    settings = {name: value for name, value in vars(options).items() if name != "json"}
-    result = {"machine": machine(), "settings": settings, "weights": weights, "rows": rows}
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+    result = with_conditions(options, {"weights": weights, "rows": rows})
+    write_figures(result, options.json)
     print(table(result))
 
 

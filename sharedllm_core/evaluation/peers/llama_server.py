@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, SharedLLMError, WindowError
-from .system import NEW_TOKENS, FirstToken, MeasuredProcess, peak_bytes
+from ..machine import process_memory
+from .system import NEW_TOKENS, FirstToken, MeasuredProcess
 
 __all__ = ["LlamaServer", "find_server"]
 
@@ -145,7 +146,7 @@ class LlamaServer(MeasuredProcess):
     @property
     def peak_bytes(self) -> int:
         """See `MeasuredProcess`."""
-        return 0 if self._process is None else peak_bytes(self._process.pid)
+        return 0 if self._process is None else process_memory("VmHWM", self._process.pid)
 
     def _slot(self, action: str) -> None:
         self._request("POST", f"/slots/0?action={action}", {"filename": _SLOT_FILE}).read()

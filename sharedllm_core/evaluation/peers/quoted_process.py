@@ -13,7 +13,8 @@ from transformers.utils import logging
 
 from ... import Document, Library, SharedLLMEngine, TreeCache
 from ...generation.quoting import Quote, QuoteTemplate
-from .system import NEW_TOKENS, FirstToken, MeasuredProcess, peak_bytes
+from ..machine import process_memory
+from .system import NEW_TOKENS, FirstToken, MeasuredProcess
 
 __all__ = ["QuotedProcess"]
 
@@ -61,7 +62,7 @@ class QuotedProcess(MeasuredProcess):
     @property
     def peak_bytes(self) -> int:
         """See `MeasuredProcess`."""
-        return peak_bytes(self._process_id)
+        return process_memory("VmHWM", self._process_id)
 
     def _call(self, function: Callable[..., _T], *arguments: Any) -> _T:
         assert self._pool is not None, "start comes first"

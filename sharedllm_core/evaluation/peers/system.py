@@ -3,10 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
-__all__ = ["NEW_TOKENS", "FirstToken", "MeasuredProcess", "System", "peak_bytes"]
+__all__ = ["NEW_TOKENS", "FirstToken", "MeasuredProcess", "System"]
 
 NEW_TOKENS = 8  # of each answer; only the first is timed
 
@@ -78,12 +77,3 @@ class System:
         """End all processes."""
         for process in self.processes:
             process.close()
-
-
-def peak_bytes(process_id: int) -> int:
-    """Return the peak resident memory of a process; 0 on another operating system than Linux."""
-    status = Path(f"/proc/{process_id}/status")
-    if not status.exists():
-        return 0
-    lines = status.read_text(encoding="ascii").splitlines()
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
