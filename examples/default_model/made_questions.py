@@ -2,6 +2,8 @@
 
     python examples/default_model/made_questions.py --texts novels_train.jsonl.xz tech_docs.jsonl.xz --out made.jsonl
 
+With `--manuals`, their statements are asked for as well (`stated_questions.py`).
+
 Look-ups are those of `sharedllm_core.training.tasks`, with the further kinds of fact in `kinds/*.yaml`, in documents of
 some thousands of tokens; a row has the passages that the search finds for a few of them, and no question whose facts it
 did not find. Calls are those of `tool_calls.py`. Texts that go on keep the model a model of language.
@@ -14,8 +16,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from row_files import passage_documents, write_rows
-from tool_calls import CallRows, SearchedRow
+from row_files import SearchedRow, passage_documents, searched_documents, write_rows
+from stated_questions import stated_rows
+from tool_calls import CallRows
 
 from sharedllm_core import Document, SharedLLMConfig
 from sharedllm_core.engine.loading import load_tokenizer_from
@@ -26,7 +29,8 @@ from sharedllm_core.text.passages import Passage, find_passages
 from sharedllm_core.text.tokenization import TextTokenizer
 from sharedllm_core.training.tasks import Evidence, FactKind, Task, TaskSettings, generate_tasks, read_kinds, read_texts
 
-_LENGTHS = (1_500, 4_000)  # tokens that are searched
+#: Tokens that are searched, and facts beside each that is asked for; the last documents are hardly anything but facts.
+_DOCUMENTS = ((1_500, 2), (4_000, 2), (1_000, 6))
 _QUESTIONS = 4  # of a set of documents
 _TOKENS_PER_QUESTION = 220  # of passages
 _FEWEST_TOKENS = 400
@@ -43,6 +47,8 @@ def main() -> None:
         "--base", default="smollm2", help="whose tokens are counted, and whose notation of calls is used"
     )
     parser.add_argument("--look-ups", type=int, default=400, help="how many rows")
+    parser.add_argument("--stated", type=int, default=200, help="how many rows")
+    parser.add_argument("--manuals", nargs="*", default=(), help="files of texts whose statements are asked for")
     parser.add_argument("--calls", type=int, default=400, help="how many rows")
     parser.add_argument("--texts-that-go-on", type=int, default=150, help="how many rows")
     parser.add_argument("--out", type=Path, required=True)
@@ -52,8 +58,10 @@ def main() -> None:
     rng = Random(options.seed)  # noqa: S311 (no secret)
     texts = list(read_texts(options.texts))
     looked_up = list(islice(_look_ups(texts, tokenizer, options.seed, rng), options.look_ups))
-    calls = CallRows(ToolNotation.for_tokenizer(tokenizer)).rows(looked_up, options.calls, rng)
-    rows = [*(row for row, _ in looked_up), *calls, *islice(_going_on(texts, rng), options.texts_that_go_on)]
+    stated = list(islice(stated_rows(list(read_texts(options.manuals)), tokenizer, rng), options.stated))
+    searched = [*looked_up, *stated]
+    calls = CallRows(ToolNotation.for_tokenizer(tokenizer)).rows(searched, options.calls, rng)
+    rows = [*(row for row, _ in searched), *calls, *islice(_going_on(texts, rng), options.texts_that_go_on)]
     rng.shuffle(rows)
     write_rows(options.out, rows)
     print(f"{len(rows):,} rows")
@@ -62,7 +70,10 @@ def main() -> None:
 def _look_ups(texts: Sequence[Any], tokenizer: TextTokenizer, seed: int, rng: Random) -> Iterator[SearchedRow]:
     """Conversations about facts, of short and of longer documents in turn."""
     kinds = read_kinds(Path(__file__).parent / "kinds")
-    streams = [generate_tasks(texts, _settings(length, tokenizer, kinds), seed + length) for length in _LENGTHS]
+    streams = [
+        generate_tasks(texts, _settings(length, others, tokenizer, kinds), seed + length)
+        for length, others in _DOCUMENTS
+    ]
     while True:
         for stream in streams:
             tasks = list(islice(stream, _QUESTIONS))
@@ -72,14 +83,14 @@ def _look_ups(texts: Sequence[Any], tokenizer: TextTokenizer, seed: int, rng: Ra
                     yield row
 
 
-def _settings(length: int, tokenizer: TextTokenizer, kinds: tuple[FactKind, ...]) -> TaskSettings:
+def _settings(length: int, others: int, tokenizer: TextTokenizer, kinds: tuple[FactKind, ...]) -> TaskSettings:
     return TaskSettings(
         length=length,
         count_tokens=tokenizer.count,
         questions_per_set=_QUESTIONS,
         forms=_FORMS,
         further_kinds=kinds,
-        distractors=2,
+        distractors=others,
     )
 
 
@@ -96,9 +107,8 @@ def _searched(tasks: Sequence[Task], tokenizer: TextTokenizer) -> SearchedRow | 
     ]
     if not turns or not found:
         return None
-    return {"documents": passage_documents(found, library), "turns": turns}, lambda request: passage_documents(
-        find_passages(request, library, tokenizer, _FEWEST_TOKENS), library
-    )
+    row = {"documents": passage_documents(found, library), "turns": turns}
+    return row, searched_documents(library, tokenizer, _FEWEST_TOKENS)
 
 
 def _stands_in(spot: Evidence, passages: Sequence[Passage]) -> bool:

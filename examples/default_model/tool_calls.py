@@ -4,21 +4,19 @@ The tools are those of `tools.yaml`, under one of their names, and no row has th
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import yaml
+from row_files import SearchedRow
 
 from sharedllm_core.generation.tool_notations.notation import ToolNotation
 from sharedllm_core.generation.tools import Tools
 
-__all__ = ["CallRows", "SearchedRow"]
-
-#: A row, and how its documents are searched for what the passages of another row will be.
-SearchedRow = tuple[dict[str, Any], Callable[[str], list[dict[str, str]]]]
+__all__ = ["CallRows"]
 
 _MOST_OFFERED = 5
 _SYSTEM = (

@@ -223,6 +223,44 @@ def test_training_accepts_rows_of_real_questions(real_questions, tokenizer):
     assert (data.item(0).labels >= 0).any()
 
 
+# ------------------------------------------------------------------------------- questions about statements
+
+STATEMENTS = {
+    "The `retry_limit` field sets the number of attempts, and nothing else.": {
+        "What does the retry_limit field set?": "the number of attempts",
+        "Which field sets the number of attempts?": "retry_limit",
+    },
+    "``drain()`` returns the messages that were left.": {
+        "What does drain() return?": "the messages that were left",
+    },
+    "The `flush` command is a shorter way to\nempty the buffer.": {
+        "What is the flush command?": "a shorter way to empty the buffer",
+        "Which command is a shorter way to empty the buffer?": "flush",
+    },
+}
+NO_STATEMENTS = (
+    "The `size` field is large enough for them.",
+    "It returns the messages that were left.",
+    "`x` contains 3.",
+)
+
+
+def test_a_statement_of_a_manual_is_asked_for_in_both_directions(tmp_path):
+    texts = [{"title": f"part {at}", "text": f"# Part {at}\n\n{text}\n"} for at, text in enumerate(STATEMENTS)]
+    texts.append({"title": "others", "text": "\n\n".join(NO_STATEMENTS)})
+    manuals, out = write_lines(tmp_path / "manuals.jsonl", texts), tmp_path / "rows.jsonl"
+    sizes = ("--look-ups", 0, "--calls", 0, "--texts-that-go-on", 0, "--stated", 40)
+    options = ("--texts", manuals, "--manuals", manuals, "--base", smollm2_folder(), "--out", out)
+    run_here("default_model/made_questions.py", *options, *sizes)
+    rows, asked = read_lines(out), {}
+    for row in rows:
+        for turn in row["turns"]:
+            asked[turn["question"]] = turn["answer"]
+            assert turn["answer"] in " ".join(text_of(row).replace("`", "").split())
+    assert len(rows) == 40
+    assert asked == {question: answer for some in STATEMENTS.values() for question, answer in some.items()}
+
+
 # ------------------------------------------------------------------------------- questions that are made
 
 

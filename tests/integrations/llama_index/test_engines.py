@@ -1,7 +1,6 @@
 """Query engines, chat engines and retrievers over whole documents, of indexes and without them."""
 
 import asyncio
-import gc
 import time
 
 import pytest
@@ -181,25 +180,23 @@ async def test_eight_questions_at_once_leave_the_event_loop_free(llm):
     made = SharedLLMQueryEngine.from_index(index_of("vectors", texts), llm.model_copy(update={"max_tokens": 60}))
     questions = [f"{QUESTION} of lease {number}?" for number in range(8)]
     expected = [str(made.query(question)) for question in questions]
-    late = []
+    waits = []
 
     async def ticking():
         while True:
-            due = time.perf_counter() + 0.005
+            began = time.perf_counter()
             await asyncio.sleep(0.005)
-            late.append(time.perf_counter() - due)
+            waits.append(time.perf_counter() - began)
 
-    gc.collect()
-    gc.disable()  # collecting what all imports left stops every thread, whatever runs
-    try:
-        ticker = asyncio.create_task(ticking())
-        answers = await asyncio.gather(*(made.aquery(question) for question in questions))
-        ticker.cancel()
-    finally:
-        gc.enable()
+    ticker = asyncio.create_task(ticking())
+    began = time.perf_counter()
+    answers = await asyncio.gather(*(made.aquery(question) for question in questions))
+    total = time.perf_counter() - began
+    ticker.cancel()
     assert [str(answer) for answer in answers] == expected
-    assert len(late) > 20
-    assert sorted(late)[int(0.99 * len(late))] < 0.05
+    # A share of the whole: how long a single tick takes says more about the machine than about the code.
+    assert max(waits, default=total) < total / 2, "the loop waited while questions were answered"
+    assert len(waits) > 20
 
 
 # ---------------------------------------------------------------------------------------------- choosing documents
