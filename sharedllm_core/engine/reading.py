@@ -206,7 +206,11 @@ class TreeReader:
         keys = self.keys(library)
         for group in _fetched_together(selection.nodes, self._lower.method):
             nodes = [selection.nodes[number] for number in group]
-            found = self.cache.get_many([keys[number] for number in group], self._origin, complete=False, nodes=nodes)
+            # An entry that will be stored again must not be read into the buffers, where its keys are rotated.
+            places = [None if number in selection.new_vectors else retained.new_states(number) for number in group]
+            found = self.cache.get_many(
+                [keys[number] for number in group], self._origin, complete=False, nodes=nodes, new_states=places
+            )
             ready = {}
             for number, tree in zip(group, found, strict=True):
                 if tree is None or number in selection.new_vectors or not tree.has(selection.nodes[number]):

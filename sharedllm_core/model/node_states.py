@@ -4,7 +4,7 @@ States depend only on the chunk's tokens and the weights, not on the question, t
 Keys are stored before rotation, so placing them at any chunk position rounds them only once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -17,10 +17,13 @@ from ..errors import PastContextError
 from ..method.config import SharedLLMConfig
 from ..method.context_tree import Node
 
-__all__ = ["NodeStates", "StateOrigin"]
+__all__ = ["NewStates", "NodeStates", "StateOrigin"]
 
 # Suffixes: M injection layers, K key/value heads, S states, D head size, V nodes with a vector, E hidden size,
 # W weights that states depend on.
+
+#: Returns tensors of a shape [M, K, S, D] and a dtype that keys and values are read into.
+NewStates = Callable[[tuple[int, int, int, int], torch.dtype], tuple[Tensor, Tensor]]
 
 _STATE_SETTINGS = (
     "injection_layers",

@@ -7,7 +7,7 @@ limited length, no attention scaling, no length-dependent frequencies. A rotated
 import torch
 from torch import Tensor
 
-__all__ = ["angles", "rotate"]
+__all__ = ["angles", "rotate", "rotate_in_place"]
 
 # Suffixes: S states or tokens, D head size.
 
@@ -25,3 +25,13 @@ def rotate(states: Tensor, cos_SD: Tensor, sin_SD: Tensor) -> Tensor:
     first, second = wide.chunk(2, dim=-1)
     rotated = torch.cat((-second, first), dim=-1)
     return (wide * cos_SD + rotated * sin_SD).to(states.dtype)
+
+
+def rotate_in_place(states: Tensor, cos_SD: Tensor, sin_SD: Tensor) -> None:
+    """Do the same to `states` itself, without gradients and with fewer intermediate tensors."""
+    wide = states.to(torch.promote_types(states.dtype, torch.float32))
+    half = wide.shape[-1] // 2
+    rotated = wide * cos_SD
+    rotated[..., :half].addcmul_(wide[..., half:], sin_SD[..., :half], value=-1)
+    rotated[..., half:].addcmul_(wide[..., :half], sin_SD[..., half:])
+    states.copy_(rotated)

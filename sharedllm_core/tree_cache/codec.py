@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..method.context_tree import Node
-from ..model.node_states import NodeStates, StateOrigin
+from ..model.node_states import NewStates, NodeStates, StateOrigin
 from ..model.tree_head import TreeHead
 from . import earlier_formats
 from ._tier import Blob, OpenEntry, whole_entry
@@ -107,7 +107,13 @@ def read_head(entry: OpenEntry, key: str) -> EntryHead:
     return entry.head
 
 
-def read_nodes(entry: OpenEntry, head: EntryHead, nodes: Sequence[Node], origin: StateOrigin) -> NodeStates:
+def read_nodes(
+    entry: OpenEntry,
+    head: EntryHead,
+    nodes: Sequence[Node],
+    origin: StateOrigin,
+    new_states: NewStates | None = None,
+) -> NodeStates:
     """Read the states of some nodes by ranges of bytes, and verify these.
 
     Args:
@@ -115,6 +121,8 @@ def read_nodes(entry: OpenEntry, head: EntryHead, nodes: Sequence[Node], origin:
         head: its head.
         nodes: the nodes to read; those that the entry does not have are left out.
         origin: the model that the states belong to.
+        new_states: makes the tensors that the states are read into; by default new ones. After an error their contents
+            are undefined.
 
     Returns:
         The states of the nodes that the entry has, in the order of `nodes`, with all selection vectors.
@@ -126,12 +134,13 @@ def read_nodes(entry: OpenEntry, head: EntryHead, nodes: Sequence[Node], origin:
     own = [numbers[node] for node in nodes if node in numbers]
     counts = tuple(head.tree.states_per_node[number] for number in own)
     layers, heads, head_size = head.shape
+    keys, values = (new_states or _new_states)((layers, heads, sum(counts), head_size), head.dtype)
     states = NodeStates(
         token_ids=head.tree.token_ids,
         nodes=tuple(head.tree.nodes[number] for number in own),
         states_per_node=counts,
-        keys=torch.empty(layers, heads, sum(counts), head_size, dtype=head.dtype),
-        values=torch.empty(layers, heads, sum(counts), head_size, dtype=head.dtype),
+        keys=keys,
+        values=values,
         vector_nodes=head.tree.vector_nodes,
         vectors=head.tree.vectors,
         origin=origin,
@@ -147,6 +156,10 @@ def read_nodes(entry: OpenEntry, head: EntryHead, nodes: Sequence[Node], origin:
             places = None if holder == number else places_in_holder(head.tree.nodes[number], count, states)
             _copy_part(contents[holder], head, holder, places, states, slice(end - count, end))
     return states
+
+
+def _new_states(shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return torch.empty(shape, dtype=dtype), torch.empty(shape, dtype=dtype)
 
 
 def _copy_part(

@@ -21,7 +21,7 @@ from platformdirs import user_cache_path
 
 from ..errors import CacheWarning, DamagedEntryError, InputError, TreeCacheError
 from ..method.context_tree import Node
-from ..model.node_states import NodeStates, StateOrigin
+from ..model.node_states import NewStates, NodeStates, StateOrigin
 from ..model.tree_head import TreeHead
 from . import codec
 from ._tier import Blob, Tier, TierStats, Verification
@@ -96,7 +96,13 @@ class TreeCache:
         return cls(tiers, namespace=namespace, int8=int8)
 
     def get(
-        self, key: str, origin: StateOrigin, *, complete: bool = True, nodes: Sequence[Node] | None = None
+        self,
+        key: str,
+        origin: StateOrigin,
+        *,
+        complete: bool = True,
+        nodes: Sequence[Node] | None = None,
+        new_states: NewStates | None = None,
     ) -> NodeStates | None:
         """Return the tree of `key`, or `None` on a cache miss.
 
@@ -107,11 +113,12 @@ class TreeCache:
                 retained.
             nodes: read the states of these nodes alone, by ranges of bytes; those that the entry does not have are
                 left out. By default all nodes are read.
+            new_states: makes the tensors that the states of `nodes` are read into, where they are read by ranges.
         """
         if nodes is None:
             read = partial(self._read_whole, origin=origin)
         else:
-            read = partial(self._read_nodes, nodes=nodes, origin=origin)
+            read = partial(self._read_nodes, nodes=nodes, origin=origin, new_states=new_states)
         return self._first(key, read, complete=complete)
 
     def get_many(
@@ -121,6 +128,7 @@ class TreeCache:
         *,
         complete: bool = True,
         nodes: Sequence[Sequence[Node]] | None = None,
+        new_states: Sequence[NewStates | None] | None = None,
     ) -> list[NodeStates | None]:
         """Get many trees in parallel threads, so that latencies overlap.
 
@@ -129,13 +137,19 @@ class TreeCache:
             origin: see `get`.
             complete: see `get`.
             nodes: for each key the nodes to read, see `get`.
+            new_states: for each key, see `get`.
 
         Returns:
             The tree of each key, or `None` on a cache miss.
         """
         wanted = [None] * len(keys) if nodes is None else nodes
+        places = [None] * len(keys) if new_states is None else new_states
+
+        def read(key: str, own: Sequence[Node] | None, new: NewStates | None) -> NodeStates | None:
+            return self.get(key, origin, complete=complete, nodes=own, new_states=new)
+
         with ThreadPoolExecutor(_READERS, thread_name_prefix="sharedllm-cache") as readers:
-            return list(readers.map(lambda key, own: self.get(key, origin, complete=complete, nodes=own), keys, wanted))
+            return list(readers.map(read, keys, wanted, places))
 
     def heads(self, keys: Sequence[str]) -> list[TreeHead | None]:
         """Return the nodes and selection vectors of many trees, complete or not; `None` for a cache miss.
@@ -237,7 +251,13 @@ class TreeCache:
         return states
 
     def _read_nodes(
-        self, tier: Tier, number: int, name: str, nodes: Sequence[Node], origin: StateOrigin
+        self,
+        tier: Tier,
+        number: int,
+        name: str,
+        nodes: Sequence[Node],
+        origin: StateOrigin,
+        new_states: NewStates | None,
     ) -> NodeStates | None:
         """Read the states of some nodes by ranges of bytes, or the whole entry where earlier tiers shall have it."""
         if not (number and tier.fills_earlier_tiers):
@@ -247,7 +267,7 @@ class TreeCache:
                 return None
             # Also an entry of an earlier format; and one that was replaced between two requests, which is sound.
             with entry, suppress(DamagedEntryError):
-                states = codec.read_nodes(entry, codec.read_head(entry, name), nodes, origin)
+                states = codec.read_nodes(entry, codec.read_head(entry, name), nodes, origin, new_states)
                 tier.stats.hits += 1
                 return states
         whole = self._read_whole(tier, number, name, origin)

@@ -296,8 +296,9 @@ def test_trees_that_were_read_without_vectors_get_them_when_a_policy_compares_so
     assert paper.ask(QUESTION, documents, **ASKED).text == fresh.ask(QUESTION, documents, **ASKED).text
     again = SharedLLMEngine.from_pretrained(checkpoint, cache=cache)
     with lower_tokens(again) as counted:
-        again.ask(QUESTION, documents, **ASKED)
+        answer = again.ask(QUESTION, documents, **ASKED)
     assert counted[0] == 0
+    assert answer.text == fresh.ask(QUESTION, documents, **ASKED).text, "what was stored again is what was read"
 
 
 @pytest.mark.parametrize("read", ["nothing", "half", "all"])
