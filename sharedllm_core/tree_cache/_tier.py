@@ -99,6 +99,8 @@ class Tier(ABC):
     namespace: str | None = None
     #: Whether this tier stores partial trees, which have only the nodes that some questions retained.
     keeps_partial: bool = True
+    #: Whether reads wait for a device or a network, so that several at once take less time.
+    has_latency: bool = True
     #: Whether whole entries are copied to earlier tiers when a question needs some of their nodes.
     fills_earlier_tiers: bool = False
 

@@ -19,13 +19,14 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from platformdirs import user_cache_path
 
 from ..errors import DamagedEntryError
 from . import codec
 from ._tier import BEGINNING_BYTES, Blob, OpenEntry, Tier, TierStats, Verification
 from .entry_head import ByteRange
 
-__all__ = ["DiskTier"]
+__all__ = ["DiskTier", "default_folder"]
 
 _SUFFIX = ".safetensors"
 _KEY = re.compile(r"[0-9a-f]{64}(-[a-z]+)?")
@@ -216,6 +217,12 @@ class DiskTier(Tier):
                 with suppress(FileNotFoundError):
                     if time.time() - entry.stat().st_mtime > _ABANDONED_S:
                         Path(entry.path).unlink()
+
+
+def default_folder() -> Path:
+    """Return the folder for entries that are not placed otherwise: SHAREDLLM_CACHE_DIR, or the user's cache folder."""
+    chosen = os.environ.get("SHAREDLLM_CACHE_DIR")
+    return Path(chosen) if chosen else user_cache_path("sharedllm") / "trees"
 
 
 def _read_all(file: FileIO, blob: memoryview) -> int:

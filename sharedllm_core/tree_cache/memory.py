@@ -17,6 +17,7 @@ class MemoryTier(Tier):
     """
 
     name = "memory"
+    has_latency = False
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes

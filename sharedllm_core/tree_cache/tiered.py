@@ -7,7 +7,6 @@ whole entry is read once, for these. A failing tier causes a cache miss and a wa
 error: missing trees are computed again.
 """
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,15 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from platformdirs import user_cache_path
-
 from ..errors import CacheWarning, DamagedEntryError, InputError, TreeCacheError
 from ..method.context_tree import Node
 from ..model.node_states import NewStates, NodeStates, StateOrigin
 from ..model.tree_head import TreeHead
 from . import codec
 from ._tier import Blob, Tier, TierStats, Verification
-from .disk import DiskTier
+from .disk import DiskTier, default_folder
 from .memory import MemoryTier
 from .remote import RemoteTier
 
@@ -130,7 +127,7 @@ class TreeCache:
         nodes: Sequence[Sequence[Node]] | None = None,
         new_states: Sequence[NewStates | None] | None = None,
     ) -> list[NodeStates | None]:
-        """Get many trees in parallel threads, so that latencies overlap.
+        """Get many trees.
 
         Args:
             keys: see `get`.
@@ -145,11 +142,11 @@ class TreeCache:
         wanted = [None] * len(keys) if nodes is None else nodes
         places = [None] * len(keys) if new_states is None else new_states
 
-        def read(key: str, own: Sequence[Node] | None, new: NewStates | None) -> NodeStates | None:
-            return self.get(key, origin, complete=complete, nodes=own, new_states=new)
+        def read(number: int) -> NodeStates | None:
+            own, new = wanted[number], places[number]
+            return self.get(keys[number], origin, complete=complete, nodes=own, new_states=new)
 
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="sharedllm-cache") as readers:
-            return list(readers.map(read, keys, wanted, places))
+        return self._read_each(keys, read)
 
     def heads(self, keys: Sequence[str]) -> list[TreeHead | None]:
         """Return the nodes and selection vectors of many trees, complete or not; `None` for a cache miss.
@@ -157,8 +154,7 @@ class TreeCache:
         Args:
             keys: see `get`.
         """
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="sharedllm-cache") as readers:
-            return list(readers.map(lambda key: self._first(key, self._read_head, complete=False), keys))
+        return self._read_each(keys, lambda number: self._first(keys[number], self._read_head, complete=False))
 
     def add(self, key: str, states: NodeStates, is_complete: Callable[[NodeStates], bool]) -> None:
         """Store nodes and selection vectors of a tree together with those that the cache already has.
@@ -227,6 +223,18 @@ class TreeCache:
         return {tier.name: tier.stats for tier in self.tiers}
 
     # ---------------------------------------------------------------------------------------------- inside
+
+    def _read_each(self, keys: Sequence[str], read: Callable[[int], _T]) -> list[_T]:
+        """Call `read` with the number of each key, in threads where latencies overlap: not for entries in memory."""
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="sharedllm-cache") as readers:
+            waiting = [
+                None if self._is_in_memory(key) else readers.submit(read, number) for number, key in enumerate(keys)
+            ]
+            return [read(number) if one is None else one.result() for number, one in enumerate(waiting)]
+
+    def _is_in_memory(self, key: str) -> bool:
+        first = self.tiers[0] if self.tiers else None
+        return first is not None and not first.has_latency and (first.contains(key) or first.contains(key + _PARTIAL))
 
     def _first(self, key: str, read: Callable[[Tier, int, str], _T | None], *, complete: bool) -> _T | None:
         """Return what `read` returns for the first tier with an entry; it gets the tier, its number and the key."""
@@ -338,9 +346,3 @@ class TreeCache:
             self._warned_at[tier.name] = time.monotonic()
         warning = CacheWarning(f"tree cache, {tier.name} tier: {error}", remedy="computing instead")
         warnings.warn(warning, stacklevel=4)
-
-
-def default_folder() -> Path:
-    """Return the default folder of the disk tier: SHAREDLLM_CACHE_DIR, or the user's cache folder."""
-    chosen = os.environ.get("SHAREDLLM_CACHE_DIR")
-    return Path(chosen) if chosen else user_cache_path("sharedllm") / "trees"
