@@ -59,9 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
                 order = systems[turn % len(systems) :] + systems[: turn % len(systems)]
                 turns.append(measure_turn(order, files.take(tokens), questions[turn:] + questions[:turn]))
             rows += [_row(tokens, system, [turn[system.name] for turn in turns]) for system in systems]
-    result = with_conditions(options, {"weights": weights, "rows": rows})
-    write_figures(result, options.json)
-    print(table(result))
+            # After each length, since a longer one takes many minutes.
+            write_figures(with_conditions(options, {"weights": weights, "rows": rows}), options.json)
+    print(table({"rows": rows}))
 
 
 def make_systems(server: str, folder: Path, options: argparse.Namespace) -> list[System]:
