@@ -17,7 +17,7 @@ from ..errors import PastContextError
 from ..method.config import SharedLLMConfig
 from ..method.context_tree import Node
 
-__all__ = ["NewStates", "NodeStates", "StateOrigin"]
+__all__ = ["NewStates", "NodeStates", "StateOrigin", "new_states"]
 
 # Suffixes: M injection layers, K key/value heads, S states, D head size, V nodes with a vector, E hidden size,
 # W weights that states depend on.
@@ -36,6 +36,11 @@ _STATE_SETTINGS = (
 # Rounding to half precision changes a weight by less than the sum of both.
 _RELATIVE_TOLERANCE = 0.02
 _TOLERANCE_OF_LARGEST = 1e-3  # relative to the weight's largest sampled element
+
+
+def new_states(shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return uninitialised keys and values of a shape [M, K, S, D], on the CPU."""
+    return torch.empty(shape, dtype=dtype), torch.empty(shape, dtype=dtype)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..method.context_tree import Node, kept_tokens
-from .node_states import NewStates, NodeStates, StateOrigin
+from .node_states import NewStates, NodeStates, StateOrigin, new_states
 from .rotary import angles, rotate_in_place
 
 __all__ = ["RetainedStates", "key_rotation"]
@@ -64,7 +64,7 @@ class RetainedStates:
                 places = keys_MKSD[:, :, own], values_MKSD[:, :, own]
                 if all(place.shape == shape and place.dtype == dtype for place in places):
                     return places
-            return torch.empty(shape, dtype=dtype), torch.empty(shape, dtype=dtype)
+            return new_states(shape, dtype)
 
         return allocate
 

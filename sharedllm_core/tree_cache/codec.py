@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..method.context_tree import Node
-from ..model.node_states import NewStates, NodeStates, StateOrigin
+from ..model.node_states import NewStates, NodeStates, StateOrigin, new_states
 from ..model.tree_head import TreeHead
 from . import earlier_formats
 from ._tier import Blob, OpenEntry, whole_entry
@@ -112,7 +112,7 @@ def read_nodes(
     head: EntryHead,
     nodes: Sequence[Node],
     origin: StateOrigin,
-    new_states: NewStates | None = None,
+    allocate: NewStates | None = None,
 ) -> NodeStates:
     """Read the states of some nodes by ranges of bytes, and verify these.
 
@@ -121,7 +121,7 @@ def read_nodes(
         head: its head.
         nodes: the nodes to read; those that the entry does not have are left out.
         origin: the model that the states belong to.
-        new_states: makes the tensors that the states are read into; by default new ones. After an error their contents
+        allocate: makes the tensors that the states are read into; by default new ones. After an error their contents
             are undefined.
 
     Returns:
@@ -134,7 +134,7 @@ def read_nodes(
     own = [numbers[node] for node in nodes if node in numbers]
     counts = tuple(head.tree.states_per_node[number] for number in own)
     layers, heads, head_size = head.shape
-    keys, values = (new_states or _new_states)((layers, heads, sum(counts), head_size), head.dtype)
+    keys, values = (allocate or new_states)((layers, heads, sum(counts), head_size), head.dtype)
     states = NodeStates(
         token_ids=head.tree.token_ids,
         nodes=tuple(head.tree.nodes[number] for number in own),
@@ -156,10 +156,6 @@ def read_nodes(
             places = None if holder == number else places_in_holder(head.tree.nodes[number], count, states)
             _copy_part(contents[holder], head, holder, places, states, slice(end - count, end))
     return states
-
-
-def _new_states(shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    return torch.empty(shape, dtype=dtype), torch.empty(shape, dtype=dtype)
 
 
 def _copy_part(

@@ -1,11 +1,8 @@
 """The first example runs as a user runs it."""
 
-import pytest
-
 from tests.examples.running import run_here, run_in_own_process
 
 
-@pytest.mark.long
 def test_it_reads_a_hundred_thousand_tokens_and_answers_from_them():
     shown = run_in_own_process("first_steps.py")
     assert "196 chunks, 784 retained nodes" in shown
